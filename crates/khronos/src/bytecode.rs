@@ -1,0 +1,130 @@
+//! Compiling once for all VMs.
+//!
+//! Owns the cache from content hash to bytecode, and turning a [`Bundle`] into a [`Program`]. The cache holds weak
+//! references: bytecode lives as long as a program that uses it, so it needs no size limit of its own.
+//! Compiling needs a deep stack: call it on a thread that has one (Luau's parser recurses up to its own limit).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use mlua::chunk::Compiler;
+
+use crate::bundle::{Bundle, ContentHash};
+use crate::error::CompileError;
+use crate::require;
+
+/// Luau bytecode, made by our own compiler from text. Foreign bytecode is never loaded: it could crash a VM.
+pub(crate) type Bytecode = Arc<[u8]>;
+
+/// A bundle, compiled: what an isolate is made from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Program(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    entry: String,
+    modules: BTreeMap<String, Arc<[u8]>>,
+    aliases: require::Aliases,
+}
+
+/// Shares bytecode between all programs whose files have the same text.
+#[derive(Debug, Default)]
+pub struct BytecodeCache {
+    known: Mutex<HashMap<ContentHash, Weak<[u8]>>>,
+}
+
+impl BytecodeCache {
+    /// Compiles every `.luau` and `.lua` file of `bundle` that is not known yet.
+    ///
+    /// # Errors
+    /// One [`CompileError`] a file that does not compile, and for `.luaurc` files that cannot be understood.
+    pub fn compile(&self, bundle: &Bundle) -> Result<Program, Vec<CompileError>> {
+        let mut modules = BTreeMap::new();
+        let mut errors = Vec::new();
+        for (path, source) in bundle.files() {
+            if !require::is_module(path) {
+                continue;
+            }
+            match self.bytecode(path, &source.text, source.hash) {
+                Ok(bytecode) => {
+                    modules.insert(path.to_owned(), bytecode);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        let aliases = require::Aliases::of(bundle).map_err(|error| errors.push(error)).unwrap_or_default();
+        if errors.is_empty() {
+            Ok(Program(Arc::new(Inner { entry: bundle.entry().to_owned(), modules, aliases })))
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// How many different sources are in use.
+    pub fn len(&self) -> usize {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, bytecode| bytecode.strong_count() > 0);
+        known.len()
+    }
+
+    /// Whether nothing is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn bytecode(&self, path: &str, text: &str, hash: ContentHash) -> Result<Bytecode, CompileError> {
+        if let Some(known) = self.lookup(hash) {
+            return Ok(known);
+        }
+        // Compiled outside the lock: two threads may do the same work once, nobody waits for a large file.
+        let compiler = Compiler::new().set_optimization_level(1).set_debug_level(1).set_type_info_level(1);
+        let bytecode: Bytecode = compiler.compile(text).map_err(|error| explain(path, &error))?.into();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == known.capacity() {
+            known.retain(|_, bytecode| bytecode.strong_count() > 0);
+        }
+        known.insert(hash, Arc::downgrade(&bytecode));
+        Ok(bytecode)
+    }
+
+    fn lookup(&self, hash: ContentHash) -> Option<Bytecode> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash)?.upgrade()
+    }
+}
+
+impl Program {
+    /// The module that runs when an event arrives.
+    pub fn entry(&self) -> &str {
+        &self.0.entry
+    }
+
+    /// Paths of all modules.
+    pub fn modules(&self) -> impl Iterator<Item = &str> {
+        self.0.modules.keys().map(String::as_str)
+    }
+
+    pub(crate) fn bytecode(&self, path: &str) -> Option<&Bytecode> {
+        self.0.modules.get(path)
+    }
+
+    /// What `require(request)` in the file `from` means.
+    ///
+    /// # Errors
+    /// A text for the template's author: what is wrong with the request, or which files were looked for.
+    pub fn resolve(&self, from: &str, request: &str) -> Result<String, String> {
+        require::resolve(&|path| self.0.modules.contains_key(path), &self.0.aliases, from, request)
+    }
+}
+
+/// Luau says `syntax error: [string "..."]:3: message`; authors want file, line and message apart.
+fn explain(path: &str, error: &mlua::Error) -> CompileError {
+    let text = match error {
+        mlua::Error::SyntaxError { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    let located = text.split_once(':').and_then(|(_, rest)| rest.split_once(": "));
+    match located.and_then(|(line, message)| Some((line.trim().parse().ok()?, message))) {
+        Some((line, message)) => CompileError { file: path.to_owned(), line, message: message.to_owned() },
+        None => CompileError { file: path.to_owned(), line: 1, message: text },
+    }
+}

@@ -1,0 +1,80 @@
+//! What a VM is made with.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::limits::RuntimeLimits;
+use crate::scheduler::ExecutionId;
+use crate::scheduler::ticker::TickerHandle;
+
+/// How important a line of a template's log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `print`.
+    Info,
+    /// `warn`, and what the runtime wants the author to know.
+    Warn,
+    /// An error in a Luau thread that nobody waits for.
+    Error,
+}
+
+/// A line that a template printed, or that the runtime has to say to its author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The isolate's name.
+    pub isolate: Arc<str>,
+    /// Which execution printed it.
+    pub execution: Option<ExecutionId>,
+    /// How important it is.
+    pub level: LogLevel,
+    /// At most [`MAX_LOG_LINE`] bytes.
+    pub text: String,
+}
+
+/// Bytes of one log line; what is longer is cut.
+pub const MAX_LOG_LINE: usize = 4_096;
+
+/// Everything a [`KhronosRuntime`](crate::KhronosRuntime) needs from its surroundings.
+#[derive(Clone)]
+pub struct RuntimeOptions {
+    /// Limits of this VM.
+    pub limits: RuntimeLimits,
+    /// The line to the thread's ticker, which ends slices.
+    pub ticker: TickerHandle,
+    /// Takes the log lines. Called while a script runs; must not block.
+    pub log: Rc<dyn Fn(LogLine)>,
+    /// Called, from any thread, when a host call was answered: the VM has something to run again.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// What time it is, for timers and deadlines; tests bring their own.
+    pub clock: Rc<dyn Fn() -> Instant>,
+}
+
+impl RuntimeOptions {
+    /// Default limits, the real clock, log lines dropped, nobody woken.
+    pub fn new(ticker: TickerHandle) -> Self {
+        Self {
+            limits: RuntimeLimits::default(),
+            ticker,
+            log: Rc::new(|_| ()),
+            wake: Arc::new(|| ()),
+            clock: Rc::new(Instant::now),
+        }
+    }
+}
+
+impl std::fmt::Debug for RuntimeOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeOptions").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Cuts `text` to at most `most` bytes at a character's border, and shows that it was cut.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,347 @@
+//! [`KhronosRuntime`]: the one owner of a Luau VM.
+//!
+//! Owns the VM's life. Leaves running scripts to `scheduler`, templates' worlds to `isolate`, and what a guild is to
+//! the embedder.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use mlua::{Function, Lua, Table, Value};
+
+use crate::bytecode::Program;
+use crate::error::{BrokenReason, RuntimeError};
+use crate::isolate::{IsolateId, Isolates};
+use crate::limits::ExecutionLimits;
+use crate::options::RuntimeOptions;
+use crate::sandbox::{self, Prelude};
+use crate::scheduler::inbox::Reply;
+use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions};
+use crate::value::json::DecodeError;
+use crate::value::{KhronosValue, convert, json};
+
+/// Where a VM is in its life. It only ever moves forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VmState {
+    /// Set up; no template has touched it.
+    New,
+    /// At least one isolate was made in it.
+    Ready,
+    /// Given up; nothing runs in it any more.
+    Broken(BrokenReason),
+    /// Gone, its memory given back. Seen through a [`RuntimeHandle`] only.
+    Closed,
+}
+
+/// One sandboxed Luau VM, on one thread, with one owner.
+///
+/// It cannot be cloned, and neither it nor anything that keeps it alive can be had from it:
+///
+/// ```compile_fail
+/// fn second_owner(runtime: &khronos::KhronosRuntime) -> khronos::KhronosRuntime {
+///     runtime.clone()
+/// }
+/// ```
+///
+/// Nothing runs by itself: call [`run_slice`](Self::run_slice) while there is something to run, and take what is
+/// finished with [`take_completions`](Self::take_completions).
+pub struct KhronosRuntime {
+    prelude: Prelude,
+    isolates: Rc<Isolates>,
+    scheduler: Rc<Scheduler>,
+    touched: Cell<bool>,
+    on_broken: RefCell<Option<Box<dyn FnOnce(&BrokenReason)>>>,
+    /// Last, so that it is dropped last: dropping it gives the memory back.
+    lua: Lua,
+}
+
+/// What others may hold of a VM: it tells the state and keeps nothing alive.
+#[derive(Clone)]
+pub struct RuntimeHandle(Weak<Scheduler>);
+
+impl RuntimeHandle {
+    /// Whether the VM is still there and not broken.
+    pub fn is_usable(&self) -> bool {
+        self.0.upgrade().is_some_and(|scheduler| scheduler.broken().is_none())
+    }
+
+    /// Whether the VM is gone.
+    pub fn is_closed(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl KhronosRuntime {
+    /// Makes a VM and turns it into a sandbox. Costs a few hundred microseconds; do it ahead of need.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Create`] when even that does not fit into the memory limit.
+    pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
+        Self::create(options).map_err(RuntimeError::Create)
+    }
+
+    fn create(options: RuntimeOptions) -> mlua::Result<Self> {
+        let lua = sandbox::new_vm()?;
+        let memory = options.limits.memory;
+        let scheduler = Scheduler::new(options);
+        let isolates = Rc::new(Isolates::default());
+        let host = host_functions::table(&lua, &scheduler)?;
+        isolates.add_to(&lua, &scheduler, &host)?;
+        let prelude = sandbox::install(&lua, host)?;
+        scheduler.set_array(prelude.array.clone());
+        lua.set_memory_limit(memory)?;
+        Ok(Self { prelude, isolates, scheduler, touched: Cell::new(false), on_broken: RefCell::new(None), lua })
+    }
+
+    /// Where the VM is in its life.
+    pub fn state(&self) -> VmState {
+        match self.scheduler.broken() {
+            Some(reason) => VmState::Broken(reason),
+            None if self.touched.get() => VmState::Ready,
+            None => VmState::New,
+        }
+    }
+
+    /// A handle that keeps nothing alive.
+    pub fn handle(&self) -> RuntimeHandle {
+        RuntimeHandle(Rc::downgrade(&self.scheduler))
+    }
+
+    /// Runs `f` with the VM; the only way in. What `f` makes must not outlive the call, other than as values that
+    /// are handed back to this runtime.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`].
+    pub fn with_lua<R>(&self, f: impl FnOnce(&Lua) -> R) -> Result<R, RuntimeError> {
+        self.check()?;
+        Ok(f(&self.lua))
+    }
+
+    /// Runs `f` once, as soon as the VM breaks; at once if it has. A second call replaces an `f` that has not run.
+    pub fn on_broken(&self, f: impl FnOnce(&BrokenReason) + 'static) {
+        self.on_broken.replace(Some(Box::new(f)));
+        self.announce();
+    }
+
+    /// Gives up the VM: every execution that has no verdict gets [`Verdict::Broken`](crate::Verdict::Broken).
+    pub fn condemn(&self, reason: BrokenReason) {
+        self.scheduler.condemn(reason);
+        self.announce();
+    }
+
+    /// Makes a world for a template. `name` is what its log lines carry.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`]; [`RuntimeError::CreateIsolate`], which means that the memory limit was hit and the
+    /// VM is broken now.
+    pub fn create_isolate(&self, name: &str, program: Program) -> Result<IsolateId, RuntimeError> {
+        self.check()?;
+        self.touched.set(true);
+        self.isolates.create(&self.lua, &self.prelude, name, program).map_err(|error| {
+            self.condemn_for_memory();
+            RuntimeError::CreateIsolate(error)
+        })
+    }
+
+    /// Forgets a template's world. Executions that run in it go on to their end. Returns whether it was there.
+    pub fn remove_isolate(&self, id: IsolateId) -> bool {
+        self.isolates.remove(id)
+    }
+
+    /// Turns JSON text into Luau values that no script can change.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Json`] for text that is not JSON or exceeds the limits; [`RuntimeError::Broken`], also when
+    /// the memory limit was hit by decoding.
+    pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
+        self.check()?;
+        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| match error {
+            DecodeError::Json(text) => RuntimeError::Json(text),
+            DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
+        })
+    }
+
+    /// Puts `value` into the VM as Luau values that no script can change.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`]; [`RuntimeError::CreateValue`] when the memory limit was hit.
+    pub fn create_value(&self, value: &KhronosValue) -> Result<Value, RuntimeError> {
+        self.check()?;
+        convert::to_luau(&self.lua, value, &self.prelude.array, true).map_err(|error| {
+            self.condemn_for_memory();
+            RuntimeError::CreateValue(error)
+        })
+    }
+
+    /// A function for scripts that answers at once: values in, a value or a text to throw out.
+    ///
+    /// # Errors
+    /// As [`create_value`](Self::create_value).
+    pub fn create_function<A, R>(
+        &self,
+        f: impl Fn(&Lua, A) -> Result<R, String> + 'static,
+    ) -> Result<Function, RuntimeError>
+    where
+        A: mlua::FromLuaMulti,
+        R: mlua::IntoLuaMulti,
+    {
+        self.check()?;
+        let inner = host_functions::function(&self.lua, &self.scheduler, f).map_err(RuntimeError::CreateValue)?;
+        self.prelude.expose.call(inner).map_err(RuntimeError::CreateValue)
+    }
+
+    /// A function for scripts whose answer may come later: `serve` gets the arguments and a [`Reply`], which may be
+    /// sent to any thread. The Luau thread that called sleeps until then, at any depth of coroutines, and others run.
+    ///
+    /// # Errors
+    /// As [`create_value`](Self::create_value).
+    pub fn create_async_function(
+        &self,
+        name: &str,
+        serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
+    ) -> Result<Function, RuntimeError> {
+        self.check()?;
+        host_functions::awaiting(&self.lua, &self.scheduler, &self.prelude.await_, name, serve)
+            .map_err(RuntimeError::CreateValue)
+    }
+
+    /// Starts an execution: the isolate's template gets `event`, whose name is `event_name`, and `ctx`. It runs in
+    /// [`run_slice`](Self::run_slice).
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`]; [`RuntimeError::Start`] when the isolate is gone, or when the memory limit was hit,
+    /// which breaks the VM.
+    pub fn start(
+        &self,
+        isolate: IsolateId,
+        event_name: &str,
+        event: &Value,
+        ctx: &Value,
+        limits: ExecutionLimits,
+    ) -> Result<ExecutionId, RuntimeError> {
+        self.check()?;
+        let Some(world) = self.isolates.get(isolate) else {
+            return Err(RuntimeError::Start(mlua::Error::runtime("the isolate was removed")));
+        };
+        let id = self.scheduler.reserve();
+        let (chunk, handlers) = world.run();
+        let args = (id.0, isolate, chunk, handlers, event_name, event, ctx);
+        let main = self.prelude.start.call(args).map_err(|error| {
+            self.condemn_for_memory();
+            RuntimeError::Start(error)
+        })?;
+        self.scheduler.start(id, world.name.clone(), main, limits);
+        Ok(id)
+    }
+
+    /// Runs one execution for about one slice. Returns whether there was one to run.
+    pub fn run_slice(&self) -> bool {
+        let ran = self.scheduler.run_slice(&self.lua, &self.prelude);
+        self.announce();
+        ran
+    }
+
+    /// Whether there is something to run now.
+    pub fn is_ready(&self) -> bool {
+        self.scheduler.broken().is_none() && self.scheduler.is_ready()
+    }
+
+    /// When a sleeping thread or a deadline is due next.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.scheduler.next_timer()
+    }
+
+    /// The executions that got their verdict since the last call.
+    pub fn take_completions(&self) -> Vec<Completion> {
+        self.scheduler.take_completions()
+    }
+
+    /// Executions that run, wait or sleep, those included whose main thread has returned.
+    pub fn executions(&self) -> usize {
+        self.scheduler.executions()
+    }
+
+    /// Luau threads that are ready to run, wait or sleep.
+    pub fn threads(&self) -> usize {
+        self.scheduler.threads()
+    }
+
+    /// Bytes that Luau has allocated.
+    pub fn used_memory(&self) -> usize {
+        self.lua.used_memory()
+    }
+
+    /// Bytes that Luau may allocate.
+    pub fn memory_limit(&self) -> usize {
+        self.scheduler.memory_limit()
+    }
+
+    /// Changes how many bytes Luau may allocate. Less than what is in use breaks the VM at its next allocation.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`].
+    pub fn set_memory_limit(&self, bytes: usize) -> Result<(), RuntimeError> {
+        self.check()?;
+        self.lua.set_memory_limit(bytes).map_err(RuntimeError::CreateValue)?;
+        self.scheduler.set_memory_limit(bytes);
+        Ok(())
+    }
+
+    /// Collects all garbage now. The runtime does that by itself, little by little; this is for operators.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`].
+    pub fn collect_garbage(&self) -> Result<(), RuntimeError> {
+        self.check()?;
+        // Twice: the first round finds what finalizers let go.
+        for _ in 0..2 {
+            self.lua.gc_collect().map_err(RuntimeError::CreateValue)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the VM and gives its memory back. Dropping does the same; this says so.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    fn check(&self) -> Result<(), RuntimeError> {
+        self.scheduler.broken().map_or(Ok(()), |reason| Err(RuntimeError::Broken(reason)))
+    }
+
+    fn condemn_for_memory(&self) -> BrokenReason {
+        let reason = BrokenReason::OutOfMemory { limit: self.memory_limit() };
+        self.condemn(reason.clone());
+        reason
+    }
+
+    fn announce(&self) {
+        if let Some(reason) = self.scheduler.broken()
+            && let Some(tell) = self.on_broken.take()
+        {
+            tell(&reason);
+        }
+    }
+}
+
+impl Drop for KhronosRuntime {
+    fn drop(&mut self) {
+        // Handles to threads and tables first, while the VM can still take them back.
+        self.scheduler.clear();
+        self.isolates.clear();
+    }
+}
+
+impl std::fmt::Debug for KhronosRuntime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KhronosRuntime").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The list marker, for values that the embedder builds itself.
+impl KhronosRuntime {
+    /// The metatable that makes a table a list also when it is empty.
+    pub fn array_metatable(&self) -> &Table {
+        &self.prelude.array
+    }
+}

@@ -1,0 +1,291 @@
+//! What `prelude.luau` calls: the Rust half of `task`, of waiting for the host, and of handing in results.
+//!
+//! Owns the convention that such a function never throws: it returns `true, ..` or `false, message`. A panic in one
+//! condemns the VM and nothing more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Thread, Value};
+
+use super::inbox::Reply;
+use super::timers::Wakeup;
+use super::{Call, Chain, ExecutionId, Link, Mail, Pending, Resumability, Scheduler, Strand, preempt};
+use crate::error::{BrokenReason, TemplateError, Verdict};
+use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
+use crate::value::{KhronosValue, convert};
+
+/// Shorter sleeps are as long as this, so that a loop around `task.wait()` leaves the thread to others.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// Longer sleeps are as long as this. No execution lives so long.
+const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Adds `name` to `table`: calls `f` and returns `true` and its results, or `false` and its message.
+pub(crate) fn add<A, R>(
+    lua: &Lua,
+    scheduler: &Rc<Scheduler>,
+    table: &Table,
+    name: &str,
+    f: impl Fn(&Lua, A) -> Result<R, String> + 'static,
+) -> mlua::Result<()>
+where
+    A: mlua::FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    table.raw_set(name, function(lua, scheduler, f)?)
+}
+
+/// A function after the convention of this file.
+pub(crate) fn function<A, R>(
+    lua: &Lua,
+    scheduler: &Rc<Scheduler>,
+    f: impl Fn(&Lua, A) -> Result<R, String> + 'static,
+) -> mlua::Result<Function>
+where
+    A: mlua::FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    let scheduler = Rc::clone(scheduler);
+    lua.create_function(move |lua, args: A| match catch_unwind(AssertUnwindSafe(|| f(lua, args))) {
+        Ok(Ok(results)) => (true, results.into_lua_multi(lua)?).into_lua_multi(lua),
+        Ok(Err(message)) => (false, message).into_lua_multi(lua),
+        Err(_) => {
+            scheduler.condemn(BrokenReason::Panicked);
+            (false, "internal error").into_lua_multi(lua)
+        }
+    })
+}
+
+/// The table that `prelude.luau` gets as `host`, without what `isolate` adds.
+pub(crate) fn table(lua: &Lua, scheduler: &Rc<Scheduler>) -> mlua::Result<Table> {
+    let host = lua.create_table()?;
+    host.raw_set("pause", preempt::pause_function(lua)?)?;
+    add_task(lua, scheduler, &host)?;
+    add_waiting(lua, scheduler, &host)?;
+    Ok(host)
+}
+
+fn add_task(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<()> {
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "spawn", move |_, thread: Thread| {
+        s.check_room()?;
+        s.mail.borrow_mut().pending = Some(Pending::Spawn(thread));
+        Ok(())
+    })?;
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "defer", move |_, thread: Thread| {
+        s.check_room()?;
+        let id = s.current()?;
+        let link_id = s.state.borrow_mut().fresh();
+        let link = Link { id: link_id, chain: Chain::new(thread), fresh: true, mail: Mail::default() };
+        s.requeue(id, Strand(vec![link]), false);
+        Ok(())
+    })?;
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "sleep", move |_, (thread, seconds): (Thread, Value)| {
+        let duration = duration(&seconds)?;
+        s.check_room()?;
+        let (id, now) = (s.current()?, s.now());
+        let mut state = s.state.borrow_mut();
+        let link = match s.current.get() {
+            Some(current) if current.root == thread.state() => current.link,
+            _ => state.fresh(),
+        };
+        let started = state.executions.get(&id).map_or(now, |execution| execution.started);
+        let timer = state.timers.add_thread(now + duration, id, link, thread);
+        if let Some(execution) = state.executions.get_mut(&id) {
+            execution.timers.insert(timer);
+        }
+        Ok((timer, now.saturating_duration_since(started).as_secs_f64()))
+    })?;
+    let s = Rc::clone(scheduler);
+    let awake = lua.create_function(move |_, (timer, since): (u64, f64)| {
+        let now = s.now();
+        let mut state = s.state.borrow_mut();
+        let cancelled = state.timers.cancel(timer);
+        let Ok(id) = s.current() else { return Ok(0.0) };
+        let Some(execution) = state.executions.get_mut(&id) else { return Ok(0.0) };
+        if cancelled.is_some() {
+            execution.timers.remove(&timer);
+        }
+        Ok((now.saturating_duration_since(execution.started).as_secs_f64() - since).max(0.0))
+    })?;
+    host.raw_set("awake", awake)?;
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "cancel", move |_, thread: Thread| s.cancel(&thread))
+}
+
+fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<()> {
+    let s = Rc::clone(scheduler);
+    host.raw_set("chain", lua.create_function(move |_, ()| Ok(s.current.get().map(|current| current.link)))?)?;
+    let s = Rc::clone(scheduler);
+    host.raw_set("alive", lua.create_function(move |_, id: u64| Ok(s.is_alive(ExecutionId(id))))?)?;
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "park", move |_, ()| s.begin_call(true))?;
+    let s = Rc::clone(scheduler);
+    let unpark = lua.create_function(move |_, call: u64| {
+        s.answer(call, Ok(KhronosValue::Null));
+        Ok(())
+    })?;
+    host.raw_set("unpark", unpark)?;
+    let s = Rc::clone(scheduler);
+    add(lua, scheduler, host, "take", move |lua, ()| {
+        let answer = s.mail.borrow_mut().delivered.take();
+        match answer {
+            Some(Ok(value)) => {
+                let array = s.array.borrow();
+                let Some(array) = &*array else { return Err("internal error".to_owned()) };
+                convert::to_luau(lua, &value, array, false).map_err(|error| error.to_string())
+            }
+            Some(Err(message)) => Err(message),
+            None => Err("cannot wait here".to_owned()),
+        }
+    })?;
+    let s = Rc::clone(scheduler);
+    let report = lua.create_function(move |_, (message, traceback): (Value, String)| {
+        if let Ok(id) = s.current() {
+            let text = message.as_string().map_or_else(|| "an error object was thrown".to_owned(), |t| t.to_string_lossy());
+            s.log(id, LogLevel::Error, &format!("{text}\n{}", crate::sandbox::clean_traceback(&traceback)));
+        }
+        Ok(())
+    })?;
+    host.raw_set("report", report)?;
+    let s = Rc::clone(scheduler);
+    let deliver = lua.create_function(move |_, (id, results): (u64, MultiValue)| {
+        let id = ExecutionId(id);
+        let verdict = match s.read_results(&results) {
+            Ok(value) => Verdict::Returned(value),
+            Err(message) => Verdict::Failed(TemplateError { message, traceback: String::new() }),
+        };
+        s.deliver(id, verdict);
+        Ok(())
+    })?;
+    host.raw_set("deliver", deliver)
+}
+
+/// A function that scripts can call and whose answer may come later: from any thread, by its [`Reply`].
+pub(crate) fn awaiting(
+    lua: &Lua,
+    scheduler: &Rc<Scheduler>,
+    await_: &Function,
+    name: &str,
+    serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
+) -> mlua::Result<Function> {
+    let s = Rc::clone(scheduler);
+    let begin = function(lua, scheduler, move |_, args: MultiValue| {
+        let limits = s.limits().values;
+        let array = s.array.borrow().clone();
+        let args = args.iter().enumerate().map(|(index, value)| {
+            convert::from_luau(value, &format!("argument {}", index + 1), array.as_ref(), limits)
+                .map_err(|error| error.to_string())
+        });
+        let args = args.collect::<Result<Vec<_>, String>>()?;
+        let call = s.begin_call(false)?;
+        serve(args, Reply::new(call, std::sync::Arc::clone(&s.inbox)));
+        Ok(())
+    })?;
+    await_.call((name, begin))
+}
+
+impl Scheduler {
+    pub(crate) fn current(&self) -> Result<ExecutionId, String> {
+        self.current.get().map(|current| current.execution).ok_or_else(|| "not possible outside an event".to_owned())
+    }
+
+    pub(crate) fn log_line(
+        &self,
+        isolate: std::sync::Arc<str>,
+        execution: Option<ExecutionId>,
+        level: LogLevel,
+        text: &str,
+    ) {
+        let text = cut(text.to_owned(), MAX_LOG_LINE);
+        (self.options.log)(LogLine { isolate, execution, level, text });
+    }
+
+    fn check_room(&self) -> Result<(), String> {
+        let most = self.limits().threads;
+        if self.threads() < most {
+            return Ok(());
+        }
+        Err(format!("limit exceeded: {most} threads of this guild are waiting already; wait for some of them to end"))
+    }
+
+    fn begin_call(&self, is_park: bool) -> Result<u64, String> {
+        self.check_room()?;
+        let id = self.current()?;
+        let mut state = self.state.borrow_mut();
+        let call = state.fresh();
+        state.calls.insert(call, Call { execution: id, is_park, parked: None, answer: None });
+        if let Some(execution) = state.executions.get_mut(&id) {
+            execution.calls.insert(call);
+        }
+        self.mail.borrow_mut().pending = Some(Pending::Call(call));
+        Ok(call)
+    }
+
+    fn cancel(&self, thread: &Thread) -> Result<(), String> {
+        let is_it = |strand: &Strand| matches!(strand.0.as_slice(), [only] if only.chain.root().state() == thread.state());
+        let mut state = self.state.borrow_mut();
+        let found = if let Some(timer) = state.timers.of_thread(thread) {
+            if let Some(Wakeup::Thread { execution, .. }) = state.timers.cancel(timer)
+                && let Some(execution) = state.executions.get_mut(&execution)
+            {
+                execution.timers.remove(&timer);
+            }
+            None
+        } else if let Some(call) = state
+            .calls
+            .iter()
+            .find_map(|(call, slot)| slot.parked.as_ref().is_some_and(is_it).then_some(*call))
+        {
+            let slot = state.calls.remove(&call);
+            if let Some(slot) = &slot
+                && let Some(execution) = state.executions.get_mut(&slot.execution)
+            {
+                execution.calls.remove(&call);
+            }
+            slot.and_then(|slot| slot.parked)
+        } else {
+            state.executions.values_mut().find_map(|execution| {
+                let at = execution.strands.iter().position(is_it)?;
+                execution.strands.remove(at)
+            })
+        };
+        drop(state);
+        if let Some(strand) = found {
+            for link in strand.0 {
+                preempt::close(link.chain);
+            }
+        } else if preempt::resumability(thread) == Resumability::Busy {
+            return Err("cannot cancel a thread that is running".to_owned());
+        }
+        Ok(())
+    }
+
+    fn read_results(&self, results: &MultiValue) -> Result<KhronosValue, String> {
+        let limits = self.limits().values;
+        let array = self.array.borrow().clone();
+        let read = |value: &Value| convert::from_luau(value, "result", array.as_ref(), limits);
+        let value = match results.len() {
+            0 => Ok(KhronosValue::Null),
+            1 => read(&results[0]),
+            _ => results.iter().map(read).collect::<Result<_, _>>().map(KhronosValue::List),
+        };
+        value.map_err(|error| format!("cannot return the result: {error}"))
+    }
+}
+
+/// Seconds as scripts give them: nothing is 0, NaN and negative ones are 0, huge ones are [`LONGEST_SLEEP`].
+fn duration(seconds: &Value) -> Result<Duration, String> {
+    let seconds = match seconds {
+        Value::Nil => 0.0,
+        Value::Number(n) => *n,
+        #[expect(clippy::cast_precision_loss, reason = "no sleep is so long that it matters")]
+        Value::Integer(n) => *n as f64,
+        other => return Err(format!("seconds must be a number, got {}", convert::kind(other))),
+    };
+    let seconds = if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, LONGEST_SLEEP.as_secs_f64()) };
+    Ok(Duration::from_secs_f64(seconds).max(SHORTEST_SLEEP))
+}

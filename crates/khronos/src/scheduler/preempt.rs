@@ -1,0 +1,312 @@
+//! Pausing a running script so that it cannot notice: the only file that handles raw Luau states.
+//!
+//! Owns how a chain of Luau threads is resumed and broken, the interrupt handler, and the slot through which the
+//! ticker reaches a running VM. Leaves to `scheduler` who runs next and what a stop means, to `ticker` when time is
+//! up.
+//!
+//! # How
+//! Luau calls `lua_Callbacks::interrupt` at every safepoint (loop back edges, calls, returns) if it is not null. It
+//! is null while a slice lasts, so a script pays nothing for being preemptible. When the slice is over, the ticker
+//! stores [`on_interrupt`] there; the handler takes itself out again and calls `lua_break`, which, unlike a yield,
+//! goes through `coroutine.resume`, `coroutine.wrap` and `pcall` without a trace in the script: each level breaks in
+//! turn (`debuginterrupt` tells us the chain, innermost first) and goes on where it stopped when the chain is
+//! resumed in the same order.
+//!
+//! # Why the ticker never touches a VM that is gone
+//! The pointer to a VM's callbacks lives in a [`Slot`] behind a mutex, from just before `lua_resume` to just after
+//! it. The ticker dereferences it only while it holds that mutex. A VM is dropped by the thread that owns it, which
+//! is not inside `lua_resume` then, so its slot is empty, and emptying it waited for the ticker to let go.
+
+#![expect(unsafe_code, reason = "Luau's break and resume are only reachable through its C API")]
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use mlua::ffi::{self, lua_State};
+use mlua::{Function, Lua, Thread, Value};
+
+use super::ticker::TickerHandle;
+
+thread_local! {
+    /// The slice that runs on this thread; the handlers below find it here, since Luau gives them a state only.
+    static CURRENT: Cell<*mut Slice> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// What the handlers note down while a slice runs.
+struct Slice {
+    /// The threads that broke, innermost first.
+    broken: Vec<NonNull<lua_State>>,
+    /// Whether [`pause`] broke them, and not the end of the slice.
+    paused: bool,
+    started: Instant,
+    non_yieldable_limit: Duration,
+    /// An error was raised in place of a break, because the script ran below a C function for too long.
+    killed: bool,
+}
+
+/// Why a chain stopped running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The outermost thread returned.
+    Finished,
+    /// The outermost thread yielded; something has to resume it.
+    Yielded,
+    /// The outermost thread died of an error, which is on top of its stack.
+    Failed,
+    /// An allocation failed and nothing in the script caught it.
+    OutOfMemory,
+    /// The slice was over. Resume the chain to go on.
+    SliceOver,
+    /// The script called [`pause`]. Resume the chain to make that call return.
+    Paused,
+    /// The script ran longer than allowed where it cannot be paused, and was ended by an error.
+    Killed,
+}
+
+/// A Luau thread that is about to run or paused, with the nested coroutines that were running inside it.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    /// Innermost first; the last is `root`'s. All but `root` are anchored by the stack of the next one.
+    states: Vec<NonNull<lua_State>>,
+    /// Keeps the chain alive.
+    root: Thread,
+}
+
+impl Chain {
+    /// A chain that starts, or goes on from a yield, with `root` alone.
+    pub(crate) fn new(root: Thread) -> Self {
+        Self { states: NonNull::new(root.state()).into_iter().collect(), root }
+    }
+
+    /// The outermost thread.
+    pub(crate) fn root(&self) -> &Thread {
+        &self.root
+    }
+
+    /// The thread that would run next: where a traceback is worth reading.
+    pub(crate) fn innermost(&self, lua: &Lua) -> mlua::Result<Thread> {
+        let Some(&inner) = self.states.first() else { return Ok(self.root.clone()) };
+        // SAFETY: `inner` belongs to this VM and is anchored (see `states`). Pushing a thread onto its own stack
+        // takes one slot, which we ask for, and moves it to the protected stack we were given.
+        unsafe {
+            lua.exec_raw((), |state| {
+                ffi::lua_rawcheckstack(inner.as_ptr(), 1);
+                ffi::lua_pushthread(inner.as_ptr());
+                ffi::lua_xmove(inner.as_ptr(), state, 1);
+            })
+        }
+    }
+}
+
+/// The state of a Luau thread, as far as resuming it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resumability {
+    /// Yielded, or not started.
+    Ready,
+    /// Paused or running inside a chain; its own chain will go on with it.
+    Busy,
+    /// Finished or dead.
+    Over,
+}
+
+/// Asks Luau, without running anything, whether `thread` could be resumed.
+pub(crate) fn resumability(thread: &Thread) -> Resumability {
+    let state = thread.state();
+    // SAFETY: the handle keeps the thread alive; both calls only read it. Comparing it with itself would say
+    // "running", so the main state serves as the observer.
+    let status = unsafe { ffi::lua_costatus(ffi::lua_mainthread(state), state) };
+    match status {
+        ffi::LUA_COSUS => Resumability::Ready,
+        ffi::LUA_COFIN | ffi::LUA_COERR => Resumability::Over,
+        _ => Resumability::Busy,
+    }
+}
+
+/// Takes the error object off the stack of a thread that [`Stop::Failed`].
+pub(crate) fn take_error(lua: &Lua, thread: &Thread) -> mlua::Result<Value> {
+    let dead = thread.state();
+    // SAFETY: the handle keeps the thread alive, and it does not run. One value moves between two stacks of the
+    // same VM; `exec_raw` guarantees room for it.
+    unsafe {
+        lua.exec_raw((), |state| {
+            if ffi::lua_gettop(dead) > 0 { ffi::lua_xmove(dead, state, 1) } else { ffi::lua_pushnil(state) }
+        })
+    }
+}
+
+/// Makes a paused thread unusable for good: it is as if it had been closed. For a thread at the root of a chain that
+/// its owner drops.
+pub(crate) fn close(chain: Chain) {
+    for state in chain.states {
+        // SAFETY: none of the chain's threads runs (they are paused or were never started), all are anchored while
+        // `root` is held, and resetting innermost first never leaves a parent that would touch a child again.
+        unsafe { ffi::lua_resetthread(state.as_ptr()) }
+    }
+}
+
+/// The Luau function that pauses its caller: `pause()` returns when the scheduler resumes the chain. Where the
+/// caller cannot be paused (below a metamethod or a C function) it returns at once.
+pub(crate) fn pause_function(lua: &Lua) -> mlua::Result<Function> {
+    // SAFETY: `pause` has the signature and the protocol of a Luau C function.
+    unsafe { lua.create_c_function(pause) }
+}
+
+/// Where one worker thread shows the ticker which VM it runs, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Slot(Mutex<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
+    callbacks: NonNull<ffi::lua_Callbacks>,
+    started: Instant,
+    slice: Duration,
+}
+
+// SAFETY: `callbacks` is dereferenced only in `Slot::tick`, under the slot's mutex, while the VM is alive (see the
+// head of this file), and only its `interrupt` field, which Luau allows to be set from any thread.
+unsafe impl Send for Running {}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Option<Running>> {
+        // The guarded code does not panic, and a stale entry would be replaced by the next slice anyway.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Arms the interrupt of the VM that runs, if its slice is over. Returns whether any VM runs.
+    pub(crate) fn tick(&self, now: Instant) -> bool {
+        let running = self.lock();
+        let Some(running) = &*running else { return false };
+        if now.saturating_duration_since(running.started) >= running.slice {
+            // SAFETY: under the lock, so the VM is alive.
+            unsafe { set_interrupt(running.callbacks, on_interrupt as *mut ()) }
+        }
+        true
+    }
+}
+
+/// # Safety
+/// `callbacks` must be those of a VM that is alive; `handler` null or [`on_interrupt`].
+unsafe fn set_interrupt(callbacks: NonNull<ffi::lua_Callbacks>, handler: *mut ()) {
+    // SAFETY: by the caller; the field is an aligned, nullable function pointer, which is what an `AtomicPtr` is.
+    // It is read by Luau without a lock: a late read costs one more safepoint, nothing else.
+    unsafe {
+        let field = &raw mut (*callbacks.as_ptr()).interrupt;
+        AtomicPtr::from_ptr(field.cast::<*mut ()>()).store(handler, Ordering::Relaxed);
+    }
+}
+
+/// How long a chain may run before it is paused, and before it is ended where it cannot be paused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SliceLimits {
+    pub(crate) slice: Duration,
+    pub(crate) non_yieldable: Duration,
+}
+
+/// Runs `chain` until it stops for one of the reasons in [`Stop`], at the latest soon after the slice is over.
+pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
+    let slot = &ticker.slot;
+    let mut slice = Slice {
+        broken: Vec::new(),
+        paused: false,
+        started: Instant::now(),
+        non_yieldable_limit: limits.non_yieldable,
+        killed: false,
+    };
+    // SAFETY: `root` keeps its VM's state alive.
+    let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
+    // SAFETY: the VM is alive and only this thread runs it; the field is read when a nested coroutine breaks.
+    unsafe { (*callbacks.as_ptr()).debuginterrupt = Some(on_level) };
+    let before = CURRENT.replace(&raw mut slice);
+    *slot.lock() = Some(Running { callbacks, started: slice.started, slice: limits.slice });
+    ticker.wake();
+
+    let status = resume_states(&mut chain.states, &raw mut slice);
+
+    let mut running = slot.lock();
+    *running = None;
+    // SAFETY: the VM is alive; we hold the lock, so the ticker cannot arm it again.
+    unsafe { set_interrupt(callbacks, ptr::null_mut()) };
+    drop(running);
+    CURRENT.set(before);
+
+    match status {
+        _ if slice.killed => Stop::Killed,
+        ffi::LUA_OK => Stop::Finished,
+        ffi::LUA_YIELD => Stop::Yielded,
+        ffi::LUA_BREAK if slice.paused => Stop::Paused,
+        ffi::LUA_BREAK => Stop::SliceOver,
+        ffi::LUA_ERRMEM => Stop::OutOfMemory,
+        _ => Stop::Failed,
+    }
+}
+
+/// Resumes innermost first; once a level no longer breaks, the next one picks up its result. Returns the status of
+/// the level that broke, or of the outermost one.
+fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_int {
+    let mut status = ffi::LUA_OK;
+    for level in 0..states.len() {
+        let mut results = 0;
+        // SAFETY: the chain's threads are alive and not running; `lua_resume` catches everything that a script can
+        // raise and returns it as a status.
+        status = unsafe { ffi::lua_resume(states[level].as_ptr(), ptr::null_mut(), 0, &raw mut results) };
+        if status == ffi::LUA_BREAK {
+            // SAFETY: `slice` outlives this call, and the handlers that write to it ran inside `lua_resume`.
+            let mut broken = unsafe { std::mem::take(&mut (*slice).broken) };
+            broken.extend_from_slice(&states[level + 1..]);
+            *states = broken;
+            return status;
+        }
+    }
+    status
+}
+
+/// Runs at a safepoint after the ticker armed it.
+unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c_int) {
+    if gc >= 0 {
+        return; // a step of the garbage collector is no place to stop
+    }
+    let current = CURRENT.get();
+    // SAFETY: Luau calls us from inside `resume`, which set `CURRENT` to a live `Slice`; nothing else refers to it
+    // meanwhile. Raising or breaking is what an interrupt handler may do, and no value with a destructor is alive
+    // where `luaL_error` unwinds.
+    unsafe {
+        let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
+        if ffi::lua_isyieldable(state) != 0 {
+            set_interrupt(NonNull::new_unchecked(ffi::lua_callbacks(state)), ptr::null_mut());
+            slice.broken.clear();
+            slice.broken.push(level);
+            ffi::lua_break(state);
+        } else if slice.killed || slice.started.elapsed() > slice.non_yieldable_limit {
+            // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
+            slice.killed = true;
+            ffi::luaL_error(state, c"limit exceeded: ran too long where a script cannot be paused".as_ptr());
+        }
+    }
+}
+
+/// Runs once for each enclosing `coroutine.resume` or `wrap` of a thread that breaks.
+unsafe extern "C-unwind" fn on_level(state: *mut lua_State, _: *mut ffi::lua_Debug) {
+    // SAFETY: as in `on_interrupt`.
+    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
+        slice.broken.push(level);
+    }
+}
+
+unsafe extern "C-unwind" fn pause(state: *mut lua_State) -> c_int {
+    // SAFETY: as in `on_interrupt`; a C function that breaks returns what `lua_break` gave it, and its call returns
+    // no values when the chain is resumed.
+    unsafe {
+        let (Some(slice), Some(level)) = (CURRENT.get().as_mut(), NonNull::new(state)) else { return 0 };
+        if ffi::lua_isyieldable(state) == 0 {
+            return 0;
+        }
+        slice.paused = true;
+        slice.broken.clear();
+        slice.broken.push(level);
+        ffi::lua_break(state)
+    }
+}

@@ -1,0 +1,173 @@
+//! Values that cross the border between a script and the host.
+//!
+//! Owns [`KhronosValue`] and its JSON form. `convert` moves them in and out of a VM within a budget; `json` turns
+//! JSON text into frozen Luau tables without this type in between.
+
+pub(crate) mod convert;
+pub(crate) mod json;
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+/// A value outside any VM: what a script returned, or what the host hands to a script.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum KhronosValue {
+    /// Luau's `nil`.
+    #[default]
+    Null,
+    /// A boolean.
+    Boolean(bool),
+    /// A number without a fraction whose magnitude is at most 2^53.
+    Integer(i64),
+    /// Any other number, NaN and the infinities included.
+    Float(f64),
+    /// A string that is UTF-8.
+    Text(String),
+    /// The bytes of a Luau `buffer`.
+    Buffer(Vec<u8>),
+    /// A Luau `vector`.
+    Vector([f32; 3]),
+    /// A table with the keys 1 to n, or one that carries the array metatable.
+    List(Vec<KhronosValue>),
+    /// A table with string keys; an empty table without the array metatable.
+    Map(BTreeMap<String, KhronosValue>),
+}
+
+/// How much one conversion may take out of a VM. Counted while it runs, not afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueLimits {
+    /// Tables inside tables.
+    pub depth: usize,
+    /// Values, keys not counted. A table that is reachable twice counts twice.
+    pub nodes: usize,
+    /// Bytes of strings, keys and buffers.
+    pub bytes: usize,
+}
+
+impl Default for ValueLimits {
+    /// 64 levels, 100,000 values, 1 MiB.
+    fn default() -> Self {
+        Self { depth: 64, nodes: 100_000, bytes: 1 << 20 }
+    }
+}
+
+/// Why a value cannot leave a VM. The texts are for template authors; `path` is where it was found, such as
+/// `result.users[3]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Deeper than [`ValueLimits::depth`].
+    #[error("the value is nested deeper than {limit} levels: return flatter tables")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// More than [`ValueLimits::nodes`].
+    #[error("the value has more than {limit} parts: return less")]
+    TooManyNodes {
+        /// The limit.
+        limit: usize,
+    },
+    /// More than [`ValueLimits::bytes`].
+    #[error("the value has more than {limit} bytes of text: return less")]
+    TooManyBytes {
+        /// The limit.
+        limit: usize,
+    },
+    /// A function, a thread, userdata.
+    #[error("{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned")]
+    Unsupported {
+        /// Where.
+        path: String,
+        /// What Luau calls it.
+        kind: &'static str,
+    },
+    /// Both list and map keys, or keys that are neither.
+    #[error("{path} has the key {key} beside others that do not go with it: use either 1, 2, 3, .. or strings as keys")]
+    MixedKeys {
+        /// Where.
+        path: String,
+        /// The key, rendered.
+        key: String,
+    },
+    /// A string that is not UTF-8.
+    #[error("{path} is not UTF-8 text: use a buffer for bytes")]
+    NotUtf8 {
+        /// Where.
+        path: String,
+    },
+}
+
+/// Plain JSON. NaN and the infinities, which JSON lacks, become null, as in JavaScript; a buffer is base64 text; a
+/// vector is a list of three numbers.
+impl Serialize for KhronosValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Boolean(b) => serializer.serialize_bool(*b),
+            Self::Integer(n) => serializer.serialize_i64(*n),
+            Self::Float(n) => serializer.serialize_f64(*n),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Buffer(bytes) => serializer.serialize_str(&base64(bytes)),
+            Self::Vector(v) => v.serialize(serializer),
+            Self::List(items) => {
+                let mut seq = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    seq.serialize_element(item)?;
+                }
+                seq.end()
+            }
+            Self::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+impl From<&str> for KhronosValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for KhronosValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<f64> for KhronosValue {
+    /// An `Integer` where nothing is lost, else a `Float`.
+    #[expect(clippy::cast_possible_truncation, reason = "guarded by the range and the fraction")]
+    fn from(number: f64) -> Self {
+        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+        if number.fract() == 0.0 && number.abs() <= EXACT { Self::Integer(number as i64) } else { Self::Float(number) }
+    }
+}
+
+impl From<bool> for KhronosValue {
+    fn from(b: bool) -> Self {
+        Self::Boolean(b)
+    }
+}
+
+impl<T: Into<KhronosValue>> From<Vec<T>> for KhronosValue {
+    fn from(items: Vec<T>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<K: Into<String>, const N: usize> From<[(K, KhronosValue); N]> for KhronosValue {
+    fn from(entries: [(K, KhronosValue); N]) -> Self {
+        Self::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+}

@@ -1,0 +1,16 @@
+//! What an operator can set: one struct per concern, read once at start, passed down from there.
+//!
+//! Owns the keys, their defaults and bounds (`sections`), reading them from file, environment and command line
+//! (`load`), showing them (`explain`), and every look at the process's environment (`environment`). What a limit means
+//! is in `limits`; acting on a setting is up to the part that it is for.
+
+pub mod environment;
+mod explain;
+mod load;
+mod sections;
+
+pub use environment::Environment;
+pub use load::{ConfigError, Loaded, Origin, Sources};
+pub use sections::{
+    Backend, Config, DrillsConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy, VmConfig,
+};

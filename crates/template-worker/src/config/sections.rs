@@ -1,0 +1,218 @@
+//! Every key of the configuration, with its default, its bounds and its meaning.
+//!
+//! Owns the structs; a field's doc comment is also what `template-worker config` prints above it. Reading them is
+//! `load`'s business.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+use crate::settings::{BadSetting, Setting, settings};
+
+const MINUTE_MS: u64 = 60_000;
+const MIB: u64 = 1 << 20;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerConfig,
+    /// The VMs and the threads that they live on.
+    pub vm: VmConfig,
+    /// What one guild may use.
+    pub limits: Limits,
+    /// Where templates and tokens are kept.
+    pub storage: StorageConfig,
+    /// What the service says about itself.
+    pub log: LogConfig,
+    /// Breaking things on purpose.
+    pub drills: DrillsConfig,
+}
+
+settings! {
+    /// The HTTP server.
+    pub struct ServerConfig {
+        /// The address and port to listen on; port 0 takes a free one. Addresses other than loopback need a token in
+        /// the store.
+        pub listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 7700));
+        /// Milliseconds that a shutdown waits for accepted events to end.
+        pub drain_time_ms: u64 = 10_000, within 0..=10 * MINUTE_MS;
+        /// Bytes in the body of a request.
+        pub max_body_bytes: usize = 2 << 20, within 1024..=256 * MIB;
+        /// Requests that are served at the same time; more are told to come back later.
+        pub max_requests_in_flight: usize = 1024, within 1..=65_536;
+    }
+}
+
+settings! {
+    /// The VMs and the threads that they live on.
+    pub struct VmConfig {
+        /// How the guilds' VMs are spread: "thread-pool" shares a fixed number of threads among all guilds.
+        pub strategy: Strategy = Strategy::ThreadPool;
+        /// Threads that run VMs; 0 takes as many as there are cores.
+        pub threads: usize = 0, within 0..=1024;
+        /// Actions that may wait for one thread; more are refused, and the sender is told so.
+        pub queue: usize = 1024, within 1..=65_536;
+    }
+}
+
+settings! {
+    /// Where templates and tokens are kept.
+    pub struct StorageConfig {
+        /// The folder for everything that is kept; made where it is missing.
+        pub data: PathBuf = PathBuf::from("./data");
+        /// The database: "sqlite" is embedded and needs no set-up.
+        pub backend: Backend = Backend::Sqlite;
+    }
+}
+
+settings! {
+    /// What the service says about itself.
+    pub struct LogConfig {
+        /// What is worth a line: "off", "error", "warn", "info", "debug" or "trace"; for one part, "info,sqlx=warn".
+        pub level: String = "info".to_owned();
+        /// How a line looks: "text" for people, "json" for machines.
+        pub format: LogFormat = LogFormat::Text;
+    }
+}
+
+settings! {
+    /// Breaking things on purpose.
+    #[derive(Eq)]
+    pub struct DrillsConfig {
+        /// Whether an admin may make a worker thread panic over the API, to see that nobody else is hurt.
+        pub enabled: bool = false;
+    }
+}
+
+/// How the guilds' VMs are spread over threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A fixed number of threads, each holding many guilds.
+    ThreadPool,
+}
+
+/// The database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// Embedded, one file in the data folder.
+    Sqlite,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl ServerConfig {
+    /// How long a shutdown waits for accepted events to end.
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_millis(self.drain_time_ms)
+    }
+}
+
+impl VmConfig {
+    /// The number of threads, with 0 resolved to the cores of this machine.
+    pub fn thread_count(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.threads)
+            .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+}
+
+impl LogConfig {
+    /// A bare word must be a level: `inof` would otherwise be taken for a part of the program.
+    fn validate(&self) -> Result<(), BadSetting> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let known = |part: &str| LEVELS.contains(&part.rsplit('=').next().unwrap_or(part).trim());
+        if self.level.split(',').all(known) {
+            return Ok(());
+        }
+        let expected = format!("use one of {}, or parts such as `info,sqlx=warn`", LEVELS.join(", "));
+        Err(BadSetting { key: "level", value: format!("`{}`", self.level), expected })
+    }
+}
+
+/// A section as the tables of the configuration show it: name, what it is about, keys.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) settings: &'static [Setting],
+}
+
+impl Config {
+    pub(super) const SECTIONS: [Section; 6] = [
+        Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
+        Section { name: "vm", about: "The VMs and the threads that they live on.", settings: VmConfig::SETTINGS },
+        Section { name: "limits", about: "What one guild may use.", settings: Limits::SETTINGS },
+        Section { name: "storage", about: "Where templates and tokens are kept.", settings: StorageConfig::SETTINGS },
+        Section { name: "log", about: "What the service says about itself.", settings: LogConfig::SETTINGS },
+        Section { name: "drills", about: "Breaking things on purpose.", settings: DrillsConfig::SETTINGS },
+    ];
+
+    /// A configuration for tests: a free port, two threads, and limits that a test can hit without waiting long. The
+    /// data folder is the test's own to choose.
+    pub fn for_testing() -> Self {
+        let mut config = Self::default();
+        config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config.server.drain_time_ms = 5_000;
+        config.vm.threads = 2;
+        config.limits.max_templates_execution_time_ms = 30_000;
+        config.limits.max_templates_return_wait_time_ms = 10_000;
+        config.limits.max_cpu_time_ms = 2_000;
+        config.log.level = "warn".to_owned();
+        config
+    }
+
+    /// The first setting that makes no sense, with its section.
+    pub(super) fn validate(&self) -> Result<(), (&'static str, BadSetting)> {
+        self.server.check_bounds().map_err(|bad| ("server", bad))?;
+        self.vm.check_bounds().map_err(|bad| ("vm", bad))?;
+        self.limits.validate().map_err(|bad| ("limits", bad))?;
+        self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
+        self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
+        self.drills.check_bounds().map_err(|bad| ("drills", bad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_and_the_configuration_for_tests_make_sense() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        assert_eq!(Config::for_testing().validate(), Ok(()));
+        assert_eq!(Config::for_testing().server.listen.port(), 0);
+        assert!(Config::default().server.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn zero_threads_means_one_a_core() {
+        assert!(VmConfig::default().thread_count().get() >= 1);
+        assert_eq!(VmConfig { threads: 3, ..VmConfig::default() }.thread_count().get(), 3);
+    }
+
+    #[test]
+    fn a_misspelt_log_level_is_refused() {
+        let level = |level: &str| LogConfig { level: level.to_owned(), ..LogConfig::default() }.validate();
+        for fine in ["info", "off", "info,sqlx=warn", "warn,template_worker::vm=debug"] {
+            assert_eq!(level(fine), Ok(()), "{fine}");
+        }
+        for wrong in ["inof", "", "info,sqlx=loud"] {
+            assert!(level(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}

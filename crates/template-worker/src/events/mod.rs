@@ -1,0 +1,14 @@
+//! Events: which there are, one of them, and what a template listens to.
+//!
+//! Owns names and matching; pure data, no IO. Where events come from is up to the sources and `api`, what becomes of
+//! them to `dispatch`.
+
+mod event;
+mod filter;
+mod name;
+mod registry;
+
+pub use event::{Event, EventError, MAX_SCOPE_BYTES, MAX_SCOPES};
+pub use filter::{EventFilter, FilterError};
+pub use name::{BaseName, EventName, UnknownEvent};
+pub use registry::{ANTIRAID, DISCORD};

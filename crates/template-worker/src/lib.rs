@@ -1,0 +1,27 @@
+//! The service: very many guilds' templates, each guild in a Luau VM of its own, fed with events.
+//!
+//! # The walk of one event
+//! A source makes an event of it: guild, name, JSON text. The dispatcher asks which of the guild's templates listen; where
+//! none do, that was all. Otherwise the distribution strategy finds the thread that holds the guild's VM and puts the
+//! event on that thread's queue. The thread finds or makes the VM, and the execution engine runs one Luau thread per
+//! template, in slices, under the limits. What each template returned, or how it failed, goes back to whoever waits.
+//!
+//! # Modules
+//! - [`ids`]: guilds, users, threads, events, tokens: one type per kind of id
+//! - [`limits`]: what one guild may use, by the names that the field knows
+//! - [`config`]: what an operator can set, from file, environment and command line
+//! - [`capabilities`]: the closed list of what a template may be allowed, and the comparison of patterns
+//! - [`events`]: the closed list of events, one event, and what a template listens to
+//! - [`template`]: a template, its name, and what an author sends to change it
+//! - [`storage`]: what outlives the process: templates with their versions, and access tokens
+//! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
+
+pub mod capabilities;
+pub mod config;
+pub mod events;
+pub mod ids;
+pub mod limits;
+mod nearest;
+pub mod settings;
+pub mod storage;
+pub mod template;

@@ -1,0 +1,178 @@
+//! What one guild may use of the machine, by the names that the field knows (`MAX_TEMPLATE_MEMORY_USAGE`, ..).
+//!
+//! Owns the names, the defaults and which values make sense. Each limit is enforced in one place elsewhere: the VM's in
+//! `khronos`, an execution's in `execution`, those of requests in `api`, of stored things in `storage`.
+//!
+//! Sizes are bytes; durations are milliseconds, with the unit in the key, and a method without it gives a `Duration`.
+
+use std::time::Duration;
+
+use crate::settings::{BadSetting, settings};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+settings! {
+    /// The limits of a guild, its templates and their executions.
+    #[derive(Eq)]
+    pub struct Limits {
+        /// MAX_TEMPLATE_MEMORY_USAGE: bytes of memory of a guild's VM, all its templates together.
+        /// 20 MiB, as AntiRaid allowed in 2025.
+        pub max_template_memory_usage: usize = 20 << 20, within MIB..=4096 * MIB;
+        /// MAX_VM_THREAD_STACK_SIZE: bytes of stack of a worker thread.
+        /// 20 MiB, as AntiRaid had in 2025; the Luau parser dies on deep nesting below some 512 KiB.
+        pub max_vm_thread_stack_size: usize = 20 << 20, within MIB..=1024 * MIB;
+        /// MAX_TEMPLATES_EXECUTION_TIME: milliseconds of wall clock that one execution may last, waiting included.
+        /// 10 minutes, as AntiRaid allowed in 2025.
+        pub max_templates_execution_time_ms: u64 = 600_000, within 1..=DAY_MS;
+        /// MAX_TEMPLATES_RETURN_WAIT_TIME: milliseconds that a caller waits for what templates return; the executions go
+        /// on after that. 60 seconds, as AntiRaid had in 2025.
+        pub max_templates_return_wait_time_ms: u64 = 60_000, within 1..=DAY_MS;
+        /// MAX_CPU_TIME: milliseconds of CPU that one execution may burn.
+        /// 10 seconds: far above what an honest template needs for an event, far below what hurts a machine.
+        pub max_cpu_time_ms: u64 = 10_000, within 1..=DAY_MS;
+        /// MAX_NON_YIELDABLE_TIME: milliseconds without a point at which the runtime could pause the template, such as in
+        /// the comparator of a sort. 250 ms: twice what sorting 500,000 numbers takes; neighbours wait that long.
+        pub max_non_yieldable_time_ms: u64 = 250, within 1..=60_000;
+        /// SLICE: milliseconds that a template runs before other guilds on its thread have their turn.
+        /// 2 ms: short enough that nobody notices a neighbour, long enough to cost less than 7 %.
+        pub slice_ms: u64 = 2, within 1..=1000;
+        /// MAX_EXECUTIONS_IN_FLIGHT: executions of a guild that run or sleep at the same time.
+        /// 64: a burst of messages, each waiting for Discord.
+        pub max_executions_in_flight: usize = 64, within 1..=65_536;
+        /// MAX_EXECUTIONS_WAITING: executions of a guild that wait for one of those to end; more are refused.
+        /// 256: some seconds of a busy guild.
+        pub max_executions_waiting: usize = 256, within 0..=65_536;
+        /// MAX_LUAU_THREADS: Luau threads (coroutines and tasks) of a guild's VM.
+        /// 1,000: about 1 KiB each before they do anything.
+        pub max_luau_threads: usize = 1000, within 1..=1_000_000;
+        /// MAX_TEMPLATE_SOURCE: bytes of source of a template, all its files together.
+        /// 1 MiB, which is also the most that the runtime takes.
+        pub max_template_source: usize = 1 << 20, within KIB..=MIB;
+        /// MAX_RESULT_DEPTH: how deep tables may nest in what a template returns.
+        /// 64, as for every value that leaves a VM.
+        pub max_result_depth: usize = 64, within 1..=128;
+        /// MAX_RESULT_NODES: values, keys included, in what a template returns.
+        /// 100,000, as for every value that leaves a VM.
+        pub max_result_nodes: usize = 100_000, within 1..=10_000_000;
+        /// MAX_RESULT_BYTES: bytes of text in what a template returns.
+        /// 1 MiB: an answer, not a database.
+        pub max_result_bytes: usize = 1 << 20, within KIB..=64 * MIB;
+        /// MAX_EVENT_BYTES: bytes of JSON in the data of an event.
+        /// 1 MiB: Discord's own largest gateway payloads stay below it.
+        pub max_event_bytes: usize = 1 << 20, within KIB..=64 * MIB;
+        /// MAX_EVENT_DEPTH: how deep arrays and objects may nest in the data of an event.
+        /// 64: Discord's own nest about 10 deep.
+        pub max_event_depth: usize = 64, within 1..=128;
+        /// MAX_TEMPLATES_PER_GUILD: templates that a guild may store.
+        /// 100: one for every thing a server does, and a VM still starts at once.
+        pub max_templates_per_guild: usize = 100, within 1..=10_000;
+    }
+}
+
+impl Limits {
+    /// MAX_TEMPLATES_EXECUTION_TIME.
+    pub fn max_templates_execution_time(&self) -> Duration {
+        Duration::from_millis(self.max_templates_execution_time_ms)
+    }
+
+    /// MAX_TEMPLATES_RETURN_WAIT_TIME.
+    pub fn max_templates_return_wait_time(&self) -> Duration {
+        Duration::from_millis(self.max_templates_return_wait_time_ms)
+    }
+
+    /// MAX_CPU_TIME.
+    pub fn max_cpu_time(&self) -> Duration {
+        Duration::from_millis(self.max_cpu_time_ms)
+    }
+
+    /// MAX_NON_YIELDABLE_TIME.
+    pub fn max_non_yieldable_time(&self) -> Duration {
+        Duration::from_millis(self.max_non_yieldable_time_ms)
+    }
+
+    /// SLICE.
+    pub fn slice(&self) -> Duration {
+        Duration::from_millis(self.slice_ms)
+    }
+
+    /// Whether the limits make sense, each for itself and beside each other.
+    ///
+    /// # Errors
+    /// The first that doesn't, with what would.
+    pub fn validate(&self) -> Result<(), BadSetting> {
+        self.check_bounds()?;
+        let rising = [
+            ("slice_ms", self.slice_ms),
+            ("max_non_yieldable_time_ms", self.max_non_yieldable_time_ms),
+            ("max_cpu_time_ms", self.max_cpu_time_ms),
+            ("max_templates_execution_time_ms", self.max_templates_execution_time_ms),
+        ];
+        for pair in rising.windows(2) {
+            let [(key, value), (larger_key, larger)] = pair else { continue };
+            if value > larger {
+                let expected = format!("use at most the value of `{larger_key}`, which is {larger}");
+                return Err(BadSetting { key, value: value.to_string(), expected });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_make_sense_and_are_the_documented_ones() {
+        let limits = Limits::default();
+        assert_eq!(limits.validate(), Ok(()));
+        assert_eq!(limits.max_template_memory_usage, 20 * 1024 * 1024);
+        assert_eq!(limits.max_templates_execution_time(), Duration::from_secs(600));
+        assert_eq!(limits.max_templates_return_wait_time(), Duration::from_secs(60));
+        assert_eq!(limits.max_cpu_time(), Duration::from_secs(10));
+        assert_eq!(limits.max_non_yieldable_time(), Duration::from_millis(250));
+        assert_eq!(limits.slice(), Duration::from_millis(2));
+    }
+
+    #[test]
+    fn every_limit_is_documented_under_the_name_that_the_field_knows() {
+        for setting in Limits::SETTINGS {
+            let name = setting.key.trim_end_matches("_ms").to_uppercase();
+            let meaning = setting.meaning.concat();
+            assert!(meaning.trim_start().starts_with(&format!("{name}: ")), "{}: {meaning}", setting.key);
+            assert!(setting.within.is_some(), "{} has no bounds", setting.key);
+        }
+    }
+
+    #[test]
+    fn a_stack_below_one_mebibyte_is_refused_with_what_would_do() {
+        let limits = Limits { max_vm_thread_stack_size: 4096, ..Limits::default() };
+        let text = limits.validate().unwrap_err().to_string();
+        assert_eq!(text, "`max_vm_thread_stack_size` is 4096: use a value from 1048576 to 1073741824");
+    }
+
+    #[test]
+    fn a_slice_longer_than_the_cpu_time_is_refused() {
+        let limits = Limits { max_cpu_time_ms: 100, ..Limits::default() };
+        let text = limits.validate().unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "`max_non_yieldable_time_ms` is 250: use at most the value of `max_cpu_time_ms`, which is 100"
+        );
+    }
+
+    #[test]
+    fn an_unknown_limit_is_an_error() {
+        let error = serde_json::from_str::<Limits>(r#"{"max_cpu_tim_ms": 1}"#).unwrap_err().to_string();
+        assert!(error.contains("max_cpu_tim_ms"), "{error}");
+    }
+
+    #[test]
+    fn the_source_limit_is_within_what_the_runtime_takes() {
+        let largest = Limits::SETTINGS.iter().find(|setting| setting.key == "max_template_source").unwrap().within;
+        let source = " ".repeat(usize::try_from(largest.unwrap().1).unwrap());
+        assert!(khronos::Bundle::new([("init.luau".to_owned(), source)]).is_ok());
+    }
+}

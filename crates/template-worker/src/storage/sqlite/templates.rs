@@ -1,0 +1,325 @@
+//! The statements about templates. Each function runs inside a transaction that its caller began and commits.
+
+use std::sync::Arc;
+
+use khronos::Bundle;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _, SqliteConnection};
+
+use super::{Unreadable, from_micros, guild_column, now};
+use crate::ids::GuildId;
+use crate::storage::{KEPT_VERSIONS, StorageError, TemplateVersion, Written};
+use crate::template::{Template, TemplateDraft, TemplateName, TemplatePatch};
+
+/// A template's current version as it is stored, without its files.
+struct Row {
+    name: String,
+    version: i64,
+    files_version: i64,
+    events: String,
+    capabilities: String,
+    description: String,
+    error_channel: Option<String>,
+    paused: bool,
+    created_at: i64,
+    stored_at: i64,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            name: row.try_get("name")?,
+            version: row.try_get("version")?,
+            files_version: row.try_get("files_version")?,
+            events: row.try_get("events")?,
+            capabilities: row.try_get("capabilities")?,
+            description: row.try_get("description")?,
+            error_channel: row.try_get("error_channel")?,
+            paused: row.try_get("paused")?,
+            created_at: row.try_get("created_at")?,
+            stored_at: row.try_get("stored_at")?,
+        })
+    }
+}
+
+pub(super) async fn put(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+    draft: TemplateDraft,
+    if_match: Option<u32>,
+    max_templates: usize,
+) -> Result<(Template, Written), StorageError> {
+    let before = current(db, guild, name).await?;
+    check_version(if_match, before.map(|(version, _)| version))?;
+    if before.is_none() {
+        make_room(db, guild, max_templates).await?;
+    }
+    let now = now();
+    let (version, created_at) = before.map_or((1, now), |(version, created_at)| (version + 1, created_at));
+    let time = |micros| from_micros(micros).map_err(|source| unreadable(guild, name.as_str(), source));
+    let template = Template {
+        guild,
+        name: name.clone(),
+        version,
+        bundle: draft.bundle,
+        events: draft.events,
+        capabilities: draft.capabilities,
+        description: draft.description,
+        error_channel: draft.error_channel,
+        paused: draft.paused,
+        created_at: time(created_at)?,
+        updated_at: time(now)?,
+    };
+    insert_version(db, &template, version, created_at, now).await?;
+    for (path, source) in template.bundle.files() {
+        sqlx::query("INSERT INTO template_files (guild, name, files_version, path, source) VALUES (?, ?, ?, ?, ?)")
+            .bind(guild_column(guild))
+            .bind(name.as_str())
+            .bind(version)
+            .bind(path)
+            .bind(&*source.text)
+            .execute(&mut *db)
+            .await?;
+    }
+    forget_old_versions(db, guild, name, version).await?;
+    let written = if before.is_none() { Written::Created } else { Written::Replaced };
+    Ok((template, written))
+}
+
+pub(super) async fn patch(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+    patch: TemplatePatch,
+    if_match: Option<u32>,
+) -> Result<Option<Template>, StorageError> {
+    let Some(row) = rows(db, guild, Some(name), None, 1).await?.pop() else { return Ok(None) };
+    let (files_version, created_at) = (row.files_version, row.created_at);
+    let mut template = with_files(db, guild, row).await?;
+    check_version(if_match, Some(template.version))?;
+    let now = now();
+    template.version += 1;
+    template.events = patch.events.unwrap_or(template.events);
+    template.capabilities = patch.capabilities.unwrap_or(template.capabilities);
+    template.description = patch.description.unwrap_or(template.description);
+    template.error_channel = patch.error_channel.unwrap_or(template.error_channel);
+    template.paused = patch.paused.unwrap_or(template.paused);
+    template.updated_at = from_micros(now).map_err(|source| unreadable(guild, name.as_str(), source))?;
+    insert_version(db, &template, files_version, created_at, now).await?;
+    forget_old_versions(db, guild, name, template.version).await?;
+    Ok(Some(template))
+}
+
+pub(super) async fn get(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+) -> Result<Option<Template>, StorageError> {
+    match rows(db, guild, Some(name), None, 1).await?.pop() {
+        Some(row) => with_files(db, guild, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn list(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    after: Option<&TemplateName>,
+    limit: u32,
+) -> Result<Vec<Template>, StorageError> {
+    let mut templates = Vec::new();
+    for row in rows(db, guild, None, after, limit).await? {
+        templates.push(with_files(db, guild, row).await?);
+    }
+    Ok(templates)
+}
+
+pub(super) async fn delete(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+) -> Result<bool, StorageError> {
+    // Versions and files go with it, by their foreign keys.
+    let deleted = sqlx::query("DELETE FROM templates WHERE guild = ? AND name = ?")
+        .bind(guild_column(guild))
+        .bind(name.as_str())
+        .execute(db)
+        .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+pub(super) async fn versions(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+) -> Result<Vec<TemplateVersion>, StorageError> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT version, files_version, stored_at FROM template_versions WHERE guild = ? AND name = ? \
+         ORDER BY version DESC",
+    )
+    .bind(guild_column(guild))
+    .bind(name.as_str())
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|(version, files_version, stored_at)| {
+            Ok(TemplateVersion {
+                version: u32::try_from(version)?,
+                new_files: version == files_version,
+                stored_at: from_micros(stored_at)?,
+            })
+        })
+        .collect::<Result<_, Unreadable>>()
+        .map_err(|source| unreadable(guild, name.as_str(), source))
+}
+
+/// The version that the template is in, and when its first was stored.
+async fn current(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+) -> Result<Option<(u32, i64)>, StorageError> {
+    let row: Option<(u32, i64)> =
+        sqlx::query_as("SELECT version, created_at FROM templates WHERE guild = ? AND name = ?")
+            .bind(guild_column(guild))
+            .bind(name.as_str())
+            .fetch_optional(db)
+            .await?;
+    Ok(row)
+}
+
+fn check_version(wanted: Option<u32>, current: Option<u32>) -> Result<(), StorageError> {
+    if wanted.is_some() && wanted != current { Err(StorageError::VersionConflict { current }) } else { Ok(()) }
+}
+
+/// Makes sure that the guild exists and may have one template more.
+async fn make_room(db: &mut SqliteConnection, guild: GuildId, limit: usize) -> Result<(), StorageError> {
+    sqlx::query("INSERT INTO guilds (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        .bind(guild_column(guild))
+        .bind(now())
+        .execute(&mut *db)
+        .await?;
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM templates WHERE guild = ?")
+        .bind(guild_column(guild))
+        .fetch_one(db)
+        .await?;
+    let full = usize::try_from(count).unwrap_or(usize::MAX) >= limit;
+    if full { Err(StorageError::TooManyTemplates { limit }) } else { Ok(()) }
+}
+
+async fn insert_version(
+    db: &mut SqliteConnection,
+    template: &Template,
+    files_version: impl Into<i64>,
+    created_at: i64,
+    now: i64,
+) -> Result<(), StorageError> {
+    let (guild, name) = (guild_column(template.guild), template.name.as_str());
+    let json = |source: serde_json::Error| StorageError::Failed(source.into());
+    sqlx::query(
+        "INSERT INTO templates (guild, name, version, created_at) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (guild, name) DO UPDATE SET version = excluded.version",
+    )
+    .bind(guild)
+    .bind(name)
+    .bind(template.version)
+    .bind(created_at)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "INSERT INTO template_versions (guild, name, version, files_version, events, capabilities, description, \
+         error_channel, paused, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(guild)
+    .bind(name)
+    .bind(template.version)
+    .bind(files_version.into())
+    .bind(serde_json::to_string(&template.events).map_err(json)?)
+    .bind(serde_json::to_string(&template.capabilities).map_err(json)?)
+    .bind(&template.description)
+    .bind(&template.error_channel)
+    .bind(template.paused)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn forget_old_versions(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    name: &TemplateName,
+    version: u32,
+) -> Result<(), StorageError> {
+    sqlx::query("DELETE FROM template_versions WHERE guild = ? AND name = ? AND version <= ?")
+        .bind(guild_column(guild))
+        .bind(name.as_str())
+        .bind(version.saturating_sub(KEPT_VERSIONS))
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "DELETE FROM template_files WHERE guild = ?1 AND name = ?2 AND files_version NOT IN \
+         (SELECT files_version FROM template_versions WHERE guild = ?1 AND name = ?2)",
+    )
+    .bind(guild_column(guild))
+    .bind(name.as_str())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Current versions: the one called `only`, or all after `after`, at most `limit`, ordered by name.
+async fn rows(
+    db: &mut SqliteConnection,
+    guild: GuildId,
+    only: Option<&TemplateName>,
+    after: Option<&TemplateName>,
+    limit: u32,
+) -> Result<Vec<Row>, StorageError> {
+    let rows = sqlx::query_as(
+        "SELECT name, version, files_version, events, capabilities, description, error_channel, paused, created_at, \
+         stored_at FROM templates JOIN template_versions USING (guild, name, version) \
+         WHERE guild = ?1 AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR name > ?3) ORDER BY name LIMIT ?4",
+    )
+    .bind(guild_column(guild))
+    .bind(only.map(TemplateName::as_str))
+    .bind(after.map(TemplateName::as_str))
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+async fn with_files(db: &mut SqliteConnection, guild: GuildId, row: Row) -> Result<Template, StorageError> {
+    let files: Vec<(String, String)> = sqlx::query_as(
+        "SELECT path, source FROM template_files WHERE guild = ? AND name = ? AND files_version = ?",
+    )
+    .bind(guild_column(guild))
+    .bind(&row.name)
+    .bind(row.files_version)
+    .fetch_all(db)
+    .await?;
+    let name = row.name.clone();
+    understand(guild, row, files).map_err(|source| unreadable(guild, &name, source))
+}
+
+fn understand(guild: GuildId, row: Row, files: Vec<(String, String)>) -> Result<Template, Unreadable> {
+    Ok(Template {
+        guild,
+        name: row.name.parse()?,
+        version: u32::try_from(row.version)?,
+        bundle: Arc::new(Bundle::new(files)?),
+        events: serde_json::from_str(&row.events)?,
+        capabilities: serde_json::from_str(&row.capabilities)?,
+        description: row.description,
+        error_channel: row.error_channel,
+        paused: row.paused,
+        created_at: from_micros(row.created_at)?,
+        updated_at: from_micros(row.stored_at)?,
+    })
+}
+
+fn unreadable(guild: GuildId, name: &str, source: Unreadable) -> StorageError {
+    StorageError::Unreadable { what: format!("template \"{name}\" of guild {guild}"), source }
+}
