@@ -120,7 +120,11 @@ impl Isolates {
         let (isolates, s) = (Rc::clone(self), Rc::clone(scheduler));
         let log = lua.create_function(move |_, (id, level, text): (u64, String, mlua::LuaString)| {
             if let Ok(isolate) = isolates.at(id) {
-                let level = if level == "warn" { LogLevel::Warn } else { LogLevel::Info };
+                let level = match level.as_str() {
+                    "info" => LogLevel::Info,
+                    "warn" => LogLevel::Warn,
+                    _ => LogLevel::Error,
+                };
                 let bytes = text.as_bytes();
                 let most = bytes.len().min(crate::options::MAX_LOG_LINE + 4);
                 let text = String::from_utf8_lossy(&bytes[..most]);

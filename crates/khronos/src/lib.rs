@@ -8,11 +8,11 @@
 //! embedder gives it as `ctx`.
 //!
 //! ```
-//! use khronos::{Bundle, BytecodeCache, ExecutionLimits, KhronosRuntime, RuntimeOptions, Ticker, Verdict};
+//! use khronos::{BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, KhronosRuntime, RuntimeOptions, Ticker, Verdict};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let ticker = Ticker::start()?;
-//! let runtime = KhronosRuntime::new(RuntimeOptions::new(ticker.handle()))?;
+//! let runtime = KhronosRuntime::new(RuntimeOptions::new(BaseLibrary::compile()?, ticker.handle()))?;
 //!
 //! let source = "local event = ... task.wait(0.01) return event.text .. ', world'";
 //! let bundle = Bundle::new([("init.luau".to_owned(), source.to_owned())])?;
@@ -52,6 +52,7 @@ pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict
 pub use isolate::IsolateId;
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 pub use options::{LogLevel, LogLine, MAX_LOG_LINE, RuntimeOptions};
+pub use sandbox::BaseLibrary;
 pub use runtime::{KhronosRuntime, RuntimeHandle, VmState};
 pub use scheduler::inbox::Reply;
 pub use scheduler::ticker::{Ticker, TickerHandle};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::limits::RuntimeLimits;
+use crate::sandbox::BaseLibrary;
 use crate::scheduler::ExecutionId;
 use crate::scheduler::ticker::TickerHandle;
 
@@ -40,6 +41,8 @@ pub const MAX_LOG_LINE: usize = 4_096;
 pub struct RuntimeOptions {
     /// Limits of this VM.
     pub limits: RuntimeLimits,
+    /// Our own Luau code, shared by all VMs.
+    pub base: BaseLibrary,
     /// The line to the thread's ticker, which ends slices.
     pub ticker: TickerHandle,
     /// Takes the log lines. Called while a script runs; must not block.
@@ -52,9 +55,10 @@ pub struct RuntimeOptions {
 
 impl RuntimeOptions {
     /// Default limits, the real clock, log lines dropped, nobody woken.
-    pub fn new(ticker: TickerHandle) -> Self {
+    pub fn new(base: BaseLibrary, ticker: TickerHandle) -> Self {
         Self {
             limits: RuntimeLimits::default(),
+            base,
             ticker,
             log: Rc::new(|_| ()),
             wake: Arc::new(|| ()),

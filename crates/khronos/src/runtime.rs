@@ -82,12 +82,12 @@ impl KhronosRuntime {
 
     fn create(options: RuntimeOptions) -> mlua::Result<Self> {
         let lua = sandbox::new_vm()?;
-        let memory = options.limits.memory;
+        let (memory, base) = (options.limits.memory, options.base.clone());
         let scheduler = Scheduler::new(options);
         let isolates = Rc::new(Isolates::default());
         let host = host_functions::table(&lua, &scheduler)?;
         isolates.add_to(&lua, &scheduler, &host)?;
-        let prelude = sandbox::install(&lua, host)?;
+        let prelude = sandbox::install(&lua, &base, host)?;
         scheduler.set_array(prelude.array.clone());
         lua.set_memory_limit(memory)?;
         Ok(Self { prelude, isolates, scheduler, touched: Cell::new(false), on_broken: RefCell::new(None), lua })
@@ -203,6 +203,15 @@ impl KhronosRuntime {
         self.check()?;
         host_functions::awaiting(&self.lua, &self.scheduler, &self.prelude.await_, name, serve)
             .map_err(RuntimeError::CreateValue)
+    }
+
+    /// A read-only table of the functions `info`, `warn` and `error`, which write to the log of `isolate`.
+    ///
+    /// # Errors
+    /// As [`create_value`](Self::create_value).
+    pub fn create_logger(&self, isolate: IsolateId) -> Result<Table, RuntimeError> {
+        self.check()?;
+        self.prelude.logger.call(isolate).map_err(RuntimeError::CreateValue)
     }
 
     /// Starts an execution: the isolate's template gets `event`, whose name is `event_name`, and `ctx`. It runs in

@@ -59,7 +59,9 @@ impl Capability {
         match Parts::of(wanted) {
             Some(wanted) => held.cover(&wanted),
             // Whatever the scope and the rest are, it is something of this family.
-            None => held.scope.is_none() && held.rest == ["*"] && wanted.starts_with(&format!("{}[", held.family)),
+            None => {
+                held.scope.is_none() && held.rest == ["*"] && wanted.starts_with(&format!("{}[", held.family))
+            }
         }
     }
 }

@@ -117,7 +117,9 @@ snowflake!(
 );
 
 /// A worker thread, counted from 0; a thread that replaces another has a number of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct ThreadId(pub u32);
 
@@ -183,7 +185,8 @@ impl FromStr for TokenId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let expected = "expected the id that `token list` shows, such as 0199e4c4-7d5c-7e0e-9b1f-2f6f3c6a7b10";
+        let expected =
+            "expected the id that `token list` shows, such as 0199e4c4-7d5c-7e0e-9b1f-2f6f3c6a7b10";
         let hyphenated = text.len() == 36;
         let parsed = if hyphenated { Uuid::try_parse(text).ok() } else { None };
         parsed.map(Self).ok_or_else(|| IdError::new("token", text, expected))
@@ -207,7 +210,20 @@ mod tests {
         for text in ["1", "826535422381391913", "9223372036854775807"] {
             assert_eq!(text.parse::<GuildId>().unwrap().to_string(), text);
         }
-        for text in ["", "0", "007", "+1", "-1", " 1", "1 ", "1e3", "0x10", "9223372036854775808", "99999999999999999999", "١"] {
+        for text in [
+            "",
+            "0",
+            "007",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "1e3",
+            "0x10",
+            "9223372036854775808",
+            "99999999999999999999",
+            "١",
+        ] {
             assert!(text.parse::<GuildId>().is_err(), "{text:?} was taken");
         }
         assert_eq!(GuildId::new(0), None);

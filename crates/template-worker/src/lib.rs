@@ -16,12 +16,17 @@
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
 
+pub mod app;
 pub mod capabilities;
 pub mod config;
+pub mod dispatch;
 pub mod events;
+pub mod execution;
 pub mod ids;
 pub mod limits;
 mod nearest;
 pub mod settings;
+pub mod shutdown;
 pub mod storage;
 pub mod template;
+pub mod vm;

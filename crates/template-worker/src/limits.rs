@@ -33,7 +33,7 @@ settings! {
         /// 10 seconds: far above what an honest template needs for an event, far below what hurts a machine.
         pub max_cpu_time_ms: u64 = 10_000, within 1..=DAY_MS;
         /// MAX_NON_YIELDABLE_TIME: milliseconds without a point at which the runtime could pause the template, such as in
-        /// the comparator of a sort. 250 ms: twice what sorting 500,000 numbers takes; neighbours wait that long.
+        /// the comparator of a sort. 250 ms: neighbours wait that long, and a large sort with a comparator was seen to take 236.
         pub max_non_yieldable_time_ms: u64 = 250, within 1..=60_000;
         /// SLICE: milliseconds that a template runs before other guilds on its thread have their turn.
         /// 2 ms: short enough that nobody notices a neighbour, long enough to cost less than 7 %.
@@ -42,10 +42,10 @@ settings! {
         /// 64: a burst of messages, each waiting for Discord.
         pub max_executions_in_flight: usize = 64, within 1..=65_536;
         /// MAX_EXECUTIONS_WAITING: executions of a guild that wait for one of those to end; more are refused.
-        /// 256: some seconds of a busy guild.
+        /// 256: four times those in flight.
         pub max_executions_waiting: usize = 256, within 0..=65_536;
         /// MAX_LUAU_THREADS: Luau threads (coroutines and tasks) of a guild's VM.
-        /// 1,000: about 1 KiB each before they do anything.
+        /// 1,000: each costs memory before it does anything, and an event needs a few.
         pub max_luau_threads: usize = 1000, within 1..=1_000_000;
         /// MAX_TEMPLATE_SOURCE: bytes of source of a template, all its files together.
         /// 1 MiB, which is also the most that the runtime takes.
@@ -60,13 +60,13 @@ settings! {
         /// 1 MiB: an answer, not a database.
         pub max_result_bytes: usize = 1 << 20, within KIB..=64 * MIB;
         /// MAX_EVENT_BYTES: bytes of JSON in the data of an event.
-        /// 1 MiB: Discord's own largest gateway payloads stay below it.
+        /// 1 MiB: half of what the body of a request may be.
         pub max_event_bytes: usize = 1 << 20, within KIB..=64 * MIB;
         /// MAX_EVENT_DEPTH: how deep arrays and objects may nest in the data of an event.
-        /// 64: Discord's own nest about 10 deep.
+        /// 64, as for every value that enters or leaves a VM.
         pub max_event_depth: usize = 64, within 1..=128;
         /// MAX_TEMPLATES_PER_GUILD: templates that a guild may store.
-        /// 100: one for every thing a server does, and a VM still starts at once.
+        /// 100: few enough to load at once.
         pub max_templates_per_guild: usize = 100, within 1..=10_000;
     }
 }
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_source_limit_is_within_what_the_runtime_takes() {
-        let largest = Limits::SETTINGS.iter().find(|setting| setting.key == "max_template_source").unwrap().within;
+        let largest =
+            Limits::SETTINGS.iter().find(|setting| setting.key == "max_template_source").unwrap().within;
         let source = " ".repeat(usize::try_from(largest.unwrap().1).unwrap());
         assert!(khronos::Bundle::new([("init.luau".to_owned(), source)]).is_ok());
     }

@@ -32,7 +32,11 @@ pub struct BadSetting {
 }
 
 /// Says no to a `value` outside of `range`.
-pub(crate) fn check_bounds(key: &'static str, value: u64, range: &RangeInclusive<u64>) -> Result<(), BadSetting> {
+pub(crate) fn check_bounds(
+    key: &'static str,
+    value: u64,
+    range: &RangeInclusive<u64>,
+) -> Result<(), BadSetting> {
     if range.contains(&value) {
         return Ok(());
     }

@@ -4,7 +4,12 @@
 //! `task`. 3. Luau's own sandbox makes every library table and the shared globals read-only. From then on no script
 //! can change anything that another isolate sees. Leaves to `isolate` what each template has for itself.
 
+use std::sync::Arc;
+
+use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, Lua, LuaOptions, StdLib, Table};
+
+use crate::error::RuntimeError;
 
 const STDLIB: &str = include_str!("stdlib.luau");
 const PRELUDE: &str = include_str!("prelude.luau");
@@ -12,12 +17,37 @@ const PRELUDE: &str = include_str!("prelude.luau");
 /// The chunk name of our own Luau code; frames of it are left out of tracebacks.
 pub(crate) const INTERNAL: &str = "[runtime]";
 
+/// Our own Luau code, compiled: the same for all VMs, so it is compiled once and shared. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct BaseLibrary(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    stdlib: Vec<u8>,
+    prelude: Vec<u8>,
+}
+
+impl BaseLibrary {
+    /// Compiles it.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Create`], which would be a defect of this crate.
+    pub fn compile() -> Result<Self, RuntimeError> {
+        let compile = |source| {
+            let compiler = Compiler::new().set_optimization_level(2).set_debug_level(1);
+            compiler.compile(source).map_err(RuntimeError::Create)
+        };
+        Ok(Self(Arc::new(Compiled { stdlib: compile(STDLIB)?, prelude: compile(PRELUDE)? })))
+    }
+}
+
 /// Functions of `prelude.luau` that the Rust side calls.
 #[derive(Debug)]
 pub(crate) struct Prelude {
     pub(crate) expose: Function,
     pub(crate) await_: Function,
     pub(crate) isolate: Function,
+    pub(crate) logger: Function,
     pub(crate) start: Function,
     /// The original, for threads that are not running.
     pub(crate) traceback: Function,
@@ -33,12 +63,14 @@ pub(crate) fn new_vm() -> mlua::Result<Lua> {
 }
 
 /// Turns `lua` into a sandbox. `host` is what `prelude.luau` calls.
-pub(crate) fn install(lua: &Lua, host: Table) -> mlua::Result<Prelude> {
+pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Result<Prelude> {
     let shared = lua.globals();
     let traceback = shared.get::<Table>("debug")?.get("traceback")?;
-    let chunk_name = format!("={INTERNAL}");
-    lua.load(STDLIB).set_name(&chunk_name).exec()?;
-    let prelude: Table = lua.load(PRELUDE).set_name(&chunk_name).call(host)?;
+    let load = |code: &[u8]| {
+        lua.load(code).set_name(format!("={INTERNAL}")).set_mode(ChunkMode::Binary).into_function()
+    };
+    load(&base.0.stdlib)?.call::<()>(())?;
+    let prelude: Table = load(&base.0.prelude)?.call(host)?;
     shared.set("task", prelude.get::<Table>("task")?)?;
 
     let array = lua.create_table()?;
@@ -48,6 +80,7 @@ pub(crate) fn install(lua: &Lua, host: Table) -> mlua::Result<Prelude> {
         expose: prelude.get("expose")?,
         await_: prelude.get("await")?,
         isolate: prelude.get("isolate")?,
+        logger: prelude.get("logger")?,
         start: prelude.get("start")?,
         traceback,
         shared,

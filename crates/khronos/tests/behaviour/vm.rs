@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use khronos::{
-    Bundle, BytecodeCache, Completion, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue, LogLine, Program,
+    BaseLibrary, Bundle, BytecodeCache, Completion, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue, LogLine, Program,
     RuntimeLimits, RuntimeOptions, Ticker, Verdict,
 };
 
@@ -27,7 +27,7 @@ impl Vm {
         let ticker = Ticker::start().unwrap();
         let log = Rc::new(RefCell::new(Vec::new()));
         let clock = Rc::new(Cell::new(Instant::now()));
-        let mut options = RuntimeOptions::new(ticker.handle());
+        let mut options = RuntimeOptions::new(BaseLibrary::compile().unwrap(), ticker.handle());
         options.limits = limits;
         let (lines, time) = (Rc::clone(&log), Rc::clone(&clock));
         options.log = Rc::new(move |line| lines.borrow_mut().push(line));
@@ -101,10 +101,6 @@ impl Vm {
         } else if let Some(at) = self.runtime.next_timer().filter(|_| !self.runtime.is_ready()) {
             self.clock.set(at.max(self.clock.get()));
         }
-    }
-
-    pub fn pass(&self, time: Duration) {
-        self.clock.set(self.clock.get() + time);
     }
 
     pub fn logged(&self) -> Vec<String> {

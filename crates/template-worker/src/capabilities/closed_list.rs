@@ -88,7 +88,8 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     if text.chars().any(char::is_control) {
         return Err("it holds a control character");
     }
-    let parts = super::Parts::of(text).ok_or("expected a form such as `kv:get:greeting` or `discord:create_message`")?;
+    let parts = super::Parts::of(text)
+        .ok_or("expected a form such as `kv:get:greeting` or `discord:create_message`")?;
     if text.strip_suffix(":*").unwrap_or(text).contains('*') {
         return Err("a `*` stands for everything at the end, as in `kv:get:*`; it is not part of a name");
     }
@@ -109,7 +110,9 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
         }
         ("objectstorage", None, [op]) => known(OBJECTS.contains(op)),
         ("http", None, [host]) if is_host(host) => Ok(()),
-        ("http", ..) => Err("expected a host name in lower case, without scheme, port or path, as in `http:api.example.com`"),
+        ("http", ..) => Err(
+            "expected a host name in lower case, without scheme, port or path, as in `http:api.example.com`",
+        ),
         ("captcha", None, ["create"]) | ("events", None, ["dispatch"]) => Ok(()),
         ("schedule", ..) => Err("there is only `schedule:*`"),
         _ => Err("there is no such capability"),
@@ -154,7 +157,10 @@ fn methods(store: &str) -> Option<&'static [&'static str]> {
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&label.len()) && label.bytes().all(plain) && !label.starts_with('-') && !label.ends_with('-')
+        (1..=63).contains(&label.len())
+            && label.bytes().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     host.len() <= 253 && host.split('.').all(label)
 }

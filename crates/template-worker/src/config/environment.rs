@@ -19,6 +19,7 @@ pub struct Environment {
 
 impl Environment {
     /// What this process was started with.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn of_process() -> Self {
         // What isn't UTF-8 becomes text that no key accepts, so that the error names the variable.
         std::env::vars_os()

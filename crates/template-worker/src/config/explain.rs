@@ -35,7 +35,8 @@ impl Loaded {
                 let origin = self.origin(&format!("{}.{}", section.name, setting.key));
                 // A path may hold anything, also the end of a line.
                 writeln!(out, "# Set by: {}", origin.to_string().replace(char::is_control, "?"))?;
-                let value = values.get(section.name).and_then(|keys| keys.get(setting.key)).ok_or(fmt::Error)?;
+                let value =
+                    values.get(section.name).and_then(|keys| keys.get(setting.key)).ok_or(fmt::Error)?;
                 writeln!(out, "{} = {value}", setting.key)?;
             }
         }
@@ -64,7 +65,10 @@ mod tests {
     #[test]
     fn every_key_says_what_it_means_and_where_its_value_came_from() {
         let text = loaded().explain();
-        assert!(text.contains("# Set by: environment variable TEMPLATE_WORKER_VM__QUEUE\nqueue = 7\n"), "{text}");
+        assert!(
+            text.contains("# Set by: environment variable TEMPLATE_WORKER_VM__QUEUE\nqueue = 7\n"),
+            "{text}"
+        );
         assert!(text.contains("# Set by: command line\ndata = "), "{text}");
         let values = toml::Table::try_from(Config::default()).unwrap();
         let keys: usize = values.values().map(|section| section.as_table().unwrap().len()).sum();

@@ -8,9 +8,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
-use figment::Figment;
 
 use super::{Config, Environment};
 use crate::nearest::{did_you_mean, nearest};

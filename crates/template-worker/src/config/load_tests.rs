@@ -29,7 +29,8 @@ fn without_any_source_the_defaults_hold() {
 
 #[test]
 fn flags_win_over_the_environment_and_the_environment_over_the_file() {
-    let (_folder, mut sources) = from_file("[vm]\nthreads = 1\nqueue = 2\n[log]\nformat = \"json\"\nlevel = \"warn\"");
+    let (_folder, mut sources) =
+        from_file("[vm]\nthreads = 1\nqueue = 2\n[log]\nformat = \"json\"\nlevel = \"warn\"");
     let path = sources.file.clone().unwrap();
     sources.environment = environment(&[
         ("TEMPLATE_WORKER_VM__THREADS", "3"),

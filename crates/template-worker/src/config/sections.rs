@@ -155,9 +155,17 @@ pub(super) struct Section {
 impl Config {
     pub(super) const SECTIONS: [Section; 6] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
-        Section { name: "vm", about: "The VMs and the threads that they live on.", settings: VmConfig::SETTINGS },
+        Section {
+            name: "vm",
+            about: "The VMs and the threads that they live on.",
+            settings: VmConfig::SETTINGS,
+        },
         Section { name: "limits", about: "What one guild may use.", settings: Limits::SETTINGS },
-        Section { name: "storage", about: "Where templates and tokens are kept.", settings: StorageConfig::SETTINGS },
+        Section {
+            name: "storage",
+            about: "Where templates and tokens are kept.",
+            settings: StorageConfig::SETTINGS,
+        },
         Section { name: "log", about: "What the service says about itself.", settings: LogConfig::SETTINGS },
         Section { name: "drills", about: "Breaking things on purpose.", settings: DrillsConfig::SETTINGS },
     ];

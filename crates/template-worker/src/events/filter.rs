@@ -31,7 +31,9 @@ pub enum FilterError {
     #[error(transparent)]
     UnknownEvent(#[from] UnknownEvent),
     /// Brackets without a legal scope between them.
-    #[error("`{text}` has no scope: expected a form such as `KeyExpiry[reminders]`, of 1 to {MAX_SCOPE_BYTES} bytes")]
+    #[error(
+        "`{text}` has no scope: expected a form such as `KeyExpiry[reminders]`, of 1 to {MAX_SCOPE_BYTES} bytes"
+    )]
     BadScope {
         /// The entry, cut to a readable length.
         text: String,
@@ -139,7 +141,9 @@ mod tests {
 
     #[test]
     fn an_entry_reads_back_as_it_was_written() {
-        for text in ["MESSAGE_CREATE", "Discord", "KeyExpiry[a]", "AntiRaid[builtins.remindme]", "KeyExpiry[a[b]]"] {
+        for text in
+            ["MESSAGE_CREATE", "Discord", "KeyExpiry[a]", "AntiRaid[builtins.remindme]", "KeyExpiry[a[b]]"]
+        {
             let filter: EventFilter = serde_json::from_value(text.into()).unwrap();
             assert_eq!(filter.to_string(), text);
         }
@@ -149,9 +153,15 @@ mod tests {
     #[test]
     fn a_bad_entry_says_what_is_wrong() {
         let error = |text: &str| text.parse::<EventFilter>().unwrap_err().to_string();
-        assert!(error("MESAGE_CREATE").ends_with("did you mean `MESSAGE_CREATE`?"), "{}", error("MESAGE_CREATE"));
+        assert!(
+            error("MESAGE_CREATE").ends_with("did you mean `MESSAGE_CREATE`?"),
+            "{}",
+            error("MESAGE_CREATE")
+        );
         assert!(error("MESAGE_CREATE[x]").contains("did you mean"));
-        for text in ["KeyExpiry[]", "KeyExpiry[a", "KeyExpiry[a]b", &format!("KeyExpiry[{}]", "x".repeat(129))] {
+        for text in
+            ["KeyExpiry[]", "KeyExpiry[a", "KeyExpiry[a]b", &format!("KeyExpiry[{}]", "x".repeat(129))]
+        {
             assert!(error(text).contains("has no scope"), "{text} gave {}", error(text));
         }
         assert!("".parse::<EventFilter>().is_err());

@@ -147,7 +147,9 @@ mod tests {
         assert_eq!(error.suggestion(), Some("MESSAGE_CREATE"));
         assert!(error.to_string().ends_with("; did you mean `MESSAGE_CREATE`?"), "{error}");
         assert_eq!("keyexpiry".parse::<EventName>().unwrap_err().suggestion(), Some("KeyExpiry"));
-        for name in ["", "GUILD_CREATE", "web", "Web Settings", "Custom[x]", "Discord", "Webä", &"W".repeat(99)] {
+        for name in
+            ["", "GUILD_CREATE", "web", "Web Settings", "Custom[x]", "Discord", "Webä", &"W".repeat(99)]
+        {
             assert!(name.parse::<EventName>().is_err(), "{name:?} was taken");
         }
         assert!(format!("Web{}", "x".repeat(62)).parse::<EventName>().is_err());

@@ -43,7 +43,8 @@ fn name(text: &str) -> TemplateName {
 }
 
 fn draft(source: &str) -> TemplateDraft {
-    let files = [("init.luau".to_owned(), source.to_owned()), ("lib/x.luau".to_owned(), "return 1".to_owned())];
+    let files =
+        [("init.luau".to_owned(), source.to_owned()), ("lib/x.luau".to_owned(), "return 1".to_owned())];
     TemplateDraft {
         bundle: Arc::new(Bundle::new(files).unwrap()),
         events: vec!["MESSAGE_CREATE".parse().unwrap(), "KeyExpiry[a]".parse().unwrap()],
@@ -142,8 +143,12 @@ async fn a_patch_keeps_the_files_and_whatever_it_does_not_name<F: Fixture>(place
     }
     let read = storage.get_template(guild(1), &name("greet")).await.unwrap().unwrap();
     assert_eq!(files(&read), files(&before));
-    assert_eq!((read.description.as_str(), read.events.len(), read.capabilities.is_empty()), ("new", 1, true));
-    let none = storage.patch_template(guild(1), &name("other"), TemplatePatch::default(), None).await.unwrap();
+    assert_eq!(
+        (read.description.as_str(), read.events.len(), read.capabilities.is_empty()),
+        ("new", 1, true)
+    );
+    let none =
+        storage.patch_template(guild(1), &name("other"), TemplatePatch::default(), None).await.unwrap();
     assert!(none.is_none());
 }
 
@@ -179,7 +184,8 @@ async fn a_guild_has_no_more_templates_than_it_may<F: Fixture>(place: F) {
 
 async fn pages_are_complete_and_ordered<F: Fixture>(place: F) {
     let storage = place.open().await;
-    let mut names: Vec<String> = (0..23).map(|n| format!("t{n}")).chain(["Upper".into(), "a b".into()]).collect();
+    let mut names: Vec<String> =
+        (0..23).map(|n| format!("t{n}")).chain(["Upper".into(), "a b".into()]).collect();
     for text in &names {
         put(&*storage, guild(1), text, "return 1").await;
         put(&*storage, guild(2), text, "return 2").await;

@@ -59,8 +59,10 @@ pub enum StorageError {
         current: Option<u32>,
     },
     /// The guild has as many templates as it may have.
-    #[error("failed to store the template: the guild has {limit} templates, which is the most \
-             (MAX_TEMPLATES_PER_GUILD); delete one first")]
+    #[error(
+        "failed to store the template: the guild has {limit} templates, which is the most \
+             (MAX_TEMPLATES_PER_GUILD); delete one first"
+    )]
     TooManyTemplates {
         /// The limit.
         limit: usize,
@@ -76,8 +78,10 @@ pub enum StorageError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database has a form that this version doesn't know.
-    #[error("failed to bring the database up to date: where a newer template-worker has used it, run that one, or \
-             restore a backup from before")]
+    #[error(
+        "failed to bring the database up to date: where a newer template-worker has used it, run that one, or \
+             restore a backup from before"
+    )]
     Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Something stored cannot be understood, such as an event that this version doesn't know.
     #[error("failed to read {what}: it was stored by another version, or changed by hand")]
@@ -123,7 +127,11 @@ pub trait Storage: Send + Sync {
     ) -> Result<Option<Template>, StorageError>;
 
     /// A template in its current version.
-    async fn get_template(&self, guild: GuildId, name: &TemplateName) -> Result<Option<Template>, StorageError>;
+    async fn get_template(
+        &self,
+        guild: GuildId,
+        name: &TemplateName,
+    ) -> Result<Option<Template>, StorageError>;
 
     /// A page of the guild's templates: at most `limit`, ordered by name, those after `after`.
     async fn list_templates(

@@ -55,8 +55,8 @@ impl TokenSecret {
     /// # Errors
     /// Where it is too short, too long, or cannot stand in a header.
     pub fn chosen(text: &str) -> Result<Self, SecretError> {
-        let fit =
-            (LEAST_BYTES..=MOST_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fit = (LEAST_BYTES..=MOST_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
         if fit { Ok(Self(text.to_owned())) } else { Err(SecretError::Unfit) }
     }
 
@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn an_operators_own_secret_is_neither_short_nor_blank() {
-        for unfit in ["", "short", "with blanks in it", "nön-äscii-text", "line\nbreak-here", &"x".repeat(257)] {
+        for unfit in
+            ["", "short", "with blanks in it", "nön-äscii-text", "line\nbreak-here", &"x".repeat(257)]
+        {
             let error = TokenSecret::chosen(unfit).unwrap_err().to_string();
             assert!(unfit.is_empty() || !error.contains(unfit), "{error}");
         }

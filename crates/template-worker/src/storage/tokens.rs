@@ -138,7 +138,10 @@ mod tests {
             assert_eq!(serde_json::to_value(right).unwrap(), right.as_str());
         }
         let error = "template:read".parse::<Right>().unwrap_err().to_string();
-        assert!(error.ends_with("did you mean `templates:read`?") && error.contains("`logs:read`"), "{error}");
+        assert!(
+            error.ends_with("did you mean `templates:read`?") && error.contains("`logs:read`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -92,13 +92,17 @@ pub struct TemplatePatch {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DraftError {
     /// More than [`MAX_EVENTS`].
-    #[error("{count} events are more than a template may list ({MAX_EVENTS}); a base name such as `Discord` covers many")]
+    #[error(
+        "{count} events are more than a template may list ({MAX_EVENTS}); a base name such as `Discord` covers many"
+    )]
     TooManyEvents {
         /// How many there were.
         count: usize,
     },
     /// More than [`MAX_CAPABILITIES`].
-    #[error("{count} capabilities are more than a template may have ({MAX_CAPABILITIES}); `kv:*` covers many")]
+    #[error(
+        "{count} capabilities are more than a template may have ({MAX_CAPABILITIES}); `kv:*` covers many"
+    )]
     TooManyCapabilities {
         /// How many there were.
         count: usize,
@@ -110,7 +114,9 @@ pub enum DraftError {
         bytes: usize,
     },
     /// Not a snowflake.
-    #[error("`{channel}` is not a channel id: expected the decimal digits of a Discord id, such as 826535422381391913")]
+    #[error(
+        "`{channel}` is not a channel id: expected the decimal digits of a Discord id, such as 826535422381391913"
+    )]
     BadErrorChannel {
         /// The id, cut to a readable length.
         channel: String,
@@ -218,7 +224,8 @@ mod tests {
         let events = vec!["Discord".parse().unwrap(); MAX_EVENTS + 1];
         let patch = TemplatePatch { events: Some(events.clone()), ..TemplatePatch::default() };
         assert_eq!(patch.check(), Err(DraftError::TooManyEvents { count: MAX_EVENTS + 1 }));
-        let patch = TemplatePatch { error_channel: Some(Some("#general".to_owned())), ..TemplatePatch::default() };
+        let patch =
+            TemplatePatch { error_channel: Some(Some("#general".to_owned())), ..TemplatePatch::default() };
         assert!(matches!(patch.check(), Err(DraftError::BadErrorChannel { .. })));
         let draft = TemplateDraft {
             bundle: template().bundle,

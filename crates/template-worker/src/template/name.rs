@@ -19,8 +19,10 @@ pub struct TemplateName(Arc<str>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// It starts with `$`.
-    #[error("`{name}` is reserved: names that start with `$` are given by the shop (`$shop/..`) and by the operator \
-             (`$builtins`); choose one without `$`")]
+    #[error(
+        "`{name}` is reserved: names that start with `$` are given by the shop (`$shop/..`) and by the operator \
+             (`$builtins`); choose one without `$`"
+    )]
     Reserved {
         /// The name, cut to a readable length.
         name: String,
@@ -79,8 +81,13 @@ mod tests {
         for name in ["a", "greet", "Join raid v1.2", "_x-9_", &"x".repeat(64)] {
             assert_eq!(name.parse::<TemplateName>().unwrap().as_str(), name);
         }
-        for name in ["", " a", "a ", ".", "..", ".hidden", "-v", "a/b", "a\\b", "a\nb", "a%b", "ä", &"x".repeat(65)] {
-            assert!(matches!(name.parse::<TemplateName>(), Err(NameError::NotPlain { .. })), "{name:?} was taken");
+        for name in
+            ["", " a", "a ", ".", "..", ".hidden", "-v", "a/b", "a\\b", "a\nb", "a%b", "ä", &"x".repeat(65)]
+        {
+            assert!(
+                matches!(name.parse::<TemplateName>(), Err(NameError::NotPlain { .. })),
+                "{name:?} was taken"
+            );
         }
     }
 
@@ -88,7 +95,10 @@ mod tests {
     fn reserved_names_have_an_error_of_their_own() {
         for name in ["$builtins", "$shop/x#1", "$"] {
             let error = name.parse::<TemplateName>().unwrap_err();
-            assert!(matches!(error, NameError::Reserved { .. }) && error.to_string().contains("reserved"), "{error}");
+            assert!(
+                matches!(error, NameError::Reserved { .. }) && error.to_string().contains("reserved"),
+                "{error}"
+            );
         }
     }
 

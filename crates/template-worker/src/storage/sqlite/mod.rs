@@ -19,7 +19,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlSafeStr, SqlitePool, Transaction};
+use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
 use super::{Storage, StorageError, Template, TemplateVersion, Token, TokenHash, Written};
@@ -172,7 +172,11 @@ impl Storage for SqliteStorage {
         Ok(patched)
     }
 
-    async fn get_template(&self, guild: GuildId, name: &TemplateName) -> Result<Option<Template>, StorageError> {
+    async fn get_template(
+        &self,
+        guild: GuildId,
+        name: &TemplateName,
+    ) -> Result<Option<Template>, StorageError> {
         templates::get(&mut *self.read().await?, guild, name).await
     }
 
@@ -265,6 +269,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_database_in_memory_lasts_as_long_as_its_value() {
+        let storage = SqliteStorage::in_memory().await.unwrap();
+        let (first, second) = tokio::join!(storage.count_tokens(), storage.revoke_token(TokenId::fresh()));
+        assert_eq!((first.unwrap(), second.unwrap()), (0, false));
+        assert!(storage.check().await.is_ok());
+        assert_eq!(SqliteStorage::in_memory().await.unwrap().count_tokens().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
     async fn a_database_of_a_newer_version_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let storage = SqliteStorage::open(folder.path()).await.unwrap();
@@ -283,7 +296,8 @@ mod tests {
         let pragma = |name: &'static str| sqlx::query_scalar::<_, i64>(name).fetch_one(&storage.writer);
         assert_eq!(pragma("PRAGMA synchronous").await.unwrap(), 2, "FULL");
         assert_eq!(pragma("PRAGMA foreign_keys").await.unwrap(), 1);
-        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&storage.writer).await.unwrap();
+        let mode: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&storage.writer).await.unwrap();
         assert_eq!(mode, "wal");
     }
 

@@ -73,14 +73,16 @@ pub(super) async fn put(
     };
     insert_version(db, &template, version, created_at, now).await?;
     for (path, source) in template.bundle.files() {
-        sqlx::query("INSERT INTO template_files (guild, name, files_version, path, source) VALUES (?, ?, ?, ?, ?)")
-            .bind(guild_column(guild))
-            .bind(name.as_str())
-            .bind(version)
-            .bind(path)
-            .bind(&*source.text)
-            .execute(&mut *db)
-            .await?;
+        sqlx::query(
+            "INSERT INTO template_files (guild, name, files_version, path, source) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(guild_column(guild))
+        .bind(name.as_str())
+        .bind(version)
+        .bind(path)
+        .bind(&*source.text)
+        .execute(&mut *db)
+        .await?;
     }
     forget_old_versions(db, guild, name, version).await?;
     let written = if before.is_none() { Written::Created } else { Written::Replaced };
@@ -190,7 +192,11 @@ async fn current(
 }
 
 fn check_version(wanted: Option<u32>, current: Option<u32>) -> Result<(), StorageError> {
-    if wanted.is_some() && wanted != current { Err(StorageError::VersionConflict { current }) } else { Ok(()) }
+    if wanted.is_some() && wanted != current {
+        Err(StorageError::VersionConflict { current })
+    } else {
+        Ok(())
+    }
 }
 
 /// Makes sure that the guild exists and may have one template more.

@@ -11,7 +11,11 @@ use crate::storage::{Right, StorageError, Token, TokenHash, TokenOwner};
 /// A token as it is stored: id, name, guild, rights, and the times it was made, ends, and was revoked.
 type Row = (String, String, Option<i64>, String, i64, Option<i64>, Option<i64>);
 
-pub(super) async fn insert(db: &mut SqliteConnection, token: &Token, hash: &TokenHash) -> Result<(), StorageError> {
+pub(super) async fn insert(
+    db: &mut SqliteConnection,
+    token: &Token,
+    hash: &TokenHash,
+) -> Result<(), StorageError> {
     let none = BTreeSet::new();
     let (guild, rights) = match &token.owner {
         TokenOwner::Admin => (None, &none),

@@ -1,0 +1,240 @@
+//! What a handler is given of a request, checked: bodies, path parts, query strings, versions.
+//!
+//! Owns the refusal of what is malformed, too large or unknown, in words that show the way out. Who sent it is `auth`'s
+//! business; what the values mean is the handlers'.
+
+use std::borrow::Cow;
+use std::error::Error as _;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{self, FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use tokio_stream::StreamExt as _;
+
+use super::error::ApiError;
+use super::problem::Problem;
+use crate::app::App;
+use crate::ids::TokenId;
+use crate::template::TemplateName;
+
+/// How long a body may take to arrive: a client that trickles holds one of the places of `max_requests_in_flight`.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// A body that is too large is read on for so many times the limit, and thrown away: a client that still sends when the
+/// connection closes would never see the answer.
+const DRAINED_LIMITS: usize = 8;
+/// Characters of each end of a message that are shown; a message may hold what the client sent.
+const SHOWN: usize = 200;
+
+/// A JSON body.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let bytes = read_json(request, app.config.server.max_body_bytes).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The bytes of a body that is declared as JSON and has at most `limit` of them.
+async fn read_json(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+    let (parts, body) = request.into_parts();
+    check_content_type(&parts.headers)?;
+    let too_large = || {
+        let detail = format!("a body may have at most {limit} bytes (`server.max_body_bytes`)");
+        ApiError::new(Problem::TooLarge, detail)
+    };
+    // A client that asks first has not sent anything yet.
+    let declared = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if parts.headers.contains_key(EXPECT) && declared.is_some_and(|length: usize| length > limit) {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIME, collect(body, limit)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::new(Problem::InvalidBody, "the body ended before it was complete")),
+        Err(_) => {
+            let detail = format!("a body must arrive within {} seconds", BODY_TIME.as_secs());
+            Err(ApiError::new(Problem::BodyTooSlow, detail))
+        }
+    }
+}
+
+/// The whole body; `None` where it has more than `limit` bytes.
+async fn collect(body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut chunks = body.into_data_stream();
+    let mut kept = Vec::new();
+    let mut seen: usize = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= limit {
+            kept.extend_from_slice(&chunk);
+        } else {
+            kept = Vec::new();
+        }
+        if seen > limit.saturating_mul(DRAINED_LIMITS) {
+            break;
+        }
+    }
+    Ok((seen <= limit).then(|| kept.into()))
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = declared.map(|value| value.split(';').next().unwrap_or(value).trim());
+    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(ApiError::new(Problem::NotJson, "send the body with `content-type: application/json`"))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let detail = format!("the body is not UTF-8 from byte {} on", error.valid_up_to());
+        ApiError::new(Problem::NotUnicode, detail)
+    })?;
+    serde_json::from_str(text).map_err(|error| {
+        let message = error.to_string();
+        let problem = match error.classify() {
+            // JSON can spell half of a character (`"\ud800"`), which no text can hold.
+            _ if message.contains("surrogate in hex escape") => Problem::NotUnicode,
+            Category::Data if message.starts_with("unknown field") => Problem::UnknownField,
+            Category::Data => Problem::InvalidBody,
+            Category::Syntax | Category::Eof | Category::Io => Problem::InvalidJson,
+        };
+        ApiError::new(problem, shortened(&message))
+    })
+}
+
+/// `text` without its middle, where it is long.
+fn shortened(text: &str) -> Cow<'_, str> {
+    let start = text.char_indices().nth(SHOWN).map(|(at, _)| at);
+    let end = text.char_indices().nth_back(SHOWN - 1).map(|(at, _)| at);
+    match (start, end) {
+        (Some(start), Some(end)) if start < end => {
+            let (head, tail) = (text.get(..start), text.get(end..));
+            Cow::Owned(format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default()))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// The parameters of the query string; keys that `T` doesn't have are refused.
+pub(super) struct QueryOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for QueryOf<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parse_query(&parts.uri).map(Self)
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    extract::Query::try_from_uri(uri).map(|extract::Query(query)| query).map_err(|rejection| {
+        let text = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
+        let text = text.replace("unknown field", "unknown parameter").replace("no fields", "no parameters");
+        ApiError::new(Problem::InvalidQuery, shortened(&text))
+    })
+}
+
+/// Nothing: the operation has no parameters in the query string.
+pub(super) struct NoQuery;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+impl<S: Sync> FromRequestParts<S> for NoQuery {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parse_query(&parts.uri).map(|NoParameters {}| Self)
+    }
+}
+
+/// The part of the path that is called `name`; a text that isn't a `T` is the `problem`.
+pub(super) async fn path_part<T: FromStr<Err: ToString>>(
+    parts: &mut Parts,
+    name: &str,
+    problem: Problem,
+) -> Result<T, ApiError> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| {
+        ApiError::new(Problem::InvalidUrl, "the path is not UTF-8 where it is percent-encoded")
+    })?;
+    let text = params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
+    text.parse().map_err(|error| ApiError::from_text(problem, &error))
+}
+
+/// The name of a template in the path.
+pub(super) struct TemplatePath(pub(super) TemplateName);
+
+impl<S: Sync> FromRequestParts<S> for TemplatePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        path_part(parts, "name", Problem::InvalidTemplateName).await.map(Self)
+    }
+}
+
+/// The id of a token in the path.
+pub(super) struct TokenPath(pub(super) TokenId);
+
+impl<S: Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        path_part(parts, "id", Problem::InvalidTokenId).await.map(Self)
+    }
+}
+
+/// The version that the client has seen, from `If-Match: "3"`; `None` where it doesn't care.
+pub(super) struct IfMatch(pub(super) Option<u32>);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        if_match(&parts.headers).map(Self)
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
+    let mut values = headers.get_all(IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    match version.filter(|_| values.next().is_none()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(ApiError::new(
+            Problem::InvalidIfMatch,
+            "expected one version as the `ETag` of the template has it, such as `If-Match: \"3\"`",
+        )),
+    }
+}
+
+/// Nothing: the operation doesn't compare versions, and says so rather than ignore a client's care.
+pub(super) struct NoIfMatch;
+
+impl<S: Sync> FromRequestParts<S> for NoIfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        if parts.headers.contains_key(IF_MATCH) {
+            let detail = "this method does not compare versions; leave `If-Match` out";
+            return Err(ApiError::new(Problem::InvalidIfMatch, detail));
+        }
+        Ok(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

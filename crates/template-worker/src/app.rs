@@ -1,0 +1,94 @@
+//! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
+//! services as it likes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::{Config, Strategy};
+use crate::dispatch::{Dispatcher, TemplateCache};
+use crate::execution::{Compiler, TemplateLog};
+use crate::shutdown::Stopping;
+use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::vm::strategy::{Shared, ThreadPool, VmDistributionStrategy};
+
+/// A running service, without its doors: the HTTP API and the command line are put in front of it.
+pub struct App {
+    /// What the operator set.
+    pub config: Config,
+    /// What outlives the process.
+    pub storage: Arc<dyn Storage>,
+    /// Takes events to VMs.
+    pub dispatcher: Dispatcher,
+    /// Compiles templates before they are stored.
+    pub compiler: Compiler,
+    /// What templates print and how they fail.
+    pub log: TemplateLog,
+    /// The signal that the service is stopping.
+    pub stopping: Stopping,
+    /// The books: VMs alive, answers owed.
+    pub shared: Arc<Shared>,
+    strategy: Arc<dyn VmDistributionStrategy>,
+}
+
+/// Why the service could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Storage could not be opened.
+    #[error("failed to open the storage")]
+    Storage(#[from] StorageError),
+    /// The operating system gave no thread.
+    #[error("failed to start threads; lower `vm.threads` or `limits.max_vm_thread_stack_size`")]
+    Threads(#[from] std::io::Error),
+    /// The runtime could not be set up.
+    #[error("failed to set up the Luau runtime")]
+    Runtime(#[from] khronos::RuntimeError),
+}
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything that was accepted was answered, every VM closed.
+    Clean,
+    /// Some thread did not end in time; its process has to.
+    Hanging,
+}
+
+impl App {
+    /// Opens the storage that `config` names and starts the service.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn start(config: Config) -> Result<Arc<Self>, AppError> {
+        let storage = SqliteStorage::open(&config.storage.data).await?;
+        Self::start_with(config, Arc::new(storage)).await
+    }
+
+    /// Starts the service on `storage`.
+    ///
+    /// # Errors
+    /// [`AppError::Threads`].
+    pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
+        let log = TemplateLog::default();
+        let stopping = Stopping::default();
+        let shared = Arc::new(Shared::new(config.limits.clone(), log.clone())?);
+        let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
+        let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
+            Strategy::ThreadPool => {
+                Arc::new(ThreadPool::start(config.vm.thread_count().get(), config.vm.queue, Arc::clone(&shared))?)
+            }
+        };
+        let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
+        let dispatcher = Dispatcher::new(templates, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+        Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
+    }
+
+    /// Stops accepting, answers what was accepted, ends the VMs and the threads, closes the storage: all within the
+    /// drain time, after which executions that still run are ended with an answer that says so. Again is fine.
+    pub async fn stop(&self) -> Stopped {
+        self.stopping.begin();
+        let by = Instant::now() + self.config.server.drain_time();
+        let all_ended = self.strategy.stop(by).await;
+        self.storage.close().await;
+        if all_ended { Stopped::Clean } else { Stopped::Hanging }
+    }
+}

@@ -1,0 +1,187 @@
+//! From an event to the outcomes of the templates that listen to it.
+//!
+//! Owns which templates an event is for, admission, and waiting for answers. Leaves where VMs live to `vm`, and where
+//! events come from to `api` and `sources`.
+
+mod payload;
+mod templates;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use templates::TemplateCache;
+
+use crate::events::Event;
+use crate::execution::{LoadedTemplate, Outcome};
+use crate::ids::GuildId;
+use crate::shutdown::Stopping;
+use crate::storage::StorageError;
+use crate::template::TemplateName;
+use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
+use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, ThreadStatus, VmStatus, replies};
+
+/// How long a caller should wait before it tries again after a refusal.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why an event or an action was not accepted. Nothing has happened then.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// The guild has as many executions in flight and waiting as it may.
+    #[error("this guild has as many events running and waiting as it may; send this one again a little later")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The queue of the guild's thread is full.
+    #[error("the service is overloaded; send this event again a little later")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The service is stopping.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+    /// The event's data cannot be given to a template.
+    #[error("{0}")]
+    Event(String),
+    /// The guild's templates could not be read.
+    #[error("failed to load the guild's templates")]
+    Storage(#[source] Arc<StorageError>),
+}
+
+/// Takes events and actions to VMs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    templates: TemplateCache,
+    strategy: Arc<dyn VmDistributionStrategy>,
+    shared: Arc<Shared>,
+    stopping: Stopping,
+}
+
+impl Dispatcher {
+    /// A dispatcher that reads templates from `templates` and sends to `strategy`.
+    pub fn new(
+        templates: TemplateCache,
+        strategy: Arc<dyn VmDistributionStrategy>,
+        shared: Arc<Shared>,
+        stopping: Stopping,
+    ) -> Self {
+        Self(Arc::new(Inner { templates, strategy, shared, stopping }))
+    }
+
+    /// Accepts `event` and does not wait for what comes of it. Returns how many templates run for it.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn fire(&self, event: Event) -> Result<usize, DispatchError> {
+        self.send_event(event).await.map(|(templates, _)| templates.len())
+    }
+
+    /// Accepts `event` and waits, at most `wait`, for the outcome of each template that listens. One that is not done
+    /// by then is [`OutcomeResult::TimedOut`](crate::execution::OutcomeResult::TimedOut), and goes on.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn dispatch_and_wait(
+        &self,
+        event: Event,
+        wait: Duration,
+    ) -> Result<BTreeMap<TemplateName, Outcome>, DispatchError> {
+        let (templates, mut answers) = self.send_event(event).await?;
+        let mut outcomes: Vec<Option<Outcome>> = templates.iter().map(|_| None).collect();
+        let collect = async {
+            while let Some((index, result)) = answers.recv().await {
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = Some(outcome(result));
+                }
+            }
+        };
+        // What has not answered by then is told apart by its empty place.
+        let _ = tokio::time::timeout(wait, collect).await;
+        let name = |loaded: &Arc<LoadedTemplate>| loaded.template.name.clone();
+        let outcomes = outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait)));
+        Ok(templates.iter().map(name).zip(outcomes).collect())
+    }
+
+    /// Sends `action` to the guild's VM and waits for its answer: `LuaVmResult::Absent` when there is no VM.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn act(&self, guild: GuildId, action: LuaVmAction) -> Result<LuaVmResult, DispatchError> {
+        let (replies, mut answers) = replies(action.answers(), &self.0.shared.owed, None);
+        match self.0.strategy.send(Command { guild, action, replies }) {
+            Ok(()) => {}
+            Err(NotSent::Absent) => return Ok(LuaVmResult::Absent),
+            Err(reason) => return Err(refusal(reason)),
+        }
+        let broken = || LuaVmResult::Broken { reason: "the VM gave no answer".to_owned() };
+        Ok(answers.recv().await.map_or_else(broken, |(_, result)| result))
+    }
+
+    /// How the guild's VM is.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn vm_status(&self, guild: GuildId) -> Result<VmStatus, DispatchError> {
+        Ok(match self.act(guild, LuaVmAction::GetStatus).await? {
+            LuaVmResult::Status(status) => status,
+            _ => VmStatus::absent(),
+        })
+    }
+
+    /// How all worker threads are.
+    pub fn threads(&self) -> Vec<ThreadStatus> {
+        self.0.strategy.threads()
+    }
+
+    /// To be called after every change of a template: the next event finds it as it is now, and a template that is
+    /// gone leaves nothing behind in the guild's VM.
+    pub async fn template_changed(&self, guild: GuildId, name: &TemplateName) {
+        self.0.templates.forget(guild).await;
+        let action = LuaVmAction::ClearCache { template: Some(name.clone()) };
+        let (replies, _) = replies(1, &self.0.shared.owed, None);
+        // Not being sent means that there is no VM, or that its thread is busy; a world that is out of date is
+        // replaced when its template runs next.
+        let _ = self.0.strategy.send(Command { guild, action, replies });
+    }
+
+    /// Finds the templates that listen and puts the event on the queue of the guild's VM.
+    async fn send_event(&self, event: Event) -> Result<(Vec<Arc<LoadedTemplate>>, Answers), DispatchError> {
+        if self.0.stopping.is_stopping() {
+            return Err(DispatchError::ShuttingDown);
+        }
+        let Inner { strategy, shared, .. } = &*self.0;
+        payload::check(event.data(), &shared.limits).map_err(DispatchError::Event)?;
+        let guild = event.guild();
+        let templates = self.0.templates.listening(&event).await?;
+        if templates.is_empty() {
+            return Ok((templates, replies(0, &shared.owed, None).1));
+        }
+        let busy = || DispatchError::Busy { retry_after: RETRY_AFTER };
+        let places = u32::try_from(templates.len()).map_err(|_| busy())?;
+        let permits = strategy.admission(guild).try_acquire_many_owned(places).map_err(|_| busy())?;
+        let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
+        let action = LuaVmAction::DispatchEvent { event: Arc::new(event), templates: templates.clone() };
+        strategy.send(Command { guild, action, replies }).map_err(refusal)?;
+        Ok((templates, answers))
+    }
+}
+
+fn refusal(reason: NotSent) -> DispatchError {
+    match reason {
+        NotSent::Full => DispatchError::Overloaded { retry_after: RETRY_AFTER },
+        NotSent::Stopping | NotSent::Absent => DispatchError::ShuttingDown,
+    }
+}
+
+fn outcome(result: LuaVmResult) -> Outcome {
+    match result {
+        LuaVmResult::Outcome(outcome) => outcome,
+        LuaVmResult::Broken { reason } | LuaVmResult::Refused { reason } => Outcome::vm_broken(reason),
+        _ => Outcome::vm_broken("the VM gave an answer that was not asked for"),
+    }
+}

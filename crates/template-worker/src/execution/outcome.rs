@@ -1,0 +1,134 @@
+//! What a template's execution came to, as the API shows it.
+
+use std::time::Duration;
+
+use khronos::{BrokenReason, Completion, KhronosValue, LimitExceeded, Verdict};
+use serde::Serialize;
+
+/// The result of one template for one event, and what it cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// How it ended.
+    #[serde(flatten)]
+    pub result: OutcomeResult,
+    /// Microseconds from its start to its end, waiting included.
+    pub duration_us: u64,
+    /// Microseconds of CPU that its Luau threads used.
+    pub cpu_us: u64,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum OutcomeResult {
+    /// It returned.
+    Ok {
+        /// What it returned; null for nothing, a list for several values.
+        value: KhronosValue,
+    },
+    /// It threw.
+    Error {
+        /// What it threw, with file and line in front where Luau knew them.
+        error: String,
+        /// Where, a line a function.
+        traceback: String,
+    },
+    /// It used too much of something.
+    LimitExceeded {
+        /// The limit's name.
+        limit: String,
+        /// The limit's value, with its unit.
+        value: String,
+        /// What to do about it.
+        error: String,
+        /// Where it was at that moment.
+        traceback: String,
+    },
+    /// The caller waited long enough; the execution may go on.
+    TimedOut,
+    /// Its VM broke, and not by its own fault.
+    VmBroken {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The outcome of an execution that was started.
+    pub(crate) fn of(completion: Completion) -> Self {
+        let result = match completion.verdict {
+            Verdict::Returned(value) => OutcomeResult::Ok { value },
+            Verdict::Failed(error) => OutcomeResult::Error { error: error.message, traceback: error.traceback },
+            Verdict::LimitExceeded { limit, traceback } => OutcomeResult::LimitExceeded {
+                limit: limit.name().to_owned(),
+                value: limit.value(),
+                error: limit.to_string(),
+                traceback,
+            },
+            Verdict::Broken(reason) => OutcomeResult::VmBroken { reason: reason.to_string() },
+        };
+        Self { result, duration_us: micros(completion.wall_clock), cpu_us: micros(completion.cpu) }
+    }
+
+    /// The outcome of an execution that could not be started, because its VM has no memory left for it.
+    pub(crate) fn not_started(reason: &BrokenReason) -> Self {
+        let result = match reason {
+            BrokenReason::OutOfMemory { limit } => {
+                let limit = LimitExceeded::Memory(*limit);
+                OutcomeResult::LimitExceeded {
+                    limit: limit.name().to_owned(),
+                    value: limit.value(),
+                    error: limit.to_string(),
+                    traceback: String::new(),
+                }
+            }
+            reason => OutcomeResult::VmBroken { reason: reason.to_string() },
+        };
+        Self { result, duration_us: 0, cpu_us: 0 }
+    }
+
+    /// The VM is gone, or will not come.
+    pub(crate) fn vm_broken(reason: impl Into<String>) -> Self {
+        Self { result: OutcomeResult::VmBroken { reason: reason.into() }, duration_us: 0, cpu_us: 0 }
+    }
+
+    /// Nobody waits any longer.
+    pub(crate) fn timed_out(waited: Duration) -> Self {
+        Self { result: OutcomeResult::TimedOut, duration_us: micros(waited), cpu_us: 0 }
+    }
+
+    /// What the author has to know of it; nothing if all went well.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        match &self.result {
+            OutcomeResult::Ok { .. } | OutcomeResult::TimedOut => None,
+            OutcomeResult::Error { error, traceback } | OutcomeResult::LimitExceeded { error, traceback, .. } => {
+                Some(format!("{error}\n{traceback}").trim_end().to_owned())
+            }
+            OutcomeResult::VmBroken { reason } => Some(format!("the VM of this guild broke: {reason}")),
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_look_as_the_api_promises() {
+        let json = |result| {
+            serde_json::to_string(&Outcome { result, duration_us: 5, cpu_us: 4 }).unwrap()
+        };
+        assert_eq!(
+            json(OutcomeResult::Ok { value: "pong".into() }),
+            r#"{"status":"ok","value":"pong","duration_us":5,"cpu_us":4}"#
+        );
+        assert_eq!(json(OutcomeResult::TimedOut), r#"{"status":"timed_out","duration_us":5,"cpu_us":4}"#);
+        let broken = Outcome::not_started(&BrokenReason::OutOfMemory { limit: 1024 });
+        let OutcomeResult::LimitExceeded { limit, value, .. } = broken.result else { panic!("{broken:?}") };
+        assert_eq!((limit.as_str(), value.as_str()), ("memory", "1024B"));
+    }
+}

@@ -1,0 +1,165 @@
+//! What a guild's VM can be asked to do, and what comes back. Plain data, so that it can travel to another process.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::events::Event;
+use crate::execution::{LoadedTemplate, Outcome};
+use crate::ids::ThreadId;
+use crate::template::TemplateName;
+
+/// One thing that a VM is asked to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LuaVmAction {
+    /// Run `templates` for `event`: as many answers as templates, in their order. The one action that makes a VM.
+    #[serde(skip)]
+    DispatchEvent {
+        /// The event.
+        event: Arc<Event>,
+        /// Which templates.
+        templates: Vec<Arc<LoadedTemplate>>,
+    },
+    /// Destroy the VM; what runs in it ends with `vm_broken`.
+    Stop,
+    /// Say how it is.
+    GetStatus,
+    /// Say how much memory it uses.
+    GetMemoryUsage,
+    /// Change how much memory it may use, until it is gone.
+    SetMemoryLimit {
+        /// Bytes.
+        limit: usize,
+    },
+    /// Forget the worlds of templates: their globals, modules and handlers. What runs goes on in the old ones.
+    ClearCache {
+        /// Only this template's.
+        #[serde(default)]
+        template: Option<TemplateName>,
+    },
+    /// Collect all garbage now.
+    CollectGarbage,
+    /// Panic on the VM's thread. A drill.
+    Panic,
+}
+
+impl LuaVmAction {
+    /// Whether a guild without a VM gets one for this.
+    pub(crate) fn makes_vm(&self) -> bool {
+        matches!(self, Self::DispatchEvent { .. })
+    }
+
+    /// How many answers it owes.
+    pub(crate) fn answers(&self) -> usize {
+        match self {
+            Self::DispatchEvent { templates, .. } => templates.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// What an action came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum LuaVmResult {
+    /// Done, nothing to tell.
+    Done,
+    /// The guild has no VM.
+    Absent,
+    /// Answer to `GetMemoryUsage`.
+    MemoryUsage {
+        /// Bytes that Luau has allocated.
+        used: usize,
+        /// Bytes that it may allocate.
+        limit: usize,
+    },
+    /// Answer to `GetStatus`.
+    Status(VmStatus),
+    /// Answer to `DispatchEvent`, one a template.
+    Outcome(Outcome),
+    /// The VM, or its thread, went away before it could answer.
+    Broken {
+        /// Why.
+        reason: String,
+    },
+    /// It makes no sense or is not allowed; says what would be.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a VM is in its life, as an operator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VmState {
+    /// There is none; the next event makes one.
+    Absent,
+    /// Nothing runs in it.
+    Ready,
+    /// Something runs, sleeps or waits in it.
+    Busy,
+    /// It is being given up.
+    Broken,
+}
+
+/// How a VM is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VmStatus {
+    /// Where it is in its life.
+    pub state: VmState,
+    /// Why it is broken.
+    pub reason: Option<String>,
+    /// Bytes that Luau has allocated.
+    pub memory_used: usize,
+    /// Bytes that it may allocate.
+    pub memory_limit: usize,
+    /// Luau threads that are ready, sleep or wait.
+    pub luau_threads: usize,
+    /// Executions that somebody may wait for.
+    pub in_flight: usize,
+    /// Executions that wait for their start.
+    pub waiting: usize,
+    /// Templates that have a world in it.
+    pub templates: usize,
+    /// The thread that it lives on.
+    pub thread: Option<ThreadId>,
+    /// Milliseconds since it was made.
+    pub uptime_ms: u64,
+}
+
+impl VmStatus {
+    /// The status of a VM that is not there.
+    pub(crate) fn absent() -> Self {
+        Self {
+            state: VmState::Absent,
+            reason: None,
+            memory_used: 0,
+            memory_limit: 0,
+            luau_threads: 0,
+            in_flight: 0,
+            waiting: 0,
+            templates: 0,
+            thread: None,
+            uptime_ms: 0,
+        }
+    }
+}
+
+/// How a worker thread is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ThreadStatus {
+    /// Its number. A replacement gets a new one.
+    pub id: ThreadId,
+    /// Guilds whose VM lives on it.
+    pub guilds: usize,
+    /// Actions on its queue.
+    pub queued: usize,
+    /// Whether it runs something right now.
+    pub busy: bool,
+    /// How many threads before it in its place ended by a panic.
+    pub restarts: u32,
+    /// Milliseconds since it was started.
+    pub uptime_ms: u64,
+}

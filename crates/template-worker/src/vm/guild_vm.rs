@@ -1,0 +1,260 @@
+//! One guild's VM on its thread: the templates' worlds in it, the executions that run, and those that wait.
+//!
+//! Owns the way from an accepted job to its answered reply. Leaves which VM gets a slice to `guild_table`.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use khronos::{
+    BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, LogLine, RuntimeError, RuntimeOptions,
+};
+use mlua::{Table, Value};
+use time::OffsetDateTime;
+
+use super::action::{LuaVmResult, VmState, VmStatus};
+use super::reply::{Present, Reply};
+use super::strategy::Shared;
+use crate::events::Event;
+use crate::execution::{LoadedTemplate, LogEntry, Outcome, TemplateLog, create_context};
+use crate::ids::{EventId, GuildId, ThreadId};
+use crate::template::TemplateName;
+
+/// A template that is to run for an event, and the duty to say what came of it.
+pub(super) struct Job {
+    pub(super) event: Arc<Event>,
+    pub(super) template: Arc<LoadedTemplate>,
+    pub(super) reply: Reply,
+}
+
+/// A job that was started.
+struct Running {
+    event: EventId,
+    template: TemplateName,
+    reply: Reply,
+}
+
+/// A template's world, and the `ctx` that it gets.
+struct World {
+    loaded: Arc<LoadedTemplate>,
+    isolate: IsolateId,
+    ctx: Value,
+}
+
+type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
+
+pub(super) struct GuildVm {
+    guild: GuildId,
+    thread: ThreadId,
+    started: Instant,
+    worlds: BTreeMap<TemplateName, World>,
+    running: BTreeMap<ExecutionId, Running>,
+    waiting: VecDeque<Job>,
+    /// The table that the guild's templates share as `ctx.store`.
+    store: Table,
+    /// Which event each execution is for, for the log.
+    event_of: EventOf,
+    shared: Arc<Shared>,
+    /// The VM; after everything that refers to it.
+    runtime: KhronosRuntime,
+    _alive: Present,
+}
+
+impl GuildVm {
+    /// Makes a VM for `guild`. `wake` is called from any thread when it has something to run again.
+    pub(super) fn new(
+        guild: GuildId,
+        thread: ThreadId,
+        shared: &Arc<Shared>,
+        mut options: RuntimeOptions,
+    ) -> Result<Self, RuntimeError> {
+        let event_of = EventOf::default();
+        options.log = write_to(shared.log.clone(), guild, Rc::clone(&event_of));
+        let runtime = KhronosRuntime::new(options)?;
+        let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
+        Ok(Self {
+            guild,
+            thread,
+            started: Instant::now(),
+            worlds: BTreeMap::new(),
+            running: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            store,
+            event_of,
+            shared: Arc::clone(shared),
+            runtime,
+            _alive: shared.vms.enter(),
+        })
+    }
+
+    pub(super) fn runtime(&self) -> &KhronosRuntime {
+        &self.runtime
+    }
+
+    /// Whether an answer is owed.
+    pub(super) fn owes(&self) -> bool {
+        !self.running.is_empty() || !self.waiting.is_empty()
+    }
+
+    /// Starts jobs of one event, or queues those for which there is no room. The event is decoded once.
+    pub(super) fn take(&mut self, jobs: Vec<Job>) {
+        let mut decoded = None;
+        for job in jobs {
+            if self.running.len() < self.shared.limits.max_executions_in_flight {
+                self.start(job, &mut decoded);
+            } else {
+                self.waiting.push_back(job);
+            }
+        }
+    }
+
+    /// Gives the VM one slice, answers what is finished and starts what waited. Returns whether something ran.
+    pub(super) fn run_slice(&mut self) -> bool {
+        let ran = self.runtime.run_slice();
+        self.answer();
+        while self.running.len() < self.shared.limits.max_executions_in_flight
+            && !self.is_broken()
+            && let Some(job) = self.waiting.pop_front()
+        {
+            self.start(job, &mut None);
+        }
+        ran
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.runtime.state(), khronos::VmState::Broken(_))
+    }
+
+    /// What was accepted and not started: it goes to the VM's successor.
+    pub(super) fn take_waiting(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.waiting).into()
+    }
+
+    /// Ends everything with `reason` and answers everybody.
+    pub(super) fn condemn(&mut self, reason: &str) {
+        self.runtime.condemn(BrokenReason::Condemned(reason.to_owned()));
+        self.answer();
+        for job in self.take_waiting() {
+            job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason)));
+        }
+    }
+
+    /// Forgets the world of `template`, or all.
+    pub(super) fn forget(&mut self, template: Option<&TemplateName>) {
+        self.worlds.retain(|name, world| {
+            let kept = template.is_some_and(|wanted| wanted != name);
+            if !kept {
+                self.runtime.remove_isolate(world.isolate);
+            }
+            kept
+        });
+    }
+
+    pub(super) fn status(&self) -> VmStatus {
+        let (state, reason) = match self.runtime.state() {
+            khronos::VmState::Broken(reason) => (VmState::Broken, Some(reason.to_string())),
+            _ if self.runtime.executions() > 0 || self.owes() => (VmState::Busy, None),
+            _ => (VmState::Ready, None),
+        };
+        VmStatus {
+            state,
+            reason,
+            memory_used: self.runtime.used_memory(),
+            memory_limit: self.runtime.memory_limit(),
+            luau_threads: self.runtime.threads(),
+            in_flight: self.running.len(),
+            waiting: self.waiting.len(),
+            templates: self.worlds.len(),
+            thread: Some(self.thread),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn start(&mut self, job: Job, decoded: &mut Option<Value>) {
+        let name = job.template.template.name.clone();
+        let started = self.event_value(&job.event, decoded).and_then(|event| {
+            let world = self.world(&job.template)?;
+            let (isolate, ctx) = (world.isolate, world.ctx.clone());
+            self.runtime.start(isolate, job.event.name().as_str(), &event, &ctx, self.shared.execution_limits)
+        });
+        match started {
+            Ok(id) => {
+                let event = job.event.id().clone();
+                self.event_of.borrow_mut().insert(id, event.clone());
+                self.running.insert(id, Running { event, template: name, reply: job.reply });
+            }
+            Err(error) => {
+                let outcome = match (&error, self.runtime.state()) {
+                    (_, khronos::VmState::Broken(reason)) => Outcome::not_started(&reason),
+                    (error, _) => Outcome::vm_broken(error.to_string()),
+                };
+                self.settle(job.event.id().clone(), &name, job.reply, outcome);
+            }
+        }
+    }
+
+    /// The event as Luau values: decoded once a VM, from the text that the source brought.
+    fn event_value(&self, event: &Event, decoded: &mut Option<Value>) -> Result<Value, RuntimeError> {
+        if let Some(value) = decoded {
+            return Ok(value.clone());
+        }
+        let value = self.runtime.decode_json(&event.to_json())?;
+        Ok(decoded.insert(value).clone())
+    }
+
+    /// The template's world, made anew when the template has changed.
+    fn world(&mut self, loaded: &Arc<LoadedTemplate>) -> Result<&World, RuntimeError> {
+        let name = &loaded.template.name;
+        let current = self.worlds.get(name).is_some_and(|world| world.loaded.is(loaded));
+        if !current {
+            self.forget(Some(name));
+            let isolate = self.runtime.create_isolate(name.as_str(), loaded.program.clone())?;
+            let ctx = create_context(&self.runtime, isolate, &loaded.template, &self.store)?;
+            self.worlds.insert(name.clone(), World { loaded: Arc::clone(loaded), isolate, ctx });
+        }
+        self.worlds
+            .get(name)
+            .ok_or_else(|| RuntimeError::Broken(BrokenReason::Condemned("a template's world is missing".to_owned())))
+    }
+
+    fn answer(&mut self) {
+        for completion in self.runtime.take_completions() {
+            self.event_of.borrow_mut().remove(&completion.id);
+            if let Some(running) = self.running.remove(&completion.id) {
+                let outcome = Outcome::of(completion);
+                self.settle(running.event, &running.template, running.reply, outcome);
+            }
+        }
+    }
+
+    fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
+        if let Some(text) = outcome.complaint() {
+            self.shared.log.write(LogEntry {
+                at: OffsetDateTime::now_utc(),
+                guild: self.guild,
+                template: Arc::from(template.as_str()),
+                event: Some(event),
+                level: LogLevel::Error,
+                text,
+            });
+        }
+        reply.send(LuaVmResult::Outcome(outcome));
+    }
+}
+
+/// A sink for the lines that templates of `guild` print.
+fn write_to(log: TemplateLog, guild: GuildId, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
+    Rc::new(move |line| {
+        let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
+        log.write(LogEntry {
+            at: OffsetDateTime::now_utc(),
+            guild,
+            template: line.isolate,
+            event,
+            level: line.level,
+            text: line.text,
+        });
+    })
+}

@@ -1,0 +1,21 @@
+//! Where guilds' VMs live and how they are reached.
+//!
+//! Owns actions and their answers, the worker threads, and the strategies that spread guilds over them. Leaves what a
+//! template sees to `execution`, and which templates an event is for to `dispatch`.
+//!
+//! A *strategy* finds the *thread* that holds a guild's VM and puts a *command* (an action and the duty to answer it)
+//! on that thread's bounded queue. The *thread loop* owns the VMs of its thread, and gives each a slice in turn.
+
+mod action;
+mod guild_table;
+mod guild_vm;
+mod handle;
+mod reply;
+pub mod strategy;
+mod thread_entry;
+mod thread_loop;
+
+pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
+pub(crate) use reply::replies;
+pub use reply::{Answers, Census, Present, Reply};
+pub use thread_entry::{Command, ThreadEntry};

@@ -1,0 +1,99 @@
+//! Every request gets exactly one answer, whatever happens to the thread that owes it.
+//!
+//! Owns [`Reply`], the duty to answer, which answers by itself when it is dropped, and [`Census`], which knows how
+//! many such duties (or VMs) there are, because each one is counted by being alive.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::action::LuaVmResult;
+
+/// Counts things that are alive. Nothing is ever added or subtracted by hand.
+#[derive(Debug, Clone, Default)]
+pub struct Census(Arc<Arc<()>>);
+
+/// Being counted by a [`Census`]; ends when it is dropped.
+#[derive(Debug)]
+pub struct Present(#[expect(dead_code, reason = "it is alive, that is all it has to do")] Arc<()>);
+
+impl Census {
+    /// Counts one more, until what is returned is dropped.
+    pub fn enter(&self) -> Present {
+        Present(Arc::clone(&self.0))
+    }
+
+    /// How many are alive.
+    pub fn count(&self) -> usize {
+        Arc::strong_count(&*self.0) - 1
+    }
+}
+
+/// The duty to give one answer. Dropped without one, it says that the VM went away.
+#[derive(Debug)]
+pub struct Reply {
+    /// Which of the answers that the caller waits for.
+    index: usize,
+    to: Option<mpsc::Sender<(usize, LuaVmResult)>>,
+    _owed: Present,
+    /// The place among the guild's executions that it takes until it is answered.
+    _admission: Option<OwnedSemaphorePermit>,
+}
+
+/// The answers of one request, as they come.
+pub type Answers = mpsc::Receiver<(usize, LuaVmResult)>;
+
+/// `count` duties and the place where their answers arrive.
+pub(crate) fn replies(count: usize, owed: &Census, mut admission: Option<OwnedSemaphorePermit>) -> (Vec<Reply>, Answers) {
+    // As many places as answers, so that answering never waits and never fails for want of one.
+    let (to, answers) = mpsc::channel(count.max(1));
+    let reply = |index| Reply {
+        index,
+        to: Some(to.clone()),
+        _owed: owed.enter(),
+        _admission: admission.as_mut().and_then(|all| all.split(1)),
+    };
+    ((0..count).map(reply).collect(), answers)
+}
+
+impl Reply {
+    /// Gives the answer.
+    pub(crate) fn send(mut self, result: LuaVmResult) {
+        self.give(result);
+    }
+
+    fn give(&mut self, result: LuaVmResult) {
+        if let Some(to) = self.to.take() {
+            // An error means that nobody waits any more.
+            let _ = to.try_send((self.index, result));
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.give(LuaVmResult::Broken { reason: "the thread that ran this guild's VM ended; try again".to_owned() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_reply_is_an_answer_and_no_reply_answers_twice() {
+        let owed = Census::default();
+        let (mut all, mut answers) = replies(3, &owed, None);
+        assert_eq!(owed.count(), 3);
+        all.remove(1).send(LuaVmResult::Done);
+        assert_eq!(owed.count(), 2);
+        drop(all);
+        assert_eq!(owed.count(), 0);
+        let mut got = Vec::new();
+        while let Some((index, result)) = answers.recv().await {
+            got.push((index, matches!(result, LuaVmResult::Broken { .. })));
+        }
+        got.sort_unstable();
+        assert_eq!(got, [(0, true), (1, false), (2, true)]);
+    }
+}

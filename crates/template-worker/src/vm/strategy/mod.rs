@@ -1,0 +1,88 @@
+//! Which thread a guild's VM lives on.
+//!
+//! Owns the trait that every way of spreading guilds implements. Adding one: implement [`VmDistributionStrategy`] on
+//! top of `ThreadEntry`, and register it in `app`.
+
+mod thread_pool;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use khronos::{BaseLibrary, ExecutionLimits, RuntimeError};
+use tokio::sync::Semaphore;
+
+pub use thread_pool::ThreadPool;
+
+use super::action::ThreadStatus;
+use super::reply::Census;
+use super::thread_entry::Command;
+use crate::execution::TemplateLog;
+use crate::ids::{GuildId, ThreadId};
+use crate::limits::Limits;
+
+/// What all threads of a service share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The limits of guilds.
+    pub limits: Limits,
+    /// Those of them that an execution has.
+    pub execution_limits: ExecutionLimits,
+    /// Where templates' log entries go.
+    pub log: TemplateLog,
+    /// The runtime's own Luau code.
+    pub base: BaseLibrary,
+    /// The VMs that are alive.
+    pub vms: Census,
+    /// The answers that are owed.
+    pub owed: Census,
+}
+
+impl Shared {
+    /// Nobody is alive yet and nothing is owed.
+    ///
+    /// # Errors
+    /// When the runtime's own code does not compile, which would be a defect.
+    pub fn new(limits: Limits, log: TemplateLog) -> Result<Self, RuntimeError> {
+        let execution_limits =
+            ExecutionLimits { cpu: limits.max_cpu_time(), wall_clock: limits.max_templates_execution_time() };
+        let base = BaseLibrary::compile()?;
+        Ok(Self { limits, execution_limits, log, base, vms: Census::default(), owed: Census::default() })
+    }
+}
+
+/// Why a command was not taken. Its replies have been answered by being dropped; nobody should wait for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSent {
+    /// The guild has no VM, and the command does not make one.
+    Absent,
+    /// The queue of the guild's thread is full.
+    Full,
+    /// The service is stopping, or has no thread left.
+    Stopping,
+}
+
+/// A way of spreading guilds' VMs. Implementations share [`Command`] and the contract tests.
+#[async_trait]
+pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
+    /// Puts `command` on the queue of the thread that holds the guild's VM. A guild that has none gets a place first,
+    /// if the action makes a VM. Never waits.
+    ///
+    /// # Errors
+    /// [`NotSent`].
+    fn send(&self, command: Command) -> Result<(), NotSent>;
+
+    /// The places that the guild has for executions that run or wait. Taken before a dispatch, given back with each
+    /// answer.
+    fn admission(&self, guild: GuildId) -> Arc<Semaphore>;
+
+    /// The thread that holds the guild's VM.
+    fn thread_of(&self, guild: GuildId) -> Option<ThreadId>;
+
+    /// All threads.
+    fn threads(&self) -> Vec<ThreadStatus>;
+
+    /// Answers everything that was accepted, ends the VMs and the threads. What is not done by then is ended with an
+    /// answer that says so. Returns whether all threads have ended.
+    async fn stop(&self, by: Instant) -> bool;
+}

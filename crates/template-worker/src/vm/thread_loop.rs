@@ -1,0 +1,107 @@
+//! What a worker thread does: take commands, give every VM that is ready a slice, wait when there is nothing to do.
+//!
+//! Owns the VMs of its thread through `guild_table`. It never waits for a template. Ends when it is told to stop and
+//! owes nobody an answer, or when its time to do so is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use khronos::TickerHandle;
+use tokio::sync::{mpsc, watch};
+
+use super::guild_table::{GuildTable, Vacate};
+use super::strategy::Shared;
+use super::thread_entry::{Command, ThreadEntry};
+
+/// Commands taken between two rounds, so that a flood of them cannot keep VMs from running.
+const BATCH: usize = 64;
+
+/// When a thread has to be done: `None` while it is not asked to.
+pub(super) type StopBy = watch::Receiver<Option<Instant>>;
+
+pub(super) struct ThreadLoop {
+    commands: mpsc::Receiver<Command>,
+    table: GuildTable,
+    shared: Arc<Shared>,
+    stop_by: StopBy,
+    busy: Arc<AtomicBool>,
+}
+
+impl ThreadLoop {
+    pub(super) fn new(
+        entry: &ThreadEntry,
+        commands: mpsc::Receiver<Command>,
+        shared: &Arc<Shared>,
+        ticker: TickerHandle,
+        stop_by: StopBy,
+        vacate: Vacate,
+    ) -> Self {
+        let table = GuildTable::new(entry.id(), Arc::clone(shared), ticker, vacate);
+        Self { commands, table, shared: Arc::clone(shared), stop_by, busy: entry.busy_flag() }
+    }
+
+    /// Runs until it is told to stop. Blocks the thread that it is called on, which has to have the stack for Luau.
+    pub(super) fn run(mut self) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        runtime.block_on(self.serve());
+        Ok(())
+    }
+
+    async fn serve(&mut self) {
+        let woken = self.table.woken();
+        loop {
+            let mut taken = 0;
+            while taken < BATCH
+                && let Ok(command) = self.commands.try_recv()
+            {
+                command.handle(&mut self.table, &self.shared);
+                taken += 1;
+            }
+            self.busy.store(true, Ordering::Relaxed);
+            let ran = self.table.run_round();
+            self.busy.store(false, Ordering::Relaxed);
+
+            let stop_by = *self.stop_by.borrow();
+            if let Some(by) = stop_by
+                && (Instant::now() >= by || (taken == 0 && !self.table.owes()))
+            {
+                return self.finish();
+            }
+            if ran || taken > 0 {
+                continue;
+            }
+            let timer = [self.table.next_timer(), stop_by].into_iter().flatten().min();
+            tokio::select! {
+                // The order matters only when several are there at once; commands first, since they may stop a VM.
+                biased;
+                command = self.commands.recv() => match command {
+                    Some(command) => command.handle(&mut self.table, &self.shared),
+                    // Nobody can reach this thread any more.
+                    None => return self.finish(),
+                },
+                () = woken.wait() => {}
+                () = sleep_until(timer) => {}
+                changed = self.stop_by.changed() => if changed.is_err() {
+                    return self.finish();
+                },
+            }
+        }
+    }
+
+    /// Answers what is still owed: nothing more is accepted, and what sits in the queue was accepted.
+    fn finish(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            drop(command);
+        }
+        self.table.stop_all("the service is shutting down");
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
