@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use khronos::{
-    BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue, RuntimeOptions, Ticker,
+    BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue,
+    RuntimeOptions, Ticker,
 };
 use mlua::{Function, Lua, LuaOptions, StdLib, Value};
 
@@ -48,7 +49,9 @@ fn create_a_vm(c: &mut Criterion) {
     group.bench_function("bare mlua", |b| b.iter(|| black_box(bare())));
     let base = BaseLibrary::compile().unwrap();
     group.bench_function("khronos", |b| {
-        b.iter(|| black_box(KhronosRuntime::new(RuntimeOptions::new(base.clone(), ticker.handle())).unwrap()));
+        b.iter(|| {
+            black_box(KhronosRuntime::new(RuntimeOptions::new(base.clone(), ticker.handle())).unwrap())
+        });
     });
     group.finish();
 }
@@ -127,9 +130,15 @@ fn warm_dispatch(c: &mut Criterion) {
 }
 
 const PROGRAMS: [(&str, &str); 4] = [
-    ("fib(27)", "local function fib(n) return if n < 2 then n else fib(n - 1) + fib(n - 2) end return fib(27)"),
+    (
+        "fib(27)",
+        "local function fib(n) return if n < 2 then n else fib(n - 1) + fib(n - 2) end return fib(27)",
+    ),
     ("a loop of 2M", "local x = 0 for i = 1, 2000000 do x += i % 7 end return x"),
-    ("string building", "local t = {} for i = 1, 50000 do t[#t + 1] = 'item ' .. i end return #table.concat(t, ',')"),
+    (
+        "string building",
+        "local t = {} for i = 1, 50000 do t[#t + 1] = 'item ' .. i end return #table.concat(t, ',')",
+    ),
     ("table insert", "local t = {} for i = 1, 200000 do table.insert(t, i) end return #t"),
 ];
 
@@ -154,7 +163,10 @@ fn programs(c: &mut Criterion) {
                 || runtime.collect_garbage().unwrap(),
                 |()| {
                     let verdict = run(&runtime, isolate, &Value::Nil);
-                    assert!(matches!(verdict, khronos::Verdict::Returned(KhronosValue::Integer(_))), "{verdict:?}");
+                    assert!(
+                        matches!(verdict, khronos::Verdict::Returned(KhronosValue::Integer(_))),
+                        "{verdict:?}"
+                    );
                 },
                 BatchSize::PerIteration,
             );

@@ -59,7 +59,9 @@ pub enum BundleError {
         count: usize,
     },
     /// More than [`MAX_SOURCE_BYTES`].
-    #[error("{bytes} bytes of source are more than a template may have ({MAX_SOURCE_BYTES} bytes, all files together)")]
+    #[error(
+        "{bytes} bytes of source are more than a template may have ({MAX_SOURCE_BYTES} bytes, all files together)"
+    )]
     TooLarge {
         /// How many there were.
         bytes: usize,
@@ -137,7 +139,10 @@ mod tests {
     fn a_bundle_has_an_entry_and_prefers_luau() {
         assert_eq!(bundle(&["lib.luau"]).err(), Some(BundleError::NoEntry));
         assert_eq!(bundle(&["init.lua"]).map(|b| b.entry().to_owned()), Ok("init.lua".to_owned()));
-        assert_eq!(bundle(&["init.lua", "init.luau"]).map(|b| b.entry().to_owned()), Ok("init.luau".to_owned()));
+        assert_eq!(
+            bundle(&["init.lua", "init.luau"]).map(|b| b.entry().to_owned()),
+            Ok("init.luau".to_owned())
+        );
     }
 
     #[test]

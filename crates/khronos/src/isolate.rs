@@ -93,7 +93,12 @@ impl Isolates {
     }
 
     /// Adds to `host` what `prelude.luau` asks about isolates.
-    pub(crate) fn add_to(self: &Rc<Self>, lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<()> {
+    pub(crate) fn add_to(
+        self: &Rc<Self>,
+        lua: &Lua,
+        scheduler: &Rc<Scheduler>,
+        host: &Table,
+    ) -> mlua::Result<()> {
         let isolates = Rc::clone(self);
         host_functions::add(lua, scheduler, host, "resolve", move |lua, (id, request): (u64, Value)| {
             let isolate = isolates.at(id)?;
@@ -106,7 +111,8 @@ impl Isolates {
         let (isolates, s) = (Rc::clone(self), Rc::clone(scheduler));
         host_functions::add(lua, scheduler, host, "load", move |lua, (id, path): (u64, String)| {
             let isolate = isolates.at(id)?;
-            let chunk = load(lua, &isolate.program, &path, &isolate.env).map_err(|error| error.to_string())?;
+            let chunk =
+                load(lua, &isolate.program, &path, &isolate.env).map_err(|error| error.to_string())?;
             Ok((chunk, s.current()?.0))
         })?;
         let isolates = Rc::clone(self);

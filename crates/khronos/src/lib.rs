@@ -46,14 +46,16 @@ mod sandbox;
 mod scheduler;
 mod value;
 
-pub use bundle::{Bundle, BundleError, ContentHash, ENTRY, MAX_FILES, MAX_PATH_BYTES, MAX_SOURCE_BYTES, Source};
+pub use bundle::{
+    Bundle, BundleError, ContentHash, ENTRY, MAX_FILES, MAX_PATH_BYTES, MAX_SOURCE_BYTES, Source,
+};
 pub use bytecode::{BytecodeCache, Program};
 pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict};
 pub use isolate::IsolateId;
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 pub use options::{LogLevel, LogLine, MAX_LOG_LINE, RuntimeOptions};
-pub use sandbox::BaseLibrary;
 pub use runtime::{KhronosRuntime, RuntimeHandle, VmState};
+pub use sandbox::BaseLibrary;
 pub use scheduler::inbox::Reply;
 pub use scheduler::ticker::{Ticker, TickerHandle};
 pub use scheduler::{Completion, ExecutionId};

@@ -58,10 +58,14 @@ impl Default for ExecutionLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitExceeded {
     /// [`ExecutionLimits::cpu`].
-    #[error("limit exceeded: more than {0:?} of CPU time for one event; do less at once, or spread it over events")]
+    #[error(
+        "limit exceeded: more than {0:?} of CPU time for one event; do less at once, or spread it over events"
+    )]
     CpuTime(Duration),
     /// [`ExecutionLimits::wall_clock`].
-    #[error("limit exceeded: still running {0:?} after the event; return earlier, and let a later event go on")]
+    #[error(
+        "limit exceeded: still running {0:?} after the event; return earlier, and let a later event go on"
+    )]
     WallClock(Duration),
     /// [`RuntimeLimits::non_yieldable`].
     #[error(
@@ -70,7 +74,9 @@ pub enum LimitExceeded {
     )]
     NonYieldable(Duration),
     /// [`RuntimeLimits::memory`].
-    #[error("limit exceeded: not enough memory: all templates of the guild together have {0} bytes; keep less in tables")]
+    #[error(
+        "limit exceeded: not enough memory: all templates of the guild together have {0} bytes; keep less in tables"
+    )]
     Memory(usize),
 }
 

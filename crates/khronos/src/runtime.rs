@@ -90,7 +90,14 @@ impl KhronosRuntime {
         let prelude = sandbox::install(&lua, &base, host)?;
         scheduler.set_array(prelude.array.clone());
         lua.set_memory_limit(memory)?;
-        Ok(Self { prelude, isolates, scheduler, touched: Cell::new(false), on_broken: RefCell::new(None), lua })
+        Ok(Self {
+            prelude,
+            isolates,
+            scheduler,
+            touched: Cell::new(false),
+            on_broken: RefCell::new(None),
+            lua,
+        })
     }
 
     /// Where the VM is in its life.
@@ -155,9 +162,11 @@ impl KhronosRuntime {
     /// the memory limit was hit by decoding.
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
-        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| match error {
-            DecodeError::Json(text) => RuntimeError::Json(text),
-            DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
+        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| {
+            match error {
+                DecodeError::Json(text) => RuntimeError::Json(text),
+                DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
+            }
         })
     }
 
@@ -186,7 +195,8 @@ impl KhronosRuntime {
         R: mlua::IntoLuaMulti,
     {
         self.check()?;
-        let inner = host_functions::function(&self.lua, &self.scheduler, f).map_err(RuntimeError::CreateValue)?;
+        let inner =
+            host_functions::function(&self.lua, &self.scheduler, f).map_err(RuntimeError::CreateValue)?;
         self.prelude.expose.call(inner).map_err(RuntimeError::CreateValue)
     }
 

@@ -16,6 +16,7 @@
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
 
+pub mod api;
 pub mod app;
 pub mod capabilities;
 pub mod config;

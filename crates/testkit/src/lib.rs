@@ -93,7 +93,8 @@ impl TestWorker {
         let mut config = Config::for_testing();
         config.storage.data = data.path().to_owned();
         change(&mut config);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let secret = TokenSecret::generate().unwrap();
         let hash = secret.hash();
         let (app, url) = runtime
@@ -181,7 +182,8 @@ impl TestWorker {
 
     /// Sends a MESSAGE_CREATE with this data and returns the outcome of each template.
     pub async fn event(&self, guild: &str, data: &Value) -> Value {
-        let mut body = self.dispatch(guild, &json!({"name": "MESSAGE_CREATE", "data": data})).await.expect(200);
+        let mut body =
+            self.dispatch(guild, &json!({"name": "MESSAGE_CREATE", "data": data})).await.expect(200);
         body["results"].take()
     }
 

@@ -43,7 +43,8 @@ impl Aliases {
                 line: u32::try_from(error.line()).unwrap_or(1),
                 message: format!("not a .luaurc file in JSON: {error}"),
             })?;
-            let aliases = config.aliases.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)).collect();
+            let aliases =
+                config.aliases.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)).collect();
             all.insert(folder, aliases);
         }
         Ok(Self(all))
@@ -101,17 +102,23 @@ pub(crate) fn resolve(
         ));
     };
 
-    let candidates: Vec<String> =
-        EXTENSIONS.iter().map(|extension| format!("{target}{extension}")).filter(|path| exists(path)).collect();
+    let candidates: Vec<String> = EXTENSIONS
+        .iter()
+        .map(|extension| format!("{target}{extension}"))
+        .filter(|path| exists(path))
+        .collect();
     match candidates.as_slice() {
         [one] => Ok(one.trim_start_matches('/').to_owned()),
         [] if exists(&target) => {
             Err(format!("cannot require \"{}\": leave out the file's extension", cut(request)))
         }
-        [] => Err(format!("cannot require \"{}\": there is no `{target}.luau` in this template", cut(request))),
-        [one, two, ..] => {
-            Err(format!("cannot require \"{}\": it could be `{one}` or `{two}`; rename one of them", cut(request)))
+        [] => {
+            Err(format!("cannot require \"{}\": there is no `{target}.luau` in this template", cut(request)))
         }
+        [one, two, ..] => Err(format!(
+            "cannot require \"{}\": it could be `{one}` or `{two}`; rename one of them",
+            cut(request)
+        )),
     }
 }
 
@@ -153,7 +160,14 @@ mod tests {
     }
 
     const FILES: [&str; 8] = [
-        "init.luau", "a.luau", "lib/init.luau", "lib/b.lua", "lib/deep/c.luau", "two.luau", "two/init.lua", ".luaurc",
+        "init.luau",
+        "a.luau",
+        "lib/init.luau",
+        "lib/b.lua",
+        "lib/deep/c.luau",
+        "two.luau",
+        "two/init.lua",
+        ".luaurc",
     ];
 
     #[test]

@@ -90,6 +90,7 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
 
 /// Leaves our own frames out of a traceback: authors look for their lines.
 pub(crate) fn clean_traceback(raw: &str) -> String {
-    let own = |line: &&str| !line.starts_with(INTERNAL) && !line.starts_with("[C]") && !line.trim().is_empty();
+    let own =
+        |line: &&str| !line.starts_with(INTERNAL) && !line.starts_with("[C]") && !line.trim().is_empty();
     raw.lines().filter(own).take(50).collect::<Vec<_>>().join("\n")
 }

@@ -118,7 +118,10 @@ fn add_task(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<
 
 fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<()> {
     let s = Rc::clone(scheduler);
-    host.raw_set("chain", lua.create_function(move |_, ()| Ok(s.current.get().map(|current| current.link)))?)?;
+    host.raw_set(
+        "chain",
+        lua.create_function(move |_, ()| Ok(s.current.get().map(|current| current.link)))?,
+    )?;
     let s = Rc::clone(scheduler);
     host.raw_set("alive", lua.create_function(move |_, id: u64| Ok(s.is_alive(ExecutionId(id))))?)?;
     let s = Rc::clone(scheduler);
@@ -145,7 +148,9 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
     let s = Rc::clone(scheduler);
     let report = lua.create_function(move |_, (message, traceback): (Value, String)| {
         if let Ok(id) = s.current() {
-            let text = message.as_string().map_or_else(|| "an error object was thrown".to_owned(), |t| t.to_string_lossy());
+            let text = message
+                .as_string()
+                .map_or_else(|| "an error object was thrown".to_owned(), |t| t.to_string_lossy());
             s.log(id, LogLevel::Error, &format!("{text}\n{}", crate::sandbox::clean_traceback(&traceback)));
         }
         Ok(())
@@ -190,7 +195,10 @@ pub(crate) fn awaiting(
 
 impl Scheduler {
     pub(crate) fn current(&self) -> Result<ExecutionId, String> {
-        self.current.get().map(|current| current.execution).ok_or_else(|| "not possible outside an event".to_owned())
+        self.current
+            .get()
+            .map(|current| current.execution)
+            .ok_or_else(|| "not possible outside an event".to_owned())
     }
 
     pub(crate) fn log_line(
@@ -209,7 +217,9 @@ impl Scheduler {
         if self.threads() < most {
             return Ok(());
         }
-        Err(format!("limit exceeded: {most} threads of this guild are waiting already; wait for some of them to end"))
+        Err(format!(
+            "limit exceeded: {most} threads of this guild are waiting already; wait for some of them to end"
+        ))
     }
 
     fn begin_call(&self, is_park: bool) -> Result<u64, String> {

@@ -14,6 +14,7 @@ pub(crate) mod inbox;
 pub(crate) mod preempt;
 pub(crate) mod ticker;
 pub(crate) mod timers;
+mod verdicts;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,16 +22,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mlua::{Lua, Thread, Value};
+use mlua::{Lua, Thread};
 
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 use crate::options::{LogLevel, RuntimeOptions};
-use crate::sandbox::{Prelude, clean_traceback};
-use crate::value::{KhronosValue, convert};
+use crate::sandbox::Prelude;
 use inbox::{Answer, CallId, Inbox};
 use preempt::{Chain, Resumability, SliceLimits, Stop};
 use timers::{Timers, Wakeup};
+use verdicts::traceback;
 
 /// Names one execution within its VM. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,7 +200,8 @@ impl Scheduler {
     pub(crate) fn start(&self, id: ExecutionId, isolate: Arc<str>, main: Thread, limits: ExecutionLimits) {
         let started = self.now();
         let mut state = self.state.borrow_mut();
-        let link = Link { id: state.fresh(), chain: Chain::new(main.clone()), fresh: true, mail: Mail::default() };
+        let link =
+            Link { id: state.fresh(), chain: Chain::new(main.clone()), fresh: true, mail: Mail::default() };
         if let Some(at) = started.checked_add(limits.wall_clock) {
             state.timers.add(at, Wakeup::Deadline(id));
         }
@@ -233,8 +235,11 @@ impl Scheduler {
     /// Luau threads that are ready, waiting or sleeping.
     pub(crate) fn threads(&self) -> usize {
         let state = self.state.borrow();
-        let ready: usize =
-            state.executions.values().map(|execution| execution.strands.iter().map(|s| s.0.len()).sum::<usize>()).sum();
+        let ready: usize = state
+            .executions
+            .values()
+            .map(|execution| execution.strands.iter().map(|s| s.0.len()).sum::<usize>())
+            .sum();
         ready + state.timers.sleepers() + state.calls.len()
     }
 
@@ -297,7 +302,7 @@ impl Scheduler {
         }
         self.stopped(id, strand, link, stop, lua, prelude);
         if lua.used_memory() > self.memory_limit.get() + MEMORY_SLACK {
-            self.out_of_memory(id, lua, prelude);
+            self.out_of_memory(id);
         }
         true
     }
@@ -320,7 +325,15 @@ impl Scheduler {
         }
     }
 
-    fn stopped(&self, id: ExecutionId, mut strand: Strand, mut link: Link, stop: Stop, lua: &Lua, prelude: &Prelude) {
+    fn stopped(
+        &self,
+        id: ExecutionId,
+        mut strand: Strand,
+        mut link: Link,
+        stop: Stop,
+        lua: &Lua,
+        prelude: &Prelude,
+    ) {
         match stop {
             Stop::SliceOver => {
                 strand.0.push(link);
@@ -348,7 +361,7 @@ impl Scheduler {
                 self.failed(id, link.chain.root(), lua, prelude);
                 self.go_on(id, strand, lua, prelude);
             }
-            Stop::OutOfMemory => self.out_of_memory(id, lua, prelude),
+            Stop::OutOfMemory => self.out_of_memory(id),
             Stop::Killed => {
                 let limit = self.limits().non_yieldable;
                 self.settle(id, |_| Verdict::LimitExceeded {
@@ -450,7 +463,8 @@ impl Scheduler {
                 }
                 Some(Wakeup::Thread { timer, execution: id, link, thread }) => {
                     let mut state = self.state.borrow_mut();
-                    let link = Link { id: link, chain: Chain::new(thread), fresh: true, mail: Mail::default() };
+                    let link =
+                        Link { id: link, chain: Chain::new(thread), fresh: true, mail: Mail::default() };
                     if let Some(execution) = state.executions.get_mut(&id) {
                         execution.timers.remove(&timer);
                     }
@@ -459,106 +473,6 @@ impl Scheduler {
                 }
             }
         }
-    }
-
-    fn failed(&self, id: ExecutionId, thread: &Thread, lua: &Lua, prelude: &Prelude) {
-        let traceback = traceback(lua, prelude, &Chain::new(thread.clone()));
-        let message = match preempt::take_error(lua, thread) {
-            Ok(error) => render_error(&error, &prelude.array),
-            Err(_) => return self.out_of_memory(id, lua, prelude),
-        };
-        let is_main = self.state.borrow().executions.get(&id).is_some_and(|e| e.main.state() == thread.state());
-        if is_main {
-            self.settle(id, |_| Verdict::Failed(TemplateError { message, traceback }));
-        } else {
-            self.log(id, LogLevel::Error, &format!("{message}\n{traceback}"));
-        }
-    }
-
-    fn exceeded(&self, id: ExecutionId, limit: LimitExceeded, lua: &Lua, prelude: &Prelude) {
-        let settled = self.state.borrow().executions.get(&id).is_none_or(|execution| execution.settled);
-        if settled {
-            self.log(id, LogLevel::Warn, &format!("threads that outlived their event were ended: {limit}"));
-        }
-        self.settle(id, |execution| {
-            let running = execution.strands.front().and_then(|strand| strand.0.last());
-            let traceback = match running {
-                Some(link) => traceback(lua, prelude, &link.chain),
-                None => traceback(lua, prelude, &Chain::new(execution.main.clone())),
-            };
-            Verdict::LimitExceeded { limit, traceback }
-        });
-        self.remove(id);
-    }
-
-    fn out_of_memory(&self, id: ExecutionId, _lua: &Lua, _prelude: &Prelude) {
-        let limit = self.memory_limit.get();
-        // No traceback: reading one allocates.
-        self.settle(id, |_| Verdict::LimitExceeded { limit: LimitExceeded::Memory(limit), traceback: String::new() });
-        self.condemn(BrokenReason::OutOfMemory { limit });
-    }
-
-    /// Gives out the completion of an execution, unless it has one.
-    fn settle(&self, id: ExecutionId, verdict: impl FnOnce(&Execution) -> Verdict) {
-        let now = self.now();
-        let mut state = self.state.borrow_mut();
-        let Some(execution) = state.executions.get_mut(&id) else { return };
-        if std::mem::replace(&mut execution.settled, true) {
-            return;
-        }
-        let completion = Completion {
-            id,
-            verdict: verdict(execution),
-            cpu: execution.cpu,
-            wall_clock: now.saturating_duration_since(execution.started),
-        };
-        state.completions.push(completion);
-    }
-
-    /// The main thread returned `verdict`. Called while it runs.
-    pub(crate) fn deliver(&self, id: ExecutionId, verdict: Verdict) {
-        self.settle(id, |_| verdict);
-    }
-
-    /// Ends everything that belongs to an execution. Its paused threads are never resumed; they are garbage.
-    fn remove(&self, id: ExecutionId) {
-        let mut state = self.state.borrow_mut();
-        let Some(execution) = state.executions.remove(&id) else { return };
-        state.turn.retain(|other| *other != id);
-        for timer in &execution.timers {
-            state.timers.cancel(*timer);
-        }
-        state.timers.forget_deadline(id);
-        let mut dropped: Vec<Strand> = execution.strands.into_iter().collect();
-        for call in &execution.calls {
-            dropped.extend(state.calls.remove(call).and_then(|call| call.parked));
-        }
-        let looking: Vec<CallId> =
-            state.calls.iter().filter(|(_, call)| call.is_park).map(|(call, _)| *call).collect();
-        drop(state);
-        for link in dropped.into_iter().flat_map(|strand| strand.0) {
-            preempt::close(link.chain);
-        }
-        for call in looking {
-            self.answer(call, Ok(KhronosValue::Null));
-        }
-    }
-
-    /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.
-    pub(crate) fn condemn(&self, reason: BrokenReason) {
-        if self.broken.borrow().is_some() {
-            return;
-        }
-        let waiting: Vec<ExecutionId> = self.state.borrow().executions.keys().copied().collect();
-        for id in waiting {
-            self.settle(id, |_| Verdict::Broken(reason.clone()));
-        }
-        let mut state = self.state.borrow_mut();
-        let completions = std::mem::take(&mut state.completions);
-        // No closing of threads: the VM is not to be touched.
-        *state = State { completions, next_id: state.next_id, ..State::default() };
-        drop(state);
-        self.broken.replace(Some(reason));
     }
 
     /// Lets go of everything, before the VM is dropped.
@@ -586,38 +500,7 @@ impl Strand {
 
 /// CPU time of this thread.
 fn cpu_time() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
-}
-
-fn traceback(lua: &Lua, prelude: &Prelude, chain: &Chain) -> String {
-    chain
-        .innermost(lua)
-        .and_then(|thread| prelude.traceback.call::<mlua::LuaString>(thread))
-        .map(|text| clean_traceback(&text.to_string_lossy()))
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
         .unwrap_or_default()
-}
-
-/// What an error object says, without running any of the script's code.
-fn render_error(error: &Value, array: &mlua::Table) -> String {
-    const MOST: usize = 4_096;
-    let text = match error {
-        Value::String(text) => text.to_string_lossy(),
-        Value::Error(error) => match &**error {
-            mlua::Error::CallbackError { cause, .. } => cause.to_string(),
-            other => other.to_string(),
-        },
-        Value::Table(_) => {
-            let limits = crate::value::ValueLimits { depth: 8, nodes: 200, bytes: MOST };
-            match convert::from_luau(error, "error", Some(array), limits) {
-                Ok(value) => serde_json::to_string(&value).unwrap_or_default(),
-                Err(reason) => format!("a table was thrown ({reason})"),
-            }
-        }
-        Value::Nil => "nil was thrown".to_owned(),
-        Value::Boolean(b) => b.to_string(),
-        Value::Number(n) => n.to_string(),
-        Value::Integer(n) => n.to_string(),
-        other => format!("a {} was thrown", convert::kind(other)),
-    };
-    crate::options::cut(text, MOST)
 }

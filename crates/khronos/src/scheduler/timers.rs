@@ -40,7 +40,13 @@ impl Timers {
     }
 
     /// Adds the wakeup of a sleeping thread.
-    pub(super) fn add_thread(&mut self, at: Instant, execution: ExecutionId, link: u64, thread: Thread) -> u64 {
+    pub(super) fn add_thread(
+        &mut self,
+        at: Instant,
+        execution: ExecutionId,
+        link: u64,
+        thread: Thread,
+    ) -> u64 {
         let timer = self.next + 1;
         self.add(at, Wakeup::Thread { timer, execution, link, thread })
     }

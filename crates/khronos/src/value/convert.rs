@@ -42,7 +42,10 @@ impl Reader<'_> {
         Ok(match value {
             Value::Nil => KhronosValue::Null,
             Value::Boolean(b) => KhronosValue::Boolean(*b),
-            #[expect(clippy::cast_precision_loss, reason = "Luau has doubles only; mlua shows whole ones as integers")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "Luau has doubles only; mlua shows whole ones as integers"
+            )]
             Value::Integer(n) => KhronosValue::from(*n as f64),
             Value::Number(n) => KhronosValue::from(*n),
             Value::Vector(v) => KhronosValue::Vector([v.x(), v.y(), v.z()]),

@@ -75,7 +75,9 @@ pub enum ValueError {
         limit: usize,
     },
     /// A function, a thread, userdata.
-    #[error("{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned")]
+    #[error(
+        "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned"
+    )]
     Unsupported {
         /// Where.
         path: String,
@@ -83,7 +85,9 @@ pub enum ValueError {
         kind: &'static str,
     },
     /// Both list and map keys, or keys that are neither.
-    #[error("{path} has the key {key} beside others that do not go with it: use either 1, 2, 3, .. or strings as keys")]
+    #[error(
+        "{path} has the key {key} beside others that do not go with it: use either 1, 2, 3, .. or strings as keys"
+    )]
     MixedKeys {
         /// Where.
         path: String,
@@ -150,7 +154,11 @@ impl From<f64> for KhronosValue {
     #[expect(clippy::cast_possible_truncation, reason = "guarded by the range and the fraction")]
     fn from(number: f64) -> Self {
         const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-        if number.fract() == 0.0 && number.abs() <= EXACT { Self::Integer(number as i64) } else { Self::Float(number) }
+        if number.fract() == 0.0 && number.abs() <= EXACT {
+            Self::Integer(number as i64)
+        } else {
+            Self::Float(number)
+        }
     }
 }
 

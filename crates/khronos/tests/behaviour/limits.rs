@@ -44,9 +44,12 @@ fn cpu_time_ends_loops_that_would_catch_it_and_the_vm_goes_on() {
 #[test]
 fn the_traceback_of_a_limit_shows_the_innermost_line() {
     let vm = Vm::new();
-    let script = "local function spin()\n  while true do end\nend\ncoroutine.wrap(function()\n  spin()\nend)()";
+    let script =
+        "local function spin()\n  while true do end\nend\ncoroutine.wrap(function()\n  spin()\nend)()";
     let isolate = vm.isolate(&[("init.luau", script)]);
-    let Verdict::LimitExceeded { traceback, .. } = vm.dispatch_with(isolate, "null", tight()).verdict else { panic!() };
+    let Verdict::LimitExceeded { traceback, .. } = vm.dispatch_with(isolate, "null", tight()).verdict else {
+        panic!()
+    };
     assert!(traceback.starts_with("init.luau:2 function spin\ninit.luau:5"), "{traceback}");
 }
 
@@ -66,7 +69,10 @@ fn what_cannot_be_paused_is_ended_and_breaks_the_vm() {
         let waiting = vm.runtime.start(bystander, "B", &nil, &nil, ExecutionLimits::default()).unwrap();
         let verdict = vm.dispatch(isolate, "null").verdict;
         let want = LimitExceeded::NonYieldable(Duration::from_millis(20));
-        assert!(matches!(&verdict, Verdict::LimitExceeded { limit, .. } if *limit == want), "{spin}: {verdict:?}");
+        assert!(
+            matches!(&verdict, Verdict::LimitExceeded { limit, .. } if *limit == want),
+            "{spin}: {verdict:?}"
+        );
         let reason = BrokenReason::KilledInNative { limit: Duration::from_millis(20) };
         assert_eq!(vm.runtime.state(), VmState::Broken(reason));
         assert_eq!(vm.runtime.executions(), 0, "nobody is left waiting");
@@ -109,9 +115,15 @@ fn out_of_memory_breaks_the_vm_once_and_answers_everybody() {
             continue;
         }
         let memory = LimitExceeded::Memory(4 << 20);
-        assert!(matches!(verdict, Verdict::LimitExceeded { limit, .. } if *limit == memory), "{hog}: {verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::LimitExceeded { limit, .. } if *limit == memory),
+            "{hog}: {verdict:?}"
+        );
         let reason = BrokenReason::OutOfMemory { limit: 4 << 20 };
-        assert_eq!(verdicts.iter().find(|done| done.id == waiting).unwrap().verdict, Verdict::Broken(reason.clone()));
+        assert_eq!(
+            verdicts.iter().find(|done| done.id == waiting).unwrap().verdict,
+            Verdict::Broken(reason.clone())
+        );
         assert_eq!(vm.runtime.state(), VmState::Broken(reason));
         assert!(vm.runtime.start(isolate, "A", &nil, &nil, tight()).is_err());
         drop(vm);

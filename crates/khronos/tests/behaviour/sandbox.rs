@@ -40,7 +40,13 @@ fn what_escapes_is_gone() {
     for name in ["loadstring", "getfenv", "setfenv", "newproxy", "dofile", "load", "io", "package"] {
         assert_eq!(vm.value(&format!("return {name} == nil")), true.into(), "{name}");
     }
-    for call in ["collectgarbage('collect')", "debug.info(1, 'f')", "debug.info(print, 'f')", "os.exit()", "debug.sethook()"] {
+    for call in [
+        "collectgarbage('collect')",
+        "debug.info(1, 'f')",
+        "debug.info(print, 'f')",
+        "os.exit()",
+        "debug.sethook()",
+    ] {
         let verdict = vm.run(call);
         assert!(matches!(verdict, Verdict::Failed(_)), "{call}: {verdict:?}");
     }
@@ -86,7 +92,10 @@ fn modules_load_once_and_keep_their_state() {
     let vm = Vm::new();
     let files = [
         ("init.luau", "local c = require('./lib/counter') return function() return c.next() end"),
-        ("lib/counter.luau", "print('loaded') local n = 0 return {next = function() n += require('./step') return n end}"),
+        (
+            "lib/counter.luau",
+            "print('loaded') local n = 0 return {next = function() n += require('./step') return n end}",
+        ),
         ("lib/step.luau", "task.wait(0.1) return 5"),
     ];
     let isolate = vm.isolate(&files);
@@ -113,7 +122,11 @@ fn concurrent_requirers_wait_for_one_load() {
 #[test]
 fn require_cycles_are_errors_and_not_deadlocks() {
     let vm = Vm::new();
-    let direct = [("init.luau", "return require('./a')"), ("a.luau", "return require('./b')"), ("b.luau", "return require('./a')")];
+    let direct = [
+        ("init.luau", "return require('./a')"),
+        ("a.luau", "return require('./b')"),
+        ("b.luau", "return require('./a')"),
+    ];
     let Verdict::Failed(error) = vm.run_files(&direct) else { panic!("a cycle loaded") };
     assert!(error.message.contains("(a cycle)"), "{}", error.message);
     // Each thread holds what the other waits for.
@@ -141,10 +154,14 @@ fn a_module_that_fails_says_so_to_everyone_and_can_be_tried_again() {
         ("bad.luau", "error('not today')"),
         ("two.luau", "return 1, 2"),
     ];
-    let want = list(["bad.luau:1: not today", "module \"two.luau\" must return exactly one value, it returned 2"]);
+    let want =
+        list(["bad.luau:1: not today", "module \"two.luau\" must return exactly one value, it returned 2"]);
     assert_eq!(vm.run_files(&files), Verdict::Returned(want));
     let message = vm.error("require('./nothing')");
-    assert_eq!(message, "init.luau:1: cannot require \"./nothing\": there is no `nothing.luau` in this template");
+    assert_eq!(
+        message,
+        "init.luau:1: cannot require \"./nothing\": there is no `nothing.luau` in this template"
+    );
     assert!(vm.error("require(5)").contains("require takes a path in quotes"));
 }
 
@@ -162,10 +179,16 @@ fn a_killed_loader_does_not_block_the_module_for_ever() {
 #[test]
 fn an_entry_may_leave_handlers_behind() {
     let vm = Vm::new();
-    let one = vm.isolate(&[("init.luau", "print('chunk') local n = 0 return function(event) n += event.by return n end")]);
+    let one = vm.isolate(&[(
+        "init.luau",
+        "print('chunk') local n = 0 return function(event) n += event.by return n end",
+    )]);
     assert_eq!(vm.dispatch(one, r#"{"by": 2}"#).verdict, Verdict::Returned(2.0.into()));
     assert_eq!(vm.dispatch(one, r#"{"by": 3}"#).verdict, Verdict::Returned(5.0.into()));
-    let table = vm.isolate(&[("init.luau", "print('chunk') return {TEST = function() return 'mine' end, OTHER = print}")]);
+    let table = vm.isolate(&[(
+        "init.luau",
+        "print('chunk') return {TEST = function() return 'mine' end, OTHER = print}",
+    )]);
     assert_eq!(vm.dispatch(table, "null").verdict, Verdict::Returned("mine".into()));
     assert_eq!(vm.dispatch(table, "null").verdict, Verdict::Returned("mine".into()));
     let rest = vm.isolate(&[("init.luau", "return {['*'] = function() return 'rest' end}")]);

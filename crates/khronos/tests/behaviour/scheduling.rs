@@ -33,7 +33,13 @@ fn task_functions_keep_roblox_order() {
         return seen
     "#;
     let want = [
-        "spawned 12", "main", "deferred", "spawned after wait", "delayed 0.1", "delayed 0.2", "main after wait",
+        "spawned 12",
+        "main",
+        "deferred",
+        "spawned after wait",
+        "delayed 0.1",
+        "delayed 0.2",
+        "main after wait",
     ];
     assert_eq!(vm.value(script), list(want));
 }
@@ -103,7 +109,9 @@ fn slow_host(vm: &Vm) -> Rc<RefCell<Vec<(KhronosValue, Reply)>>> {
     let seen = Rc::clone(&calls);
     let function = vm
         .runtime
-        .create_async_function("fetch", move |mut args, reply| seen.borrow_mut().push((args.remove(0), reply)))
+        .create_async_function("fetch", move |mut args, reply| {
+            seen.borrow_mut().push((args.remove(0), reply))
+        })
         .unwrap();
     let ctx = vm.runtime.with_lua(|lua| {
         let ctx = lua.create_table().unwrap();
@@ -246,7 +254,8 @@ const INVISIBLE: &str = r#"
 
 #[test]
 fn slices_are_invisible() {
-    let smooth = Vm::with_limits(RuntimeLimits { slice: Duration::from_secs(60), ..RuntimeLimits::default() });
+    let smooth =
+        Vm::with_limits(RuntimeLimits { slice: Duration::from_secs(60), ..RuntimeLimits::default() });
     let want = smooth.value(INVISIBLE);
     let vm = choppy();
     for _ in 0..20 {

@@ -41,7 +41,10 @@ fn what_cannot_leave_says_where_it_is() {
         ("return string.rep('x', 2^20 + 1)", "more than 1048576 bytes"),
     ] {
         let message = vm.error(script);
-        assert!(message.starts_with("cannot return the result: ") && message.contains(want), "{script}: {message}");
+        assert!(
+            message.starts_with("cannot return the result: ") && message.contains(want),
+            "{script}: {message}"
+        );
     }
 }
 

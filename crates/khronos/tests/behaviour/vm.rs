@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use khronos::{
-    BaseLibrary, Bundle, BytecodeCache, Completion, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue, LogLine, Program,
-    RuntimeLimits, RuntimeOptions, Ticker, Verdict,
+    BaseLibrary, Bundle, BytecodeCache, Completion, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue,
+    LogLine, Program, RuntimeLimits, RuntimeOptions, Ticker, Verdict,
 };
 
 pub struct Vm {

@@ -89,11 +89,12 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let only = values.next().filter(|_| values.next().is_none());
     let split = only.and_then(|value| value.to_str().ok()?.split_once(' '));
-    let secret = split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim());
+    let secret =
+        split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim());
     secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
-        let detail = "send the token as `Authorization: Bearer <token>`; the first start of the service printed one";
-        ApiError::new(Problem::NoToken, detail)
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"template-worker\"")
+        let detail =
+            "send the token as `Authorization: Bearer <token>`; the first start of the service printed one";
+        ApiError::new(Problem::NoToken, detail).header(WWW_AUTHENTICATE, "Bearer realm=\"template-worker\"")
     })
 }
 

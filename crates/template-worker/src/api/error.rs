@@ -57,7 +57,8 @@ impl ApiError {
 
     /// Too much at once.
     pub(super) fn overloaded() -> Self {
-        let detail = "the service has as many requests in flight as it takes; try again after `Retry-After` seconds";
+        let detail =
+            "the service has as many requests in flight as it takes; try again after `Retry-After` seconds";
         Self::new(Problem::Overloaded, detail).retry_after(SOON)
     }
 
@@ -111,7 +112,7 @@ impl IntoResponse for ApiError {
 /// An error and all its sources in one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let texts: Vec<String> =
-        iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+        iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect();
     texts.join(": ")
 }
 
@@ -136,7 +137,7 @@ impl From<DispatchError> for ApiError {
             }
             DispatchError::ShuttingDown => Self::shutting_down(),
             DispatchError::Event(_) => Self::from_text(Problem::InvalidEvent, &error),
-            DispatchError::Storage(error) => error.into(),
+            DispatchError::Storage(_) => Self::internal(error),
         }
     }
 }

@@ -14,7 +14,7 @@ use axum::extract::{self, FromRequest, FromRequestParts, RawPathParams, Request}
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use tokio_stream::StreamExt as _;
 
@@ -39,13 +39,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let bytes = read_json(request, app.config.server.max_body_bytes).await?;
+        let bytes = read_json(request, app.config.server.max_body_bytes, BODY_TIME).await?;
         parse(&bytes).map(Self)
     }
 }
 
-/// The bytes of a body that is declared as JSON and has at most `limit` of them.
-async fn read_json(request: Request, limit: usize) -> Result<Bytes, ApiError> {
+/// The bytes of a body that is declared as JSON, has at most `limit` of them, and arrives `within` a time.
+async fn read_json(request: Request, limit: usize, within: Duration) -> Result<Bytes, ApiError> {
     let (parts, body) = request.into_parts();
     check_content_type(&parts.headers)?;
     let too_large = || {
@@ -57,12 +57,12 @@ async fn read_json(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     if parts.headers.contains_key(EXPECT) && declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large());
     }
-    match tokio::time::timeout(BODY_TIME, collect(body, limit)).await {
+    match tokio::time::timeout(within, collect(body, limit)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => Err(too_large()),
         Ok(Err(_)) => Err(ApiError::new(Problem::InvalidBody, "the body ended before it was complete")),
         Err(_) => {
-            let detail = format!("a body must arrive within {} seconds", BODY_TIME.as_secs());
+            let detail = format!("a body must arrive within {} seconds", within.as_secs());
             Err(ApiError::new(Problem::BodyTooSlow, detail))
         }
     }
@@ -102,17 +102,24 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let detail = format!("the body is not UTF-8 from byte {} on", error.valid_up_to());
         ApiError::new(Problem::NotUnicode, detail)
     })?;
-    serde_json::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let problem = match error.classify() {
-            // JSON can spell half of a character (`"\ud800"`), which no text can hold.
-            _ if message.contains("surrogate in hex escape") => Problem::NotUnicode,
-            Category::Data if message.starts_with("unknown field") => Problem::UnknownField,
-            Category::Data => Problem::InvalidBody,
-            Category::Syntax | Category::Eof | Category::Io => Problem::InvalidJson,
-        };
-        ApiError::new(problem, shortened(&message))
-    })
+    if !text.trim_start().starts_with('{') {
+        // Serde would take a list for a struct, its fields by their position.
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| refused(&error))?;
+        return Err(ApiError::new(Problem::InvalidBody, "expected a JSON object: `{ .. }`"));
+    }
+    serde_json::from_str(text).map_err(|error| refused(&error))
+}
+
+fn refused(error: &serde_json::Error) -> ApiError {
+    let message = error.to_string();
+    let problem = match error.classify() {
+        // JSON can spell half of a character (`"\ud800"`), which no text can hold.
+        _ if message.contains("hex escape at line") => Problem::NotUnicode,
+        Category::Data if message.starts_with("unknown field") => Problem::UnknownField,
+        Category::Data => Problem::InvalidBody,
+        Category::Syntax | Category::Eof | Category::Io => Problem::InvalidJson,
+    };
+    ApiError::new(problem, shortened(&message))
 }
 
 /// `text` without its middle, where it is long.
@@ -211,7 +218,8 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 fn if_match(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
     let mut values = headers.get_all(IF_MATCH).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    let version =
+        value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
     match version.filter(|_| values.next().is_none()) {
         Some(version) => Ok(Some(version)),
         None => Err(ApiError::new(

@@ -193,7 +193,9 @@ impl Problem {
         };
         let detail = match self {
             Self::UnknownEvent => "`MESAGE_CREATE` is not an event; did you mean `MESSAGE_CREATE`?",
-            Self::MissingRight => "this token lacks the right `templates:write`; ask an admin for one that has it",
+            Self::MissingRight => {
+                "this token lacks the right `templates:write`; ask an admin for one that has it"
+            }
             Self::InvalidJson => "EOF while parsing a string at line 1 column 12",
             Self::VersionConflict => "the template is in version 3 by now; read it again",
             other => other.line().2,

@@ -139,7 +139,9 @@ mod tests {
         ])
         .await;
         assert_eq!(found.len(), 4, "{found:?}");
-        for start in ["broken.luau:2: ", "also.luau:1: ", ".luaurc:1: ", "init.luau:1: cannot require \"./gone\""] {
+        for start in
+            ["broken.luau:2: ", "also.luau:1: ", ".luaurc:1: ", "init.luau:1: cannot require \"./gone\""]
+        {
             assert!(found.iter().any(|problem| problem.starts_with(start)), "{start} is not in {found:?}");
         }
     }

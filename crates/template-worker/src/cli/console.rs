@@ -81,7 +81,8 @@ impl Failure {
 impl Console<'_> {
     /// One line with the whole chain of causes, and one with the hint, where there is one.
     pub(super) fn show_error(&mut self, error: &anyhow::Error) -> Exit {
-        let hint = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| &failure.hint);
+        let hint =
+            error.chain().find_map(|cause| cause.downcast_ref::<Failure>()).map(|failure| &failure.hint);
         let shown = writeln!(self.err, "error: {}", chain(error.as_ref())).and_then(|()| match hint {
             Some(hint) => writeln!(self.err, "hint: {hint}"),
             None => Ok(()),
@@ -95,7 +96,7 @@ impl Console<'_> {
     pub(super) fn show_usage(&mut self, usage: &clap::Error) -> Exit {
         let (to, exit): (&mut dyn Write, _) =
             if usage.use_stderr() { (self.err, Exit::Usage) } else { (self.out, Exit::Success) };
-        match write!(to, "{}", usage.render()) {
+        match writeln!(to, "{}", usage.render().to_string().trim_end()) {
             Ok(()) => exit,
             Err(_) => Exit::Failure,
         }
@@ -106,7 +107,7 @@ impl Console<'_> {
 /// libraries repeat theirs.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    for cause in iter::successors(Some(error), |error| error.source()).map(ToString::to_string) {
+    for cause in iter::successors(Some(error), |error| Error::source(*error)).map(ToString::to_string) {
         if text.is_empty() {
             text = cause;
         } else if !text.ends_with(&cause) {

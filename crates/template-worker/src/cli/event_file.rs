@@ -84,7 +84,8 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Vec<EventText>, String> {
-        read(Path::new("-"), &mut text.as_bytes()).map_err(|error| super::super::console::chain(error.as_ref()))
+        read(Path::new("-"), &mut text.as_bytes())
+            .map_err(|error| super::super::console::chain(error.as_ref()))
     }
 
     #[test]

@@ -24,7 +24,8 @@ const MAX_ENTRIES: usize = 10_000;
 /// Nobody writes 64 KiB of `template.toml`.
 const MAX_MANIFEST_BYTES: usize = 64 << 10;
 
-const MINIMAL_MANIFEST: &str = "a template needs one that says when it runs, such as: events = [\"MESSAGE_CREATE\"]";
+const MINIMAL_MANIFEST: &str =
+    "a template needs one that says when it runs, such as: events = [\"MESSAGE_CREATE\"]";
 
 /// Something wrong in a file of the template, where its author can mend it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +149,8 @@ impl<'r> Walk<'r> {
                 if name.to_str().is_none() {
                     self.problems.push(Problem::new(path, 1, "the file's name is not UTF-8: rename it"));
                 } else if kind.is_symlink() && !self.leads_inside(&entry.path()) {
-                    let message = "the link leads out of the template's folder, or nowhere: copy the file instead";
+                    let message =
+                        "the link leads out of the template's folder, or nowhere: copy the file instead";
                     self.problems.push(Problem::new(path, 1, message));
                 } else {
                     self.file(path, &entry.path())?;
@@ -184,7 +186,8 @@ impl<'r> Walk<'r> {
 
     fn manifest(&mut self) -> anyhow::Result<manifest::Manifest> {
         let at: PathBuf = self.root.join(manifest::FILE);
-        let mut problem = |line, message: &str| self.problems.push(Problem::new(manifest::FILE, line, message));
+        let mut problem =
+            |line, message: &str| self.problems.push(Problem::new(manifest::FILE, line, message));
         if fs::symlink_metadata(&at).is_err() {
             problem(1, &format!("there is no `{}`: {MINIMAL_MANIFEST}", manifest::FILE));
             return Ok(manifest::Manifest::default());

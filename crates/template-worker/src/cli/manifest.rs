@@ -98,7 +98,10 @@ impl Reading<'_> {
 
     fn wrong_type(&mut self, what: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
         let what = if what.contains('`') { what.to_owned() } else { format!("`{what}`") };
-        self.problem(value.span(), format!("{what} is of the type {}: expected {expected}", value.get_ref().type_str()));
+        self.problem(
+            value.span(),
+            format!("{what} is of the type {}: expected {expected}", value.get_ref().type_str()),
+        );
     }
 }
 

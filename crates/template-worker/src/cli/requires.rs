@@ -17,7 +17,8 @@ pub(super) fn requires(source: &str) -> Vec<Require<'_>> {
     let tokens: Vec<(u32, Token<'_>)> = Lexer { source, at: 0, line: 1, braces: Vec::new() }.collect();
     let mut found = Vec::new();
     for (index, (_, token)) in tokens.iter().enumerate() {
-        let after_a_dot = index > 0 && tokens.get(index - 1).is_some_and(|(_, token)| *token == Token::Member);
+        let after_a_dot =
+            index > 0 && tokens.get(index - 1).is_some_and(|(_, token)| *token == Token::Member);
         if *token != Token::Name("require") || after_a_dot {
             continue;
         }
@@ -264,7 +265,21 @@ mod tests {
 
     #[test]
     fn a_source_that_ends_in_the_middle_of_something_is_no_trouble() {
-        for end in ["\"", "'x\\", "[[", "[==[ ]]", "--[[", "`", "`{", "`\\u{", "require(", "require(\"", "}", "ä", "\\"] {
+        for end in [
+            "\"",
+            "'x\\",
+            "[[",
+            "[==[ ]]",
+            "--[[",
+            "`",
+            "`{",
+            "`\\u{",
+            "require(",
+            "require(\"",
+            "}",
+            "ä",
+            "\\",
+        ] {
             assert_eq!(found(&format!("require('./a') {end}")), [(1, "./a")], "{end}");
         }
         assert_eq!(found("local s = \"open\nrequire('./a')"), [(2, "./a")]);

@@ -39,8 +39,9 @@ Exit codes:
   130  ended by a second SIGINT (143: SIGTERM)
 ";
 
-/// How long requests may take to end by themselves when the shutdown begins, before the VMs and the storage follow.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// How long requests may take to end by themselves when the shutdown begins, before the VMs and the storage follow. It
+/// comes on top of the drain time, so it is short: storing a template takes some milliseconds.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// How long the last answers may take to be sent when everything else has ended.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -56,7 +57,8 @@ pub(super) struct Args {
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7700, 0.0.0.0:7700 or [::1]:7700")
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7700, 0.0.0.0:7700 or [::1]:7700")
 }
 
 pub(super) fn run(args: Args, sources: Sources, console: &mut Console<'_>) -> anyhow::Result<Exit> {
@@ -75,7 +77,11 @@ pub(super) fn run(args: Args, sources: Sources, console: &mut Console<'_>) -> an
     exit
 }
 
-async fn serve(config: Config, chosen_token: Option<&str>, console: &mut Console<'_>) -> anyhow::Result<Exit> {
+async fn serve(
+    config: Config,
+    chosen_token: Option<&str>,
+    console: &mut Console<'_>,
+) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let app = App::start(config).await.map_err(|error| told(&error))?;
     let listener = match open_door(&app, chosen_token, console).await {
@@ -107,13 +113,19 @@ fn why(ended: Result<io::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
 
 /// Takes the address and says so. The address comes first: where it isn't to be had, no token is made that nobody
 /// would see.
-async fn open_door(app: &App, chosen_token: Option<&str>, console: &mut Console<'_>) -> anyhow::Result<TcpListener> {
+async fn open_door(
+    app: &App,
+    chosen_token: Option<&str>,
+    console: &mut Console<'_>,
+) -> anyhow::Result<TcpListener> {
     let wanted = app.config.server.listen;
     let listener = TcpListener::bind(wanted).await.map_err(|error| cannot_listen(wanted, error))?;
     let token = first_token::ensure(&*app.storage, chosen_token).await?;
     if !wanted.ip().is_loopback() && !first_token::any_usable(&*app.storage).await? {
         let hint = "`template-worker token create --admin --name me` makes one; or listen on 127.0.0.1";
-        let what = format!("failed to listen on {wanted}: beyond this machine, a token must guard the service, and none works");
+        let what = format!(
+            "failed to listen on {wanted}: beyond this machine, a token must guard the service, and none works"
+        );
         return Err(Failure::new(what, hint).into());
     }
     let address = listener.local_addr().context("failed to learn the address that was taken")?;
@@ -131,7 +143,9 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {
         io::ErrorKind::AddrNotAvailable => {
             "this machine has no such address: use 127.0.0.1 for this machine alone, 0.0.0.0 for all its addresses"
         }
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a permission: choose a higher one with `--listen`",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a permission: choose a higher one with `--listen`"
+        }
         _ => "choose another address with `--listen`, or `server.listen` in the configuration",
     };
     Failure::new(format!("failed to listen on {address}"), hint).because(error)

@@ -65,7 +65,10 @@ fn every_command_has_examples_and_says_its_exit_codes() {
 #[test]
 fn the_version_goes_to_stdout() {
     let ran = run(&["--version"]);
-    assert_eq!((ran.exit, ran.out.as_str()), (Exit::Success, concat!("template-worker ", env!("CARGO_PKG_VERSION"), "\n")));
+    assert_eq!(
+        (ran.exit, ran.out.as_str()),
+        (Exit::Success, concat!("template-worker ", env!("CARGO_PKG_VERSION"), "\n"))
+    );
 }
 
 #[test]
@@ -74,7 +77,10 @@ fn a_typo_in_a_command_or_flag_is_a_usage_error_with_the_nearest_one() {
         (&["srve"][..], "'serve'"),
         (&["serve", "--lisen", "127.0.0.1:1"], "'--listen'"),
         (&["token", "creat"], "'create'"),
-        (&["token", "create", "--guild", "1", "--rights", "template:read", "--name", "x"], "`templates:read`"),
+        (
+            &["token", "create", "--guild", "1", "--rights", "template:read", "--name", "x"],
+            "`templates:read`",
+        ),
         (&["serve", "--listen", "localhost:7700"], "such as 127.0.0.1:7700"),
         (&["token", "revoke", "tw_x"], "token list"),
         (&["run", "examples/ping"], "--event"),
@@ -96,7 +102,11 @@ fn the_configuration_is_printed_and_a_missing_file_is_named() {
     assert!(ran.out.contains("[server]") && ran.out.contains("# Set by: default"), "{}", ran.out);
     let ran = run(&["config", "--config", "no/such.toml"]);
     assert_eq!(ran.exit, Exit::Failure);
-    assert!(ran.err.starts_with("error: failed to read the configuration file no/such.toml: "), "{}", ran.err);
+    assert!(
+        ran.err.starts_with("error: failed to read the configuration file no/such.toml: "),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

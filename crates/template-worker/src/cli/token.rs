@@ -148,7 +148,11 @@ pub(super) fn run(args: Args, sources: Sources, console: &mut Console<'_>) -> an
                 storage.close().await;
                 if !revoked? {
                     let hint = "`template-worker token list` shows the ids of all tokens";
-                    return Err(Failure::new(format!("failed to revoke the token {id}: there is none"), hint).into());
+                    return Err(Failure::new(
+                        format!("failed to revoke the token {id}: there is none"),
+                        hint,
+                    )
+                    .into());
                 }
                 writeln!(console.err, "the token {id} is useless from now on")?;
                 Ok(Exit::Success)
@@ -166,7 +170,8 @@ async fn create(
     console: &mut Console<'_>,
 ) -> anyhow::Result<Exit> {
     let now = OffsetDateTime::now_utc();
-    let end = |lifetime| now.checked_add(lifetime).context("failed to make a token: it would expire too late");
+    let end =
+        |lifetime| now.checked_add(lifetime).context("failed to make a token: it would expire too late");
     let expires_at = expires_in.map(end).transpose()?;
     let token = Token { id: TokenId::fresh(), name, owner, created_at: now, expires_at, revoked_at: None };
     let secret = TokenSecret::generate()?;
@@ -195,7 +200,8 @@ fn list(tokens: &[Token], now: OffsetDateTime, out: &mut dyn Write) -> anyhow::R
     };
     let widths: Vec<usize> = (0..6).map(width).collect();
     for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
@@ -243,7 +249,9 @@ mod tests {
         assert_eq!(lifetime("12h"), Ok(Duration::hours(12)));
         assert_eq!(lifetime("30d"), Ok(Duration::days(30)));
         assert_eq!(lifetime("2w"), Ok(Duration::weeks(2)));
-        for wrong in ["", "30", "d", "0d", "-1d", "1.5h", "30 d", "1y", "99999d", "4294967295w", "99999999999d"] {
+        for wrong in
+            ["", "30", "d", "0d", "-1d", "1.5h", "30 d", "1y", "99999d", "4294967295w", "99999999999d"]
+        {
             assert!(lifetime(wrong).is_err(), "{wrong:?} was taken");
         }
     }

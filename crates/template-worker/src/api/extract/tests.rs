@@ -58,11 +58,16 @@ fn a_wrong_type_and_a_missing_field_are_named() {
     assert_eq!(problem, Problem::InvalidBody);
     assert!(text.contains("integer `3`") && text.contains("line 1"), "{text}");
     assert!(refused("{}").1.contains("missing field `files`"));
+    for no_object in ["null", "3", "\"x\"", "[{}, true]"] {
+        assert_eq!(refused(no_object).0, Problem::InvalidBody, "{no_object}");
+    }
 }
 
 #[test]
 fn what_is_no_text_is_refused_whether_it_is_spelt_out_or_escaped() {
-    assert_eq!(refused(r#"{"files": {"\ud800": ""}}"#).0, Problem::NotUnicode);
+    for half in [r"\ud800", r"\udc00", r"\ud800\ud800", r"\ud800x"] {
+        assert_eq!(refused(&format!(r#"{{"files": {{"{half}": ""}}}}"#)).0, Problem::NotUnicode, "{half}");
+    }
     let error = parse::<Body_>(b"{\"files\": {\"\xff\": \"\"}}").unwrap_err();
     assert_eq!(error.problem(), Problem::NotUnicode);
     assert!(error.to_string().contains("byte 12"), "{error}");
@@ -81,10 +86,10 @@ fn an_error_never_repeats_much_of_the_input_and_keeps_its_end() {
 #[tokio::test]
 async fn a_body_must_be_declared_as_json() {
     for fine in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-        assert!(read_json(request(Some(fine), "{}"), 10).await.is_ok(), "{fine}");
+        assert!(read_json(request(Some(fine), "{}"), 10, BODY_TIME).await.is_ok(), "{fine}");
     }
     for wrong in [None, Some("text/plain"), Some("application/jsonl"), Some("")] {
-        let error = read_json(request(wrong, "{}"), 10).await.unwrap_err();
+        let error = read_json(request(wrong, "{}"), 10, BODY_TIME).await.unwrap_err();
         assert_eq!(error.problem(), Problem::NotJson, "{wrong:?}");
         assert_eq!(error.problem().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
@@ -93,19 +98,23 @@ async fn a_body_must_be_declared_as_json() {
 #[tokio::test]
 async fn a_body_of_the_limit_passes_and_one_byte_more_is_refused_with_the_limit() {
     let json = Some("application/json");
-    assert_eq!(read_json(request(json, "x".repeat(10)), 10).await.unwrap().len(), 10);
-    let error = read_json(request(json, "x".repeat(11)), 10).await.unwrap_err();
+    assert_eq!(read_json(request(json, "x".repeat(10)), 10, BODY_TIME).await.unwrap().len(), 10);
+    let error = read_json(request(json, "x".repeat(11)), 10, BODY_TIME).await.unwrap_err();
     assert_eq!(error.problem(), Problem::TooLarge);
     assert!(error.to_string().contains("10 bytes"), "{error}");
-    let chunks = std::iter::repeat_n(Ok::<_, std::io::Error>(Bytes::from_static(b"12345")), 1_000_000);
+    let chunks = (0..1_000_000).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"12345")));
     let endless = Body::from_stream(tokio_stream::iter(chunks));
-    assert_eq!(read_json(request(json, endless), 10).await.unwrap_err().problem(), Problem::TooLarge);
+    assert_eq!(
+        read_json(request(json, endless), 10, BODY_TIME).await.unwrap_err().problem(),
+        Problem::TooLarge
+    );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_body_that_trickles_is_given_up() {
     let never = Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
-    let error = read_json(request(Some("application/json"), never), 10).await.unwrap_err();
+    let request = request(Some("application/json"), never);
+    let error = read_json(request, 10, Duration::from_millis(10)).await.unwrap_err();
     assert_eq!(error.problem(), Problem::BodyTooSlow);
 }
 

@@ -1,0 +1,161 @@
+//! How executions end: the verdict, who else ends with them, and when the whole VM is given up.
+//!
+//! | what happens | the execution | the VM |
+//! | --- | --- | --- |
+//! | it returns, or throws | completed; threads it spawned go on | goes on |
+//! | its CPU time or wall clock is over | `LimitExceeded`; its paused threads are never resumed | goes on |
+//! | it cannot be paused for too long | `LimitExceeded`, raised as an error to get out | condemned |
+//! | an allocation fails | `LimitExceeded` | condemned |
+//! | a host function panics | `Broken` | condemned |
+//!
+//! Ending a paused execution needs no error inside the script: nothing can catch what never resumes.
+
+use mlua::{Lua, Thread, Value};
+
+use super::inbox::CallId;
+use super::preempt::{self, Chain};
+use super::{Completion, Execution, ExecutionId, Scheduler, State, Strand};
+use crate::error::{BrokenReason, TemplateError, Verdict};
+use crate::limits::LimitExceeded;
+use crate::options::LogLevel;
+use crate::sandbox::{Prelude, clean_traceback};
+use crate::value::{KhronosValue, convert};
+
+impl Scheduler {
+    pub(super) fn failed(&self, id: ExecutionId, thread: &Thread, lua: &Lua, prelude: &Prelude) {
+        let traceback = traceback(lua, prelude, &Chain::new(thread.clone()));
+        let message = match preempt::take_error(lua, thread) {
+            Ok(error) => render_error(&error, &prelude.array),
+            Err(_) => return self.out_of_memory(id),
+        };
+        let is_main =
+            self.state.borrow().executions.get(&id).is_some_and(|e| e.main.state() == thread.state());
+        if is_main {
+            self.settle(id, |_| Verdict::Failed(TemplateError { message, traceback }));
+        } else {
+            self.log(id, LogLevel::Error, &format!("{message}\n{traceback}"));
+        }
+    }
+
+    pub(super) fn exceeded(&self, id: ExecutionId, limit: LimitExceeded, lua: &Lua, prelude: &Prelude) {
+        let settled = self.state.borrow().executions.get(&id).is_none_or(|execution| execution.settled);
+        if settled {
+            self.log(id, LogLevel::Warn, &format!("threads that outlived their event were ended: {limit}"));
+        }
+        self.settle(id, |execution| {
+            let running = execution.strands.front().and_then(|strand| strand.0.last());
+            let traceback = match running {
+                Some(link) => traceback(lua, prelude, &link.chain),
+                None => traceback(lua, prelude, &Chain::new(execution.main.clone())),
+            };
+            Verdict::LimitExceeded { limit, traceback }
+        });
+        self.remove(id);
+    }
+
+    pub(super) fn out_of_memory(&self, id: ExecutionId) {
+        let limit = self.memory_limit.get();
+        // No traceback: reading one allocates.
+        self.settle(id, |_| Verdict::LimitExceeded {
+            limit: LimitExceeded::Memory(limit),
+            traceback: String::new(),
+        });
+        self.condemn(BrokenReason::OutOfMemory { limit });
+    }
+
+    /// Gives out the completion of an execution, unless it has one.
+    pub(super) fn settle(&self, id: ExecutionId, verdict: impl FnOnce(&Execution) -> Verdict) {
+        let now = self.now();
+        let mut state = self.state.borrow_mut();
+        let Some(execution) = state.executions.get_mut(&id) else { return };
+        if std::mem::replace(&mut execution.settled, true) {
+            return;
+        }
+        let completion = Completion {
+            id,
+            verdict: verdict(execution),
+            cpu: execution.cpu,
+            wall_clock: now.saturating_duration_since(execution.started),
+        };
+        state.completions.push(completion);
+    }
+
+    /// The main thread returned `verdict`. Called while it runs.
+    pub(crate) fn deliver(&self, id: ExecutionId, verdict: Verdict) {
+        self.settle(id, |_| verdict);
+    }
+
+    /// Ends everything that belongs to an execution. Its paused threads are never resumed; they are garbage.
+    pub(super) fn remove(&self, id: ExecutionId) {
+        let mut state = self.state.borrow_mut();
+        let Some(execution) = state.executions.remove(&id) else { return };
+        state.turn.retain(|other| *other != id);
+        for timer in &execution.timers {
+            state.timers.cancel(*timer);
+        }
+        state.timers.forget_deadline(id);
+        let mut dropped: Vec<Strand> = execution.strands.into_iter().collect();
+        for call in &execution.calls {
+            dropped.extend(state.calls.remove(call).and_then(|call| call.parked));
+        }
+        let looking: Vec<CallId> =
+            state.calls.iter().filter(|(_, call)| call.is_park).map(|(call, _)| *call).collect();
+        drop(state);
+        for link in dropped.into_iter().flat_map(|strand| strand.0) {
+            preempt::close(link.chain);
+        }
+        for call in looking {
+            self.answer(call, Ok(KhronosValue::Null));
+        }
+    }
+
+    /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.
+    pub(crate) fn condemn(&self, reason: BrokenReason) {
+        if self.broken.borrow().is_some() {
+            return;
+        }
+        let waiting: Vec<ExecutionId> = self.state.borrow().executions.keys().copied().collect();
+        for id in waiting {
+            self.settle(id, |_| Verdict::Broken(reason.clone()));
+        }
+        let mut state = self.state.borrow_mut();
+        let completions = std::mem::take(&mut state.completions);
+        // No closing of threads: the VM is not to be touched.
+        *state = State { completions, next_id: state.next_id, ..State::default() };
+        drop(state);
+        self.broken.replace(Some(reason));
+    }
+}
+
+pub(super) fn traceback(lua: &Lua, prelude: &Prelude, chain: &Chain) -> String {
+    chain
+        .innermost(lua)
+        .and_then(|thread| prelude.traceback.call::<mlua::LuaString>(thread))
+        .map(|text| clean_traceback(&text.to_string_lossy()))
+        .unwrap_or_default()
+}
+
+/// What an error object says, without running any of the script's code.
+fn render_error(error: &Value, array: &mlua::Table) -> String {
+    const MOST: usize = 4_096;
+    let text = match error {
+        Value::String(text) => text.to_string_lossy(),
+        Value::Error(error) => match &**error {
+            mlua::Error::CallbackError { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        },
+        Value::Table(_) => {
+            let limits = crate::value::ValueLimits { depth: 8, nodes: 200, bytes: MOST };
+            match convert::from_luau(error, "error", Some(array), limits) {
+                Ok(value) => serde_json::to_string(&value).unwrap_or_default(),
+                Err(reason) => format!("a table was thrown ({reason})"),
+            }
+        }
+        Value::Nil => "nil was thrown".to_owned(),
+        Value::Boolean(b) => b.to_string(),
+        Value::Number(n) => n.to_string(),
+        Value::Integer(n) => n.to_string(),
+        other => format!("a {} was thrown", convert::kind(other)),
+    };
+    crate::options::cut(text, MOST)
+}

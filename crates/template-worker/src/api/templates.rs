@@ -1,0 +1,323 @@
+//! A guild's templates: list, put, read, change, delete, history.
+//!
+//! Owns what is checked before a template is stored: files, names of events and capabilities, and that it compiles. What
+//! a legal template is, is `template`'s business.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, LOCATION};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use khronos::Bundle;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::auth::{Guild, TemplatesRead, TemplatesWrite};
+use super::error::ApiError;
+use super::extract::{IfMatch, JsonBody, NoIfMatch, NoQuery, QueryOf, TemplatePath};
+use super::finish::to_the_end;
+use super::openapi::{GuildParam, IfMatchParam, NameParam};
+use super::problem::{Problem, problems};
+use super::types::{
+    PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
+};
+use crate::app::App;
+use crate::capabilities::Capabilities;
+use crate::events::EventFilter;
+use crate::ids::GuildId;
+use crate::storage::Written;
+use crate::template::{Template, TemplateDraft, TemplateName, TemplatePatch};
+
+/// Templates of a page where the client doesn't say.
+const DEFAULT_PAGE: u32 = 50;
+/// Most templates of a page.
+const LARGEST_PAGE: u32 = 100;
+
+problems!(ListProblems: ANY | IN_GUILD);
+problems!(GetProblems: ANY | IN_GUILD, InvalidTemplateName, UnknownTemplate);
+problems!(PutProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch, VersionConflict, InvalidPath,
+    NoEntry, TooManyFiles, DoesNotCompile, UnknownEvent, UnknownCapability, InvalidValue, TooManyTemplates);
+problems!(PatchProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, UnknownTemplate, InvalidIfMatch,
+    VersionConflict, UnknownEvent, UnknownCapability, InvalidValue);
+problems!(DeleteProblems: ANY | IN_GUILD, InvalidTemplateName, UnknownTemplate, InvalidIfMatch);
+
+/// Which page of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// Most templates on the page: 1 to 100, otherwise 50.
+    #[param(minimum = 1, maximum = 100, example = 50)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before; the first page where it is left out.
+    cursor: Option<String>,
+}
+
+/// List templates
+///
+/// Ordered by name, without their files, a page at a time.
+#[utoipa::path(get, path = "/guilds/{guild_id}/templates", tag = "templates", security(("token" = [])),
+    params(GuildParam, Page),
+    responses((status = 200, description = "A page of templates", body = TemplatePage), ListProblems))]
+pub(super) async fn list_templates(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesRead>,
+    QueryOf(page): QueryOf<Page>,
+) -> Result<Json<TemplatePage>, ApiError> {
+    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        let detail = format!("`limit` is {limit}: use a value from 1 to {LARGEST_PAGE}");
+        return Err(ApiError::new(Problem::InvalidQuery, detail));
+    }
+    let after = page.cursor.as_deref().map(name_of_cursor).transpose()?;
+    // One more than asked for tells whether this is the last page.
+    let mut templates = app.storage.list_templates(guild.id, after.as_ref(), limit + 1).await?;
+    let more = templates.len() > limit as usize;
+    templates.truncate(limit as usize);
+    let next_cursor = templates.last().filter(|_| more).map(|last| cursor_of(&last.name));
+    Ok(Json(TemplatePage { templates: templates.iter().map(TemplateSummary::from).collect(), next_cursor }))
+}
+
+/// Create or replace a template
+///
+/// Every file is compiled first; nothing is stored if one doesn't compile. With `If-Match`, it is replaced only in the
+/// version that you saw. The next event runs the new version.
+#[utoipa::path(put, path = "/guilds/{guild_id}/templates/{name}", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam, IfMatchParam), request_body = PutTemplate,
+    responses(
+        (status = 200, description = "Replaced", body = TemplateSummary, headers(("etag" = String, description = "The version"))),
+        (status = 201, description = "Created", body = TemplateSummary, headers(
+            ("etag" = String, description = "The version"), ("location" = String, description = "The template"))),
+        PutProblems))]
+pub(super) async fn put_template(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesWrite>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+    IfMatch(if_match): IfMatch,
+    JsonBody(body): JsonBody<PutTemplate>,
+) -> Result<Response, ApiError> {
+    let draft = draft(body, app.config.limits.max_template_source)?;
+    app.compiler.compile(Arc::clone(&draft.bundle)).await?;
+    let most = app.config.limits.max_templates_per_guild;
+    let guild = guild.id;
+    let (template, written) = to_the_end(async move {
+        let written = app.storage.put_template(guild, &name, draft, if_match, most).await?;
+        app.dispatcher.template_changed(guild, &name).await;
+        Ok(written)
+    })
+    .await?;
+    Ok(match written {
+        Written::Replaced => with_version(&template, TemplateSummary::from(&template)),
+        Written::Created => {
+            let location = [(LOCATION, location(guild, &template.name))];
+            (StatusCode::CREATED, location, with_version(&template, TemplateSummary::from(&template)))
+                .into_response()
+        }
+    })
+}
+
+/// Read a template
+///
+/// With its files.
+#[utoipa::path(get, path = "/guilds/{guild_id}/templates/{name}", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam),
+    responses(
+        (status = 200, description = "The template", body = TemplateWithFiles, headers(("etag" = String, description = "The version"))),
+        GetProblems))]
+pub(super) async fn get_template(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesRead>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let found = app.storage.get_template(guild.id, &name).await?;
+    let template = found.ok_or_else(|| unknown(&name))?;
+    Ok(with_version(&template, TemplateWithFiles::from(&template)))
+}
+
+/// Change parts of a template
+///
+/// What is left out stays, and so do the files. It makes a new version.
+#[utoipa::path(patch, path = "/guilds/{guild_id}/templates/{name}", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam, IfMatchParam), request_body = PatchTemplate,
+    responses(
+        (status = 200, description = "Changed", body = TemplateSummary, headers(("etag" = String, description = "The version"))),
+        PatchProblems))]
+pub(super) async fn patch_template(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesWrite>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+    IfMatch(if_match): IfMatch,
+    JsonBody(body): JsonBody<PatchTemplate>,
+) -> Result<Response, ApiError> {
+    let patch = patch(body)?;
+    let guild = guild.id;
+    let template = to_the_end(async move {
+        let patched = app.storage.patch_template(guild, &name, patch, if_match).await?;
+        let template = patched.ok_or_else(|| unknown(&name))?;
+        app.dispatcher.template_changed(guild, &name).await;
+        Ok(template)
+    })
+    .await?;
+    Ok(with_version(&template, TemplateSummary::from(&template)))
+}
+
+/// Delete a template
+///
+/// With its history. What runs of it goes on to its end.
+#[utoipa::path(delete, path = "/guilds/{guild_id}/templates/{name}", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam), responses((status = 204, description = "Deleted"), DeleteProblems))]
+pub(super) async fn delete_template(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesWrite>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+    _: NoIfMatch,
+) -> Result<StatusCode, ApiError> {
+    let guild = guild.id;
+    to_the_end(async move {
+        if !app.storage.delete_template(guild, &name).await? {
+            return Err(unknown(&name));
+        }
+        app.dispatcher.template_changed(guild, &name).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// List the versions of a template
+///
+/// The last 20, the newest first.
+#[utoipa::path(get, path = "/guilds/{guild_id}/templates/{name}/versions", tag = "templates",
+    security(("token" = [])), params(GuildParam, NameParam),
+    responses((status = 200, description = "The versions", body = VersionList), GetProblems))]
+pub(super) async fn list_versions(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesRead>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+) -> Result<Json<VersionList>, ApiError> {
+    let versions = app.storage.template_versions(guild.id, &name).await?;
+    if versions.is_empty() {
+        return Err(unknown(&name));
+    }
+    Ok(Json(VersionList { versions: versions.into_iter().map(Into::into).collect() }))
+}
+
+fn unknown(name: &TemplateName) -> ApiError {
+    ApiError::new(Problem::UnknownTemplate, format!("this guild has no template `{name}`"))
+}
+
+/// `body` with the template's version as its tag.
+fn with_version(template: &Template, body: impl serde::Serialize) -> Response {
+    ([(ETAG, format!("\"{}\"", template.version))], Json(body)).into_response()
+}
+
+/// Blanks are the only part of a name that a URL cannot hold.
+fn location(guild: GuildId, name: &TemplateName) -> String {
+    format!("/api/v1/guilds/{guild}/templates/{}", name.as_str().replace(' ', "%20"))
+}
+
+/// Cursors look like nothing in particular, so that nobody builds their own.
+fn cursor_of(name: &TemplateName) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(name.as_str())
+}
+
+fn name_of_cursor(cursor: &str) -> Result<TemplateName, ApiError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
+    name.ok_or_else(|| {
+        ApiError::new(Problem::InvalidQuery, "`cursor` is not the `next_cursor` of another page")
+    })
+}
+
+/// What can be stored of `body`; `most_source` is in bytes.
+fn draft(body: PutTemplate, most_source: usize) -> Result<TemplateDraft, ApiError> {
+    let bytes: usize = body.files.values().map(String::len).sum();
+    if bytes > most_source {
+        let detail = format!(
+            "{bytes} bytes of source are more than a template may have ({most_source} bytes, all files together: \
+             MAX_TEMPLATE_SOURCE)"
+        );
+        return Err(ApiError::new(Problem::TooLarge, detail));
+    }
+    let draft = TemplateDraft {
+        bundle: Arc::new(Bundle::new(body.files)?),
+        events: read_events(&body.events)?,
+        capabilities: read_capabilities(&body.capabilities)?,
+        description: body.description,
+        error_channel: body.error_channel,
+        paused: body.paused,
+    };
+    draft.check()?;
+    Ok(draft)
+}
+
+fn patch(body: PatchTemplate) -> Result<TemplatePatch, ApiError> {
+    let patch = TemplatePatch {
+        events: body.events.as_deref().map(read_events).transpose()?,
+        capabilities: body.capabilities.as_deref().map(read_capabilities).transpose()?,
+        description: body.description,
+        error_channel: body.error_channel,
+        paused: body.paused,
+    };
+    patch.check()?;
+    Ok(patch)
+}
+
+fn read_events(texts: &[String]) -> Result<Vec<EventFilter>, ApiError> {
+    Ok(texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)
+}
+
+fn read_capabilities(texts: &[String]) -> Result<Capabilities, ApiError> {
+    Ok(texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: serde_json::Value) -> ApiError {
+        draft(serde_json::from_value(body).unwrap(), 1000).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_template_has_a_code_of_its_own() {
+        let with = |path: &str, source: &str, events: &[&str], capabilities: &[&str]| {
+            refused(
+                serde_json::json!({"files": {path: source}, "events": events, "capabilities": capabilities}),
+            )
+        };
+        let cases = [
+            (with("../init.luau", "", &[], &[]), Problem::InvalidPath, "../init.luau"),
+            (with("/etc/passwd", "", &[], &[]), Problem::InvalidPath, "/etc/passwd"),
+            (with("lib.luau", "", &[], &[]), Problem::NoEntry, "init.luau"),
+            (with("init.luau", &" ".repeat(1001), &[], &[]), Problem::TooLarge, "1000 bytes"),
+            (with("init.luau", "", &["MESAGE_CREATE"], &[]), Problem::UnknownEvent, "`MESSAGE_CREATE`?"),
+            (with("init.luau", "", &["KeyExpiry[]"], &[]), Problem::InvalidValue, "scope"),
+            (with("init.luau", "", &[], &["kv:gett:x"]), Problem::UnknownCapability, "kv:get"),
+            (with("init.luau", "", &["Discord"; 200], &[]), Problem::InvalidValue, "200 events"),
+        ];
+        for (error, problem, text) in cases {
+            assert_eq!(error.problem(), problem, "{error}");
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_a_made_up_one_is_refused() {
+        let name: TemplateName = "Join raid v1.2".parse().unwrap();
+        assert_eq!(name_of_cursor(&cursor_of(&name)).unwrap(), name);
+        for wrong in ["", "!", "JGJ1aWx0aW5z", "Join raid v1.2"] {
+            assert_eq!(name_of_cursor(wrong).unwrap_err().problem(), Problem::InvalidQuery, "{wrong}");
+        }
+        let guild = GuildId::new(1).unwrap();
+        assert_eq!(location(guild, &name), "/api/v1/guilds/1/templates/Join%20raid%20v1.2");
+    }
+}

@@ -1,0 +1,97 @@
+//! What every request goes through, tried over real connections on routes made for the purpose.
+
+use axum::routing::{get, post};
+use reqwest::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::shutdown::Stopping;
+
+/// Serves `routes` on a free port, and gives back its URL.
+async fn serving(routes: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, wrapped(routes)).await });
+    url
+}
+
+fn routes() -> Router {
+    async fn panic() -> &'static str {
+        panic!("secret state")
+    }
+    Router::new().route("/ok", get(|| async { "ok" }).post(|| async { "ok" })).route("/panic", post(panic))
+}
+
+#[tokio::test]
+async fn an_unknown_route_and_a_wrong_method_are_problems() {
+    let url = serving(routes()).await;
+    let client = Client::new();
+    let unknown = client.get(format!("{url}/nothing")).send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    assert_eq!(unknown.headers()[CONTENT_TYPE], "application/problem+json");
+    assert_eq!(unknown.json::<Value>().await.unwrap()["code"], "unknown_route");
+    let wrong = client.delete(format!("{url}/ok")).send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let allow = wrong.headers()[ALLOW].to_str().unwrap().to_owned();
+    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+    assert_eq!(wrong.json::<Value>().await.unwrap()["code"], "method_not_allowed");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_is_a_problem_without_internals_and_the_next_request_is_served() {
+    let url = serving(routes()).await;
+    let response = Client::new().post(format!("{url}/panic")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(response.headers().contains_key("x-request-id"));
+    let body = response.text().await.unwrap();
+    assert!(body.contains("\"internal\"") && !body.contains("secret"), "{body}");
+    assert_eq!(reqwest::get(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_response_has_a_request_id_and_a_plausible_one_is_kept() {
+    let url = serving(routes()).await;
+    let client = Client::new();
+    let id = async |path: &str, sent: &str| {
+        let response = client.get(format!("{url}{path}")).header("x-request-id", sent).send().await.unwrap();
+        response.headers()["x-request-id"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(id("/ok", "mine-7").await, "mine-7");
+    assert_eq!(id("/nothing", "mine-8").await, "mine-8");
+    assert_eq!(id("/ok", "no id").await.len(), 36);
+    assert_eq!(id("/ok", &"x".repeat(65)).await.len(), 36);
+}
+
+#[tokio::test]
+async fn a_request_too_many_is_told_to_come_back_and_nothing_waits() {
+    let (arrived, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (at_arrival, at_leave) = (Arc::clone(&arrived), Arc::clone(&leave));
+    let slow = move || async move {
+        at_arrival.notify_one();
+        at_leave.notified().await;
+    };
+    let stopping = Stopping::default();
+    let admission = Admission::new(stopping.clone(), 1);
+    let layer = middleware::from_fn_with_state(admission, admission::admit);
+    let url = serving(Router::new().route("/slow", get(slow)).layer(layer)).await;
+
+    let first = tokio::spawn(reqwest::get(format!("{url}/slow")));
+    arrived.notified().await;
+    let second = reqwest::get(format!("{url}/slow")).await.unwrap();
+    assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(second.headers().contains_key(RETRY_AFTER));
+    assert_eq!(second.json::<Value>().await.unwrap()["code"], "overloaded");
+
+    stopping.begin();
+    let third = reqwest::get(format!("{url}/slow")).await.unwrap();
+    assert!(third.headers().contains_key(RETRY_AFTER));
+    assert_eq!(third.json::<Value>().await.unwrap()["code"], "shutting_down");
+    leave.notify_one();
+    assert_eq!(
+        first.await.unwrap().unwrap().status(),
+        StatusCode::OK,
+        "what was let in is served to its end"
+    );
+}

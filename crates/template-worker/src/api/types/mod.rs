@@ -1,0 +1,27 @@
+//! What requests and responses look like: the bodies of the API, apart from the types of the modules behind it.
+//!
+//! Owns the names of fields, which are a promise to clients, and their description in the OpenAPI document. Names that a
+//! request may get wrong (events, capabilities, rights) stay text here: the handlers read them, with words for each.
+
+mod events;
+mod templates;
+mod tokens;
+mod vm;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(super) use events::{Accepted, EventBody, Results};
+pub(super) use templates::{
+    PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
+};
+pub(super) use tokens::{NewToken, OwnerBody, TokenBody, TokenList, TokenWithSecret};
+pub(super) use vm::{ThreadList, VmActionBody, VmActionResult, VmBody};
+
+/// The service lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`, or `ready`.
+    #[schema(example = "ok")]
+    pub(super) status: &'static str,
+}

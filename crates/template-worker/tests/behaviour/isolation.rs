@@ -1,0 +1,57 @@
+//! A guild that misbehaves costs itself, never its neighbours.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::TestWorker;
+
+/// All guilds on one thread.
+async fn one_thread() -> TestWorker {
+    TestWorker::start_with(|config| config.vm.threads = 1).await
+}
+
+#[tokio::test]
+async fn a_spinning_guild_delays_its_neighbour_by_slices_only() {
+    let worker = one_thread().await;
+    let (spinner, neighbour) = ("818880986845679757", "818880986845679758");
+    worker.template(spinner, "spin", "while true do end").await.expect(201);
+    worker.template(neighbour, "quick", "return 'here'").await.expect(201);
+    let path = format!("/api/v1/guilds/{spinner}/events");
+    for _ in 0..3 {
+        worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}})).await.expect(202);
+    }
+    // Each spinner may burn 2 s of CPU: a neighbour that had to wait for them would take 6 s for its first event.
+    for _ in 0..20 {
+        assert_eq!(worker.event(neighbour, &json!({})).await["quick"]["value"], "here");
+    }
+    let status = worker.get(&format!("/api/v1/guilds/{spinner}/vm")).await.expect(200);
+    assert_eq!((&status["state"], &status["in_flight"]), (&json!("busy"), &json!(3)), "the spinners were still at it");
+}
+
+#[tokio::test]
+async fn guilds_and_templates_do_not_see_each_other() {
+    let worker = one_thread().await;
+    let (a, b) = ("818880986845679757", "818880986845679758");
+    let leave = "local e, ctx = ... secret = 'left' ctx.store.shared = 'shared' string_ = string return tostring(secret)";
+    let look = "local e, ctx = ... return {tostring(secret), tostring(ctx.store.shared)}";
+    worker.template(a, "1-leave", leave).await.expect(201);
+    worker.template(a, "2-look", look).await.expect(201);
+    worker.template(b, "look", look).await.expect(201);
+    let results = worker.event(a, &json!({})).await;
+    assert_eq!(results["2-look"]["value"], json!(["nil", "shared"]), "the store is shared, globals are not");
+    assert_eq!(worker.event(b, &json!({})).await["look"]["value"], json!(["nil", "nil"]));
+}
+
+#[tokio::test]
+async fn a_thousand_timers_of_one_guild_do_not_keep_others_waiting() {
+    let worker = one_thread().await;
+    let (busy, neighbour) = ("818880986845679757", "818880986845679758");
+    let source = "for i = 1, 900 do task.spawn(function() while true do task.wait(0) end end) end return 'started'";
+    worker.template(busy, "timers", source).await.expect(201);
+    worker.template(neighbour, "quick", "return 'here'").await.expect(201);
+    assert_eq!(worker.event(busy, &json!({})).await["timers"]["value"], "started");
+    for _ in 0..20 {
+        assert_eq!(worker.event(neighbour, &json!({})).await["quick"]["value"], "here");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

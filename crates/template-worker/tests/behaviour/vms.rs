@@ -1,0 +1,138 @@
+//! Very many VMs on few threads, and what becomes of them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use template_worker::dispatch::Dispatcher;
+use template_worker::events::Event;
+use template_worker::execution::OutcomeResult;
+use template_worker::ids::{EventId, GuildId};
+use testkit::{GUILD, TestWorker};
+
+fn guild(index: u64) -> GuildId {
+    GuildId::new(818_880_986_845_679_757 + index).unwrap()
+}
+
+async fn send(dispatcher: &Dispatcher, guild: GuildId) -> khronos::KhronosValue {
+    let name = "MESSAGE_CREATE".parse().unwrap();
+    let event = Event::new(EventId::fresh(), guild, name, None, Vec::new(), "{}".into()).unwrap();
+    let mut outcomes = dispatcher.dispatch_and_wait(event, Duration::from_secs(60)).await.unwrap();
+    match outcomes.pop_first().expect("one template listens").1.result {
+        OutcomeResult::Ok { value } => value,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Resident memory of this process in MiB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_guilds_share_few_threads_and_keep_their_state() {
+    const GUILDS: u64 = 1_000;
+    let worker = TestWorker::start().await;
+    let before = resident();
+    // The state of each guild takes some room, so that giving it back shows.
+    let source = "state = state or string.rep('x', 200000) n = (n or 0) + 1 \
+                  return select(2, ...).guild_id .. ' ' .. n";
+    for index in 0..GUILDS {
+        worker.template(&guild(index).to_string(), "count", source).await.expect(201);
+    }
+    for round in 1..=2 {
+        let all = (0..GUILDS).map(|index| {
+            let dispatcher = worker.app().dispatcher.clone();
+            tokio::spawn(async move { (index, send(&dispatcher, guild(index)).await) })
+        });
+        for answer in all.collect::<Vec<_>>() {
+            let (index, value) = answer.await.unwrap();
+            assert_eq!(value, format!("{} {round}", guild(index)).into());
+        }
+    }
+    assert_eq!(worker.app().shared.vms.count(), 1_000);
+    let threads = worker.app().dispatcher.threads();
+    let spread: Vec<usize> = threads.iter().map(|thread| thread.guilds).collect();
+    assert_eq!(spread, [500, 500], "new guilds go to the thread with the fewest");
+    let full = resident();
+
+    for index in 0..GUILDS {
+        worker.delete(&format!("/api/v1/guilds/{}/vm", guild(index))).await.expect(204);
+    }
+    assert_eq!(worker.app().shared.vms.count(), 0);
+    assert!(worker.app().dispatcher.threads().iter().all(|thread| thread.guilds == 0));
+    let after = resident();
+    eprintln!("resident memory: {before} MiB before, {full} MiB with 1,000 VMs, {after} MiB after");
+    assert!(full - before > 300, "1,000 VMs with 200 kB of state each took {} MiB only", full - before);
+    assert!(after - before < (full - before) / 4, "{before} -> {full} -> {after} MiB: not given back");
+}
+
+#[tokio::test]
+async fn a_vm_tells_how_it_is() {
+    let worker = TestWorker::start().await;
+    worker.template(GUILD, "wait", "local e = ... if e.data.wait then task.wait(0.4) end return 1").await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/vm");
+    assert_eq!(worker.get(&path).await.expect(200)["state"], "absent");
+    worker.event(GUILD, &json!({})).await;
+    let ready = worker.get(&path).await.expect(200);
+    assert_eq!((&ready["state"], &ready["in_flight"], &ready["templates"]), (&json!("ready"), &json!(0), &json!(1)));
+    assert!(ready["memory_used"].as_u64().unwrap() > 10_000, "{ready}");
+    worker.post(&format!("/api/v1/guilds/{GUILD}/events"), &json!({"name": "MESSAGE_CREATE", "data": {"wait": true}})).await.expect(202);
+    let busy = worker.get(&path).await.expect(200);
+    assert_eq!((&busy["state"], &busy["in_flight"], &busy["luau_threads"]), (&json!("busy"), &json!(1), &json!(1)));
+    let threads = worker.get("/api/v1/threads").await.expect(200);
+    assert_eq!(threads["threads"].as_array().map(Vec::len), Some(2), "{threads}");
+}
+
+#[tokio::test]
+async fn actions_do_what_they_say() {
+    let worker = TestWorker::start().await;
+    worker.template(GUILD, "t", "n = (n or 0) + 1 return n").await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/vm/actions");
+    worker.post(&path, &json!({"action": "get_memory_usage"})).await.problem(409, "no_vm");
+    worker.event(GUILD, &json!({})).await;
+    let usage = worker.post(&path, &json!({"action": "get_memory_usage"})).await.expect(200);
+    assert_eq!(usage["limit"], 20 << 20, "{usage}");
+    worker.post(&path, &json!({"action": "set_memory_limit", "limit": 2 << 20})).await.expect(200);
+    let usage = worker.post(&path, &json!({"action": "get_memory_usage"})).await.expect(200);
+    assert_eq!(usage["limit"], 2 << 20, "{usage}");
+    for wrong in [0_u64, 1_000, 21 << 20, u64::MAX] {
+        let refused = worker.post(&path, &json!({"action": "set_memory_limit", "limit": wrong})).await;
+        assert_eq!(refused.status, 422, "{wrong}: {:#}", refused.body);
+    }
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], 2);
+    worker.post(&path, &json!({"action": "collect_garbage"})).await.expect(200);
+    worker.post(&path, &json!({"action": "clear_cache"})).await.expect(200);
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], 1, "the template's world was forgotten");
+    worker.post(&path, &json!({"action": "panic"})).await.problem(403, "drills_disabled");
+    worker.post(&path, &json!({"action": "dispatch_event"})).await.expect(400);
+    worker.post(&path, &json!({"action": "stop"})).await.expect(200);
+    worker.post(&path, &json!({"action": "stop"})).await.problem(409, "no_vm");
+    worker.delete(&format!("/api/v1/guilds/{GUILD}/vm")).await.expect(204);
+}
+
+#[tokio::test]
+async fn stopping_a_vm_answers_those_who_wait() {
+    let worker = TestWorker::start_with(|config| config.limits.max_executions_in_flight = 2).await;
+    worker.template(GUILD, "sleep", "task.wait(20)").await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
+    let event = json!({"name": "MESSAGE_CREATE", "data": {}});
+    let waiting: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(testkit::answer(worker.request(reqwest::Method::POST, &path).json(&event))))
+        .collect();
+    let status = format!("/api/v1/guilds/{GUILD}/vm");
+    while worker.get(&status).await.expect(200)["waiting"] != 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker.delete(&status).await.expect(204);
+    let mut seen = HashSet::new();
+    for answer in waiting {
+        let results = answer.await.unwrap().expect(200)["results"].clone();
+        assert_eq!(results["sleep"]["status"], "vm_broken", "{results}");
+        seen.insert(results["sleep"]["reason"].as_str().map(str::to_owned));
+    }
+    assert_eq!(seen.len(), 1, "one reason for all: {seen:?}");
+    let _: &Value = &event;
+}
