@@ -1,5 +1,8 @@
 //! What the runtime costs, each figure beside bare mlua in the same run: ratios hold on a noisy machine, times don't.
 
+#![expect(missing_docs, reason = "criterion's macros make public functions")]
+#![expect(clippy::unwrap_used, reason = "a bench whose set-up fails has failed")]
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

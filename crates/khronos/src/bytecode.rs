@@ -116,14 +116,14 @@ impl Program {
     }
 }
 
-/// Luau says `syntax error: [string "..."]:3: message`; authors want file, line and message apart.
+/// The compiler says `3: message`; authors want file, line and message apart.
 fn explain(path: &str, error: &mlua::Error) -> CompileError {
     let text = match error {
         mlua::Error::SyntaxError { message, .. } => message.clone(),
         other => other.to_string(),
     };
-    let located = text.split_once(':').and_then(|(_, rest)| rest.split_once(": "));
-    match located.and_then(|(line, message)| Some((line.trim().parse().ok()?, message))) {
+    let located = text.trim_start_matches(':').split_once(": ");
+    match located.and_then(|(line, message)| Some((line.parse().ok()?, message))) {
         Some((line, message)) => CompileError { file: path.to_owned(), line, message: message.to_owned() },
         None => CompileError { file: path.to_owned(), line: 1, message: text },
     }

@@ -20,6 +20,8 @@ use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions};
 use crate::value::json::DecodeError;
 use crate::value::{KhronosValue, convert, json};
 
+type OnBroken = Box<dyn FnOnce(&BrokenReason)>;
+
 /// Where a VM is in its life. It only ever moves forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VmState {
@@ -50,7 +52,7 @@ pub struct KhronosRuntime {
     isolates: Rc<Isolates>,
     scheduler: Rc<Scheduler>,
     touched: Cell<bool>,
-    on_broken: RefCell<Option<Box<dyn FnOnce(&BrokenReason)>>>,
+    on_broken: RefCell<Option<OnBroken>>,
     /// Last, so that it is dropped last: dropping it gives the memory back.
     lua: Lua,
 }

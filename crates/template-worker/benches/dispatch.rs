@@ -1,5 +1,8 @@
 //! A warm dispatch through the thread pool, beside bare mlua on one thread in the same run.
 
+#![expect(missing_docs, reason = "criterion's macros make public functions")]
+#![expect(clippy::unwrap_used, reason = "a bench whose set-up fails has failed")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,8 @@ use template_worker::storage::SqliteStorage;
 use template_worker::template::TemplateDraft;
 
 const EVENT: &str = include_str!("../../../examples/ping/events/ping.json");
-const HANDLER: &str = "return function(event, ctx) if event.data.content == '!ping' then return 'pong' end end";
+const HANDLER: &str =
+    "return function(event, ctx) if event.data.content == '!ping' then return 'pong' end end";
 
 fn payload() -> Arc<str> {
     let event: serde_json::Value = serde_json::from_str(EVENT).unwrap();
@@ -82,7 +86,8 @@ fn warm_dispatch(c: &mut Criterion) {
     let one = runtime.block_on(app(1));
     group.bench_function("template-worker, one at a time", |b| {
         b.to_async(&runtime).iter(|| async {
-            let outcomes = one.dispatcher.dispatch_and_wait(event(guild(0), &data), Duration::from_secs(10)).await;
+            let outcomes =
+                one.dispatcher.dispatch_and_wait(event(guild(0), &data), Duration::from_secs(10)).await;
             assert_eq!(outcomes.unwrap().len(), 1);
         });
     });
@@ -95,7 +100,9 @@ fn warm_dispatch(c: &mut Criterion) {
             let all: Vec<_> = (0..AT_ONCE)
                 .map(|index| {
                     let (dispatcher, event) = (many.dispatcher.clone(), event(guild(index), &data));
-                    tokio::spawn(async move { dispatcher.dispatch_and_wait(event, Duration::from_secs(10)).await })
+                    tokio::spawn(
+                        async move { dispatcher.dispatch_and_wait(event, Duration::from_secs(10)).await },
+                    )
                 })
                 .collect();
             for outcomes in all {

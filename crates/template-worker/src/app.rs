@@ -73,12 +73,15 @@ impl App {
         let shared = Arc::new(Shared::new(config.limits.clone(), log.clone())?);
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
-            Strategy::ThreadPool => {
-                Arc::new(ThreadPool::start(config.vm.thread_count().get(), config.vm.queue, Arc::clone(&shared))?)
-            }
+            Strategy::ThreadPool => Arc::new(ThreadPool::start(
+                config.vm.thread_count().get(),
+                config.vm.queue,
+                Arc::clone(&shared),
+            )?),
         };
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
-        let dispatcher = Dispatcher::new(templates, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+        let dispatcher =
+            Dispatcher::new(templates, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
     }
 

@@ -28,7 +28,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum DispatchError {
     /// The guild has as many executions in flight and waiting as it may.
-    #[error("this guild has as many events running and waiting as it may; send this one again a little later")]
+    #[error(
+        "this guild has as many events running and waiting as it may; send this one again a little later"
+    )]
     Busy {
         /// When to try again.
         retry_after: Duration,

@@ -19,6 +19,7 @@
 pub mod api;
 pub mod app;
 pub mod capabilities;
+pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod events;

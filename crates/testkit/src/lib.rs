@@ -243,3 +243,14 @@ fn admin() -> Token {
 pub async fn answer(request: RequestBuilder) -> Answer {
     send(request).await
 }
+
+/// Asks `question` again and again until it says yes. Fails the test after half a minute, so that nothing waits for ever.
+pub async fn until(what: &str, question: impl AsyncFn() -> bool) {
+    for _ in 0..3_000 {
+        if question().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came to this: {what}");
+}

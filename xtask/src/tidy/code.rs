@@ -26,6 +26,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
         "crates/khronos/src/value/json.rs",
         "builds tables on the Lua stack in one pass, without a handle for each value",
     ),
+    (
+        "crates/khronos/src/memory.rs",
+        "asks glibc to give free memory back, which it offers as a C function only",
+    ),
 ];
 
 /// The one file with a `thread_local!`: Luau's interrupt is a bare function pointer, so what it needs to know

@@ -16,11 +16,15 @@ pub(super) const RULES: &[Rule] = &[Rule { name: "Imports", anchor: "imports", c
 const BUILDERS: &[&str] = &["main", "lib", "cli", "app"];
 
 /// Modules that everyone may use. They use only each other.
-const LEAVES: &[&str] = &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown"];
+const LEAVES: &[&str] =
+    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown"];
 
 /// Every other module, and what it may use beside the leaves.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &["app", "dispatch", "events", "template", "storage", "vm", "config", "capabilities", "execution"]),
+    (
+        "api",
+        &["app", "dispatch", "events", "template", "storage", "vm", "config", "capabilities", "execution"],
+    ),
     ("sources", &["dispatch", "events", "template", "storage", "vm"]),
     ("dispatch", &["events", "template", "vm", "execution", "storage", "capabilities"]),
     ("vm", &["execution", "template", "events", "config"]),

@@ -1,8 +1,11 @@
 //! The order in which a VM becomes a sandbox.
 //!
-//! 1. `stdlib.luau` replaces and removes library functions. 2. `prelude.luau` takes what it needs of them and adds
-//! `task`. 3. Luau's own sandbox makes every library table and the shared globals read-only. From then on no script
-//! can change anything that another isolate sees. Leaves to `isolate` what each template has for itself.
+//! 1. `stdlib.luau` replaces and removes library functions.
+//! 2. `prelude.luau` takes what it needs of them and adds `task`.
+//! 3. Luau's own sandbox makes every library table and the shared globals read-only.
+//!
+//! From then on no script can change anything that another isolate sees. Leaves to `isolate` what each template has
+//! for itself.
 
 use std::sync::Arc;
 

@@ -297,14 +297,23 @@ impl Scheduler {
         let spent = cpu_time().saturating_sub(before);
         self.current.set(None);
         link.mail = self.mail.take();
-        if let Some(execution) = self.state.borrow_mut().executions.get_mut(&id) {
-            execution.cpu += spent;
-        }
+        self.charge(id, spent);
         self.stopped(id, strand, link, stop, lua, prelude);
         if lua.used_memory() > self.memory_limit.get() + MEMORY_SLACK {
             self.out_of_memory(id);
         }
         true
+    }
+
+    /// Adds to the CPU time of an execution, and to its completion if it was given out during the slice.
+    fn charge(&self, id: ExecutionId, spent: Duration) {
+        let mut state = self.state.borrow_mut();
+        if let Some(execution) = state.executions.get_mut(&id) {
+            execution.cpu += spent;
+        }
+        if let Some(completion) = state.completions.last_mut().filter(|completion| completion.id == id) {
+            completion.cpu += spent;
+        }
     }
 
     /// Takes the next execution whose turn it is and that has CPU time left, and the front one of its strands.

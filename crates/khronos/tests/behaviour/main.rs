@@ -1,5 +1,7 @@
 //! What a VM does, claim by claim. `vm` makes one and runs scripts in it; each other file is one area.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
+
 mod limits;
 mod sandbox;
 mod scheduling;

@@ -17,12 +17,21 @@ use crate::shutdown::Stopping;
 pub(super) struct Admission {
     stopping: Stopping,
     places: Arc<Semaphore>,
+    /// How many places there are.
+    all: u32,
 }
 
 impl Admission {
     /// Lets in at most `in_flight` requests at a time, and none from `stopping` on.
     pub(super) fn new(stopping: Stopping, in_flight: usize) -> Self {
-        Self { stopping, places: Arc::new(Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS))) }
+        let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
+        Self { stopping, places: Arc::new(Semaphore::new(all as usize)), all }
+    }
+
+    /// Returns when everyone who was let in has left.
+    pub(super) async fn everyone_left(&self) {
+        // An error would mean that the semaphore was closed, which nobody does.
+        let _ = self.places.acquire_many(self.all).await;
     }
 }
 

@@ -7,9 +7,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 
 use super::error::ApiError;
 use super::extract::path_part;
@@ -17,6 +17,11 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::ids::{GuildId, TokenId};
 use crate::storage::{Right, Storage, Token, TokenHash, TokenOwner};
+
+/// How a token is asked for.
+const CHALLENGE: &str = "Bearer realm=\"template-worker\"";
+/// How a token is asked for after one that is no good.
+const CHALLENGE_AFTER_FAILURE: &str = "Bearer realm=\"template-worker\", error=\"invalid_token\"";
 
 /// An admin sent the request.
 pub(super) struct Admin {
@@ -79,8 +84,8 @@ async fn authenticate(headers: &HeaderMap, storage: &dyn Storage) -> Result<Toke
     let found = storage.find_token_by_hash(&TokenHash::of(secret)).await?;
     found.ok_or_else(|| {
         let detail = "the token is unknown, expired or revoked; ask an admin for a new one";
-        ApiError::new(Problem::InvalidToken, detail)
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"template-worker\", error=\"invalid_token\"")
+        ApiError::new(Problem::Unauthorized, detail)
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE_AFTER_FAILURE))
     })
 }
 
@@ -94,7 +99,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
         let detail =
             "send the token as `Authorization: Bearer <token>`; the first start of the service printed one";
-        ApiError::new(Problem::NoToken, detail).header(WWW_AUTHENTICATE, "Bearer realm=\"template-worker\"")
+        ApiError::new(Problem::Unauthorized, detail)
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
     })
 }
 
@@ -115,8 +121,7 @@ fn demand(owner: &TokenOwner, guild: GuildId, right: Right) -> Result<(), ApiErr
     match owner {
         TokenOwner::Admin => Ok(()),
         TokenOwner::Guild { guild: own, .. } if *own != guild => {
-            let detail = format!("this token knows no guild {guild}");
-            Err(ApiError::new(Problem::UnknownGuild, detail))
+            Err(ApiError::new(Problem::NotFound, "there is no guild of this id that this token may see"))
         }
         TokenOwner::Guild { rights, .. } if !rights.contains(&right) => {
             let detail = format!("this token lacks the right `{right}`; ask an admin for one that has it");
@@ -128,8 +133,6 @@ fn demand(owner: &TokenOwner, guild: GuildId, right: Right) -> Result<(), ApiErr
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn guild(id: u64) -> GuildId {
@@ -146,7 +149,7 @@ mod tests {
             assert_eq!(bearer(&headers(&[fine])).unwrap(), "tw_x", "{fine}");
         }
         for wrong in [&[][..], &["tw_x"], &["Basic tw_x"], &["Bearer "], &["Bearer a", "Bearer b"]] {
-            assert_eq!(bearer(&headers(wrong)).unwrap_err().problem(), Problem::NoToken, "{wrong:?}");
+            assert_eq!(bearer(&headers(wrong)).unwrap_err().problem(), Problem::Unauthorized, "{wrong:?}");
         }
     }
 
@@ -168,8 +171,8 @@ mod tests {
         let without = TokenOwner::Guild { guild: guild(1), rights: [].into() };
         for owner in [with, without] {
             let error = demand(&owner, guild(2), Right::TemplatesRead).unwrap_err();
-            assert_eq!(error.problem(), Problem::UnknownGuild);
-            assert_eq!(error.to_string(), "this token knows no guild 2");
+            assert_eq!(error.problem(), Problem::NotFound);
+            assert_eq!(error.to_string(), "there is no guild of this id that this token may see");
         }
     }
 }

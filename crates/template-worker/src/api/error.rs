@@ -33,7 +33,7 @@ pub(super) struct ApiError {
     problem: Problem,
     detail: String,
     errors: Vec<FileError>,
-    header: Option<(HeaderName, String)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
     /// For a failure of our own: what is logged and never shown.
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -75,8 +75,8 @@ impl ApiError {
     }
 
     /// With a header that belongs to the problem.
-    pub(super) fn header(self, name: HeaderName, value: impl Into<String>) -> Self {
-        Self { header: Some((name, value.into())), ..self }
+    pub(super) fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some(Box::new((name, value))), ..self }
     }
 
     /// The kind of problem.
@@ -87,7 +87,7 @@ impl ApiError {
 
     fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        self.header(RETRY_AFTER, seconds.max(1).to_string())
+        self.header(RETRY_AFTER, seconds.max(1).into())
     }
 }
 
@@ -100,9 +100,7 @@ impl IntoResponse for ApiError {
         let body = Json(self.problem.body(self.detail, self.errors));
         let content_type = [(CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE))];
         let mut response = (self.problem.status(), content_type, body).into_response();
-        if let Some((name, value)) = self.header
-            && let Ok(value) = HeaderValue::try_from(value)
-        {
+        if let Some((name, value)) = self.header.map(|header| *header) {
             response.headers_mut().insert(name, value);
         }
         response

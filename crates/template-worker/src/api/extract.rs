@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
 use axum::http::request::Parts;
@@ -60,7 +62,7 @@ async fn read_json(request: Request, limit: usize, within: Duration) -> Result<B
     match tokio::time::timeout(within, collect(body, limit)).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => Err(too_large()),
-        Ok(Err(_)) => Err(ApiError::new(Problem::InvalidBody, "the body ended before it was complete")),
+        Ok(Err(_)) => Err(ApiError::new(Problem::InvalidJson, "the body ended before it was complete")),
         Err(_) => {
             let detail = format!("a body must arrive within {} seconds", within.as_secs());
             Err(ApiError::new(Problem::BodyTooSlow, detail))
@@ -94,7 +96,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
-    Err(ApiError::new(Problem::NotJson, "send the body with `content-type: application/json`"))
+    Err(ApiError::new(Problem::UnsupportedMediaType, "send the body with `content-type: application/json`"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
@@ -105,21 +107,32 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if !text.trim_start().starts_with('{') {
         // Serde would take a list for a struct, its fields by their position.
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| refused(&error))?;
-        return Err(ApiError::new(Problem::InvalidBody, "expected a JSON object: `{ .. }`"));
+        return Err(ApiError::new(Problem::InvalidJson, "expected a JSON object: `{ .. }`"));
     }
-    serde_json::from_str(text).map_err(|error| refused(&error))
+    serde_json::from_str(text).map_err(|error| match (error.classify(), Json::<T>::from_bytes(bytes)) {
+        // The same once more, and slower, but it knows in which field the value is wrong.
+        (Category::Data, Err(JsonRejection::JsonDataError(at))) if !is_unknown_field(&error) => {
+            let text = at.source().map_or_else(|| error.to_string(), ToString::to_string);
+            ApiError::new(Problem::InvalidJson, shortened(&text))
+        }
+        _ => refused(&error),
+    })
 }
 
 fn refused(error: &serde_json::Error) -> ApiError {
     let message = error.to_string();
     let problem = match error.classify() {
         // JSON can spell half of a character (`"\ud800"`), which no text can hold.
-        _ if message.contains("hex escape at line") => Problem::NotUnicode,
-        Category::Data if message.starts_with("unknown field") => Problem::UnknownField,
-        Category::Data => Problem::InvalidBody,
-        Category::Syntax | Category::Eof | Category::Io => Problem::InvalidJson,
+        Category::Syntax if message.contains("hex escape at line") => Problem::NotUnicode,
+        Category::Data if is_unknown_field(error) => Problem::UnknownField,
+        _ => Problem::InvalidJson,
     };
     ApiError::new(problem, shortened(&message))
+}
+
+/// Serde tells it by its words alone.
+fn is_unknown_field(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("unknown field")
 }
 
 /// `text` without its middle, where it is long.
@@ -150,7 +163,9 @@ fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     extract::Query::try_from_uri(uri).map(|extract::Query(query)| query).map_err(|rejection| {
         let text = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
         let text = text.replace("unknown field", "unknown parameter").replace("no fields", "no parameters");
-        ApiError::new(Problem::InvalidQuery, shortened(&text))
+        // Where a value is wrong, its key stands in front; an unknown key would be there twice.
+        let text = text.find("unknown parameter").and_then(|at| text.get(at..)).unwrap_or(&text);
+        ApiError::new(Problem::InvalidQuery, shortened(text))
     })
 }
 

@@ -10,14 +10,13 @@ use super::problem::problems;
 use super::types::Health;
 use crate::app::App;
 
-problems!(HealthProblems: ANY, UnknownRoute);
-problems!(ReadyProblems: ANY, NotReady, UnknownRoute);
+problems!(ReadyProblems: ADMITTED, NotReady);
 
 /// Whether the process answers
 ///
 /// It does also while the service shuts down or has too much to do: a reason to restart it is that this fails.
 #[utoipa::path(get, path = "/healthz", tag = "service",
-    responses((status = 200, description = "It lives", body = Health), HealthProblems))]
+    responses((status = 200, description = "It lives", body = Health)))]
 pub(super) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }

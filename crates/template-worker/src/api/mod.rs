@@ -42,8 +42,8 @@ use error::ApiError;
 use openapi::Document;
 use problem::Problem;
 
-/// Beyond the drain time, how long answers have to reach their clients.
-const LAST_BYTES: Duration = Duration::from_secs(1);
+/// After the last request was answered, how long the answer may take to leave.
+const LAST_BYTES: Duration = Duration::from_millis(250);
 
 /// What answers as long as the process lives.
 fn unconditional() -> OpenApiRouter<Arc<App>> {
@@ -86,6 +86,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The API in front of `app`. [`ENDPOINTS`] lists what it answers to.
 pub fn router(app: Arc<App>) -> Router {
     let admission = Admission::new(app.stopping.clone(), app.config.server.max_requests_in_flight);
+    guarded(app, admission)
+}
+
+/// The API in front of `app`, behind `admission`.
+fn guarded(app: Arc<App>, admission: Admission) -> Router {
     let admitted =
         Router::from(admitted()).layer(middleware::from_fn_with_state(admission, admission::admit));
     let routes = Router::from(unconditional()).merge(admitted).layer(Extension(Document::of(&openapi())));
@@ -102,13 +107,13 @@ fn wrapped(routes: Router) -> Router {
 }
 
 /// Serves `app` to whoever connects to `listener`, until `app.stopping`: then it accepts no more connections, answers the
-/// requests that it has, and returns, at the latest a second after the drain time.
+/// requests that it has, at the latest within the drain time, and returns.
 ///
 /// # Errors
 /// Where the listener fails for good.
 pub async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()> {
-    let stopping = app.stopping.clone();
-    let at_the_latest = app.config.server.drain_time() + LAST_BYTES;
+    let (stopping, drain_time) = (app.stopping.clone(), app.config.server.drain_time());
+    let admission = Admission::new(stopping.clone(), app.config.server.max_requests_in_flight);
     // An answer is one small write: it shouldn't wait for more to come.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -116,16 +121,21 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()> {
         }
     });
     let begun = stopping.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(async move { begun.wait().await });
+    let server = axum::serve(listener, guarded(app, admission.clone()))
+        .with_graceful_shutdown(async move { begun.wait().await });
     // A client that never completes its request would hold the shutdown for ever.
     let overtime = async {
         stopping.wait().await;
-        tokio::time::sleep(at_the_latest).await;
+        let in_time = tokio::time::timeout(drain_time, admission.everyone_left()).await;
+        tokio::time::sleep(LAST_BYTES).await;
+        in_time
     };
     tokio::select! {
         result = server.into_future() => result,
-        () = overtime => {
-            tracing::warn!("failed to end all connections in time; the rest is cut off");
+        in_time = overtime => {
+            if in_time.is_err() {
+                tracing::warn!("failed to answer all requests in time; the rest is cut off");
+            }
             Ok(())
         }
     }
@@ -133,7 +143,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()> {
 
 async fn unknown_route() -> ApiError {
     ApiError::new(
-        Problem::UnknownRoute,
+        Problem::NotFound,
         "there is nothing here; `/docs` and `/openapi.json` list all that there is",
     )
 }

@@ -73,32 +73,27 @@ macro_rules! table {
 
 table! {
     InvalidUrl: BAD_REQUEST "invalid_url" "The URL is not text",
-    InvalidGuildId: BAD_REQUEST "invalid_guild_id" "The guild id is none",
-    InvalidTemplateName: BAD_REQUEST "invalid_template_name" "The name cannot be that of a template",
-    InvalidTokenId: BAD_REQUEST "invalid_token_id" "The token id is none",
+    InvalidGuildId: BAD_REQUEST "invalid_guild_id" "This is not a guild id",
+    InvalidTokenId: BAD_REQUEST "invalid_token_id" "This is not a token id",
     InvalidQuery: BAD_REQUEST "invalid_query" "The query string is wrong",
     InvalidIfMatch: BAD_REQUEST "invalid_if_match" "The If-Match header is wrong",
-    InvalidJson: BAD_REQUEST "invalid_json" "The body is not JSON",
+    InvalidJson: BAD_REQUEST "invalid_json" "The body is not the JSON that is expected",
     UnknownField: BAD_REQUEST "unknown_field" "The body has a field that does not exist",
-    InvalidBody: BAD_REQUEST "invalid_body" "The body has not the expected form",
     InvalidEvent: BAD_REQUEST "invalid_event" "The data of the event cannot be taken in",
-    NoToken: UNAUTHORIZED "no_token" "A token is needed",
-    InvalidToken: UNAUTHORIZED "invalid_token" "The token is not valid",
+    Unauthorized: UNAUTHORIZED "unauthorized" "A valid token is needed",
     MissingRight: FORBIDDEN "missing_right" "The token lacks a right",
     AdminOnly: FORBIDDEN "admin_only" "Only an admin may do this",
     DrillsDisabled: FORBIDDEN "drills_disabled" "Drills are switched off",
-    UnknownGuild: NOT_FOUND "unknown_guild" "There is no such guild",
-    UnknownTemplate: NOT_FOUND "unknown_template" "There is no such template",
-    UnknownToken: NOT_FOUND "unknown_token" "There is no such token",
-    UnknownRoute: NOT_FOUND "unknown_route" "There is nothing at this URL",
+    NotFound: NOT_FOUND "not_found" "There is no such thing",
     MethodNotAllowed: METHOD_NOT_ALLOWED "method_not_allowed" "This URL does not know the method",
     BodyTooSlow: REQUEST_TIMEOUT "body_too_slow" "The body did not arrive in time",
     NoVm: CONFLICT "no_vm" "The guild has no VM",
     VmBroken: CONFLICT "vm_broken" "The guild's VM is broken",
     VersionConflict: PRECONDITION_FAILED "version_conflict" "The template was changed by someone else",
     TooLarge: PAYLOAD_TOO_LARGE "too_large" "The request is too large",
-    NotJson: UNSUPPORTED_MEDIA_TYPE "not_json" "The body is not declared as JSON",
+    UnsupportedMediaType: UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is not declared as JSON",
     NotUnicode: UNPROCESSABLE_ENTITY "not_unicode" "The body holds what is not text",
+    InvalidTemplateName: UNPROCESSABLE_ENTITY "invalid_template_name" "The name cannot be that of a template",
     InvalidPath: UNPROCESSABLE_ENTITY "invalid_path" "A path leads out of the template",
     NoEntry: UNPROCESSABLE_ENTITY "no_entry" "The template has no file to start with",
     TooManyFiles: UNPROCESSABLE_ENTITY "too_many_files" "The template has too many files",
@@ -130,25 +125,27 @@ impl Problem {
         ProblemBody { kind, title, status: status.as_u16(), detail, code, errors }
     }
 
-    /// What any request may meet.
+    /// What any request may meet that has to be let in.
+    pub(super) const ADMITTED: &[Self] = &[Self::Internal, Self::Overloaded, Self::ShuttingDown];
+
+    /// What any request under `/api/v1` may meet.
     pub(super) const ANY: &[Self] =
         &[Self::InvalidUrl, Self::InvalidQuery, Self::Internal, Self::Overloaded, Self::ShuttingDown];
 
     /// What a request to something of a guild may meet.
     pub(super) const IN_GUILD: &[Self] =
-        &[Self::NoToken, Self::InvalidToken, Self::InvalidGuildId, Self::MissingRight, Self::UnknownGuild];
+        &[Self::Unauthorized, Self::InvalidGuildId, Self::MissingRight, Self::NotFound];
 
     /// What a request that is for admins may meet.
-    pub(super) const FOR_ADMINS: &[Self] = &[Self::NoToken, Self::InvalidToken, Self::AdminOnly];
+    pub(super) const FOR_ADMINS: &[Self] = &[Self::Unauthorized, Self::AdminOnly];
 
     /// What a request with a body may meet.
     pub(super) const WITH_BODY: &[Self] = &[
         Self::InvalidJson,
         Self::UnknownField,
-        Self::InvalidBody,
         Self::BodyTooSlow,
         Self::TooLarge,
-        Self::NotJson,
+        Self::UnsupportedMediaType,
         Self::NotUnicode,
     ];
 
@@ -159,7 +156,10 @@ impl Problem {
     pub(super) fn responses(sets: &[&[Self]]) -> BTreeMap<String, RefOr<Response>> {
         let mut by_status: BTreeMap<u16, Vec<Self>> = BTreeMap::new();
         for problem in sets.iter().copied().flatten() {
-            by_status.entry(problem.status().as_u16()).or_default().push(*problem);
+            let known = by_status.entry(problem.status().as_u16()).or_default();
+            if !known.contains(problem) {
+                known.push(*problem);
+            }
         }
         by_status
             .into_iter()
@@ -258,10 +258,10 @@ mod tests {
 
     #[test]
     fn problems_of_one_status_share_a_response_with_an_example_each() {
-        let responses = json!(Problem::responses(&[Problem::FOR_ADMINS]));
-        let examples = &responses["401"]["content"][CONTENT_TYPE]["examples"];
-        assert_eq!(examples["no_token"]["value"]["status"], 401, "{responses:#}");
-        assert_eq!(examples["invalid_token"]["value"]["code"], "invalid_token");
-        assert!(responses["403"]["content"][CONTENT_TYPE]["examples"]["admin_only"].is_object());
+        let responses = json!(Problem::responses(&[Problem::FOR_ADMINS, Problem::IN_GUILD]));
+        let examples = &responses["403"]["content"][CONTENT_TYPE]["examples"];
+        assert_eq!(examples["missing_right"]["value"]["status"], 403, "{responses:#}");
+        assert_eq!(examples["admin_only"]["value"]["code"], "admin_only");
+        assert!(responses["401"]["content"][CONTENT_TYPE]["examples"]["unauthorized"].is_object());
     }
 }

@@ -38,12 +38,12 @@ const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
 
 problems!(ListProblems: ANY | IN_GUILD);
-problems!(GetProblems: ANY | IN_GUILD, InvalidTemplateName, UnknownTemplate);
+problems!(GetProblems: ANY | IN_GUILD, InvalidTemplateName);
 problems!(PutProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch, VersionConflict, InvalidPath,
     NoEntry, TooManyFiles, DoesNotCompile, UnknownEvent, UnknownCapability, InvalidValue, TooManyTemplates);
-problems!(PatchProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, UnknownTemplate, InvalidIfMatch,
+problems!(PatchProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch,
     VersionConflict, UnknownEvent, UnknownCapability, InvalidValue);
-problems!(DeleteProblems: ANY | IN_GUILD, InvalidTemplateName, UnknownTemplate, InvalidIfMatch);
+problems!(DeleteProblems: ANY | IN_GUILD, InvalidTemplateName, InvalidIfMatch);
 
 /// Which page of the list.
 #[derive(Deserialize, IntoParams)]
@@ -211,7 +211,7 @@ pub(super) async fn list_versions(
 }
 
 fn unknown(name: &TemplateName) -> ApiError {
-    ApiError::new(Problem::UnknownTemplate, format!("this guild has no template `{name}`"))
+    ApiError::new(Problem::NotFound, format!("this guild has no template `{name}`"))
 }
 
 /// `body` with the template's version as its tag.

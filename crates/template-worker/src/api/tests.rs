@@ -1,12 +1,17 @@
 //! What every request goes through, tried over real connections on routes made for the purpose.
 
+use std::time::Instant;
+
 use axum::routing::{get, post};
 use reqwest::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::config::Config;
 use crate::shutdown::Stopping;
 
 /// Serves `routes` on a free port, and gives back its URL.
@@ -31,7 +36,7 @@ async fn an_unknown_route_and_a_wrong_method_are_problems() {
     let unknown = client.get(format!("{url}/nothing")).send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert_eq!(unknown.headers()[CONTENT_TYPE], "application/problem+json");
-    assert_eq!(unknown.json::<Value>().await.unwrap()["code"], "unknown_route");
+    assert_eq!(unknown.json::<Value>().await.unwrap()["code"], "not_found");
     let wrong = client.delete(format!("{url}/ok")).send().await.unwrap();
     assert_eq!(wrong.status(), StatusCode::METHOD_NOT_ALLOWED);
     let allow = wrong.headers()[ALLOW].to_str().unwrap().to_owned();
@@ -94,4 +99,26 @@ async fn a_request_too_many_is_told_to_come_back_and_nothing_waits() {
         StatusCode::OK,
         "what was let in is served to its end"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_sent_request_does_not_hold_the_shutdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::for_testing();
+    config.storage.data = folder.path().to_owned();
+    let drain_time = config.server.drain_time();
+    let app = App::start(config).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(serve(Arc::clone(&app), listener));
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHo").await.unwrap();
+    // Answered on a later connection: the first one was taken in before.
+    assert_eq!(reqwest::get(format!("http://{address}/readyz")).await.unwrap().status(), StatusCode::OK);
+
+    let begun = Instant::now();
+    app.stopping.begin();
+    server.await.unwrap().unwrap();
+    assert!(begun.elapsed() < drain_time, "it took {:?} of {drain_time:?}", begun.elapsed());
+    app.stop().await;
 }

@@ -27,7 +27,7 @@ const MAX_NAME_BYTES: usize = 100;
 
 problems!(ListProblems: ANY | FOR_ADMINS);
 problems!(CreateProblems: ANY | FOR_ADMINS | WITH_BODY, UnknownRight, InvalidValue);
-problems!(RevokeProblems: ANY | FOR_ADMINS, InvalidTokenId, UnknownToken);
+problems!(RevokeProblems: ANY | FOR_ADMINS, InvalidTokenId, NotFound);
 
 /// List tokens
 ///
@@ -74,7 +74,7 @@ pub(super) async fn revoke_token(
     _: NoQuery,
 ) -> Result<StatusCode, ApiError> {
     if !app.storage.revoke_token(id).await? {
-        return Err(ApiError::new(Problem::UnknownToken, format!("there is no token {id}")));
+        return Err(ApiError::new(Problem::NotFound, format!("there is no token {id}")));
     }
     tracing::info!(token = %id, by = %admin.token, "revoked a token");
     Ok(StatusCode::NO_CONTENT)

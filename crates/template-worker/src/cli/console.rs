@@ -118,11 +118,6 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// An error as its text alone: those of the Luau runtime cannot leave their thread, and so are no `anyhow::Error`.
-pub(super) fn told(error: &(dyn Error + 'static)) -> anyhow::Error {
-    anyhow::Error::msg(chain(error))
-}
-
 /// `text` without what a terminal would take for a command; lines and tabs stay. Templates and names of tokens come
 /// from strangers.
 pub(super) fn plain(text: &str) -> String {

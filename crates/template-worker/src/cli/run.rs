@@ -21,7 +21,7 @@ use crate::storage::SqliteStorage;
 use crate::template::{TemplateDraft, TemplateName};
 
 use super::check::{counted, show};
-use super::console::{Console, Exit, plain, told};
+use super::console::{Console, Exit, plain};
 use super::event_file::{self, EventText};
 use super::folder::{self, Problem};
 
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> a
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let storage = Arc::new(SqliteStorage::in_memory().await?);
-        let app = App::start_with(config, storage).await.map_err(|error| told(&error))?;
+        let app = App::start_with(config, storage).await?;
         let exit = run_in(&app, args, draft, events, console).await;
         app.stop().await;
         exit

@@ -17,7 +17,7 @@ use crate::app::{App, Stopped};
 use crate::config::{Config, Sources};
 
 use super::banner::banner;
-use super::console::{Console, Exit, Failure, told};
+use super::console::{Console, Exit, Failure};
 use super::data_folder::DataFolder;
 use super::signals::{Caught, Signals};
 use super::{first_token, service_log};
@@ -83,7 +83,7 @@ async fn serve(
     console: &mut Console<'_>,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
-    let app = App::start(config).await.map_err(|error| told(&error))?;
+    let app = App::start(config).await?;
     let listener = match open_door(&app, chosen_token, console).await {
         Ok(listener) => listener,
         Err(error) => {

@@ -8,7 +8,11 @@ const MOST_VALUES: usize = 100_000;
 /// Says no to JSON text that is too long, too deep or has too many values. It has been found to be JSON before.
 pub(super) fn check(json: &str, limits: &Limits) -> Result<(), String> {
     if json.len() > limits.max_event_bytes {
-        return Err(format!("the event's data has {} bytes, and may have {}", json.len(), limits.max_event_bytes));
+        return Err(format!(
+            "the event's data has {} bytes, and may have {}",
+            json.len(),
+            limits.max_event_bytes
+        ));
     }
     let (mut depth, mut values) = (0_usize, 1_usize);
     let mut bytes = json.bytes();
@@ -25,7 +29,10 @@ pub(super) fn check(json: &str, limits: &Limits) -> Result<(), String> {
                 depth += 1;
                 values += 1;
                 if depth > limits.max_event_depth {
-                    return Err(format!("the event's data is nested deeper than {} levels", limits.max_event_depth));
+                    return Err(format!(
+                        "the event's data is nested deeper than {} levels",
+                        limits.max_event_depth
+                    ));
                 }
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
@@ -49,6 +56,8 @@ mod tests {
         assert_eq!(check(r#"{"a": ["[[[[", "\"]]", "\\"]}"#, &limits), Ok(()));
         assert!(check("[[[1]]]", &limits).unwrap_err().contains("deeper than 2 levels"));
         assert!(check(&" ".repeat((1 << 20) + 1), &limits).unwrap_err().contains("may have 1048576"));
-        assert!(check(&format!("[{}1]", "1,".repeat(100_000)), &limits).unwrap_err().contains("100000 values"));
+        assert!(
+            check(&format!("[{}1]", "1,".repeat(100_000)), &limits).unwrap_err().contains("100000 values")
+        );
     }
 }

@@ -55,7 +55,11 @@ impl TemplateCache {
 
     async fn load(&self, guild: GuildId) -> Result<Loaded, DispatchError> {
         let seen = self.changes.load(Ordering::SeqCst);
-        let stored = self.storage.templates_of(guild).await.map_err(|error| DispatchError::Storage(Arc::new(error)))?;
+        let stored = self
+            .storage
+            .templates_of(guild)
+            .await
+            .map_err(|error| DispatchError::Storage(Arc::new(error)))?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
             match self.compiler.compile(Arc::clone(&template.bundle)).await {

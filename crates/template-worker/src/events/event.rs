@@ -101,7 +101,8 @@ impl Event {
     /// The object that templates get, as JSON text.
     pub(crate) fn to_json(&self) -> String {
         // Only the data is somebody else's text, and that is JSON; names and ids have no character to escape.
-        let (base, name, id, data) = (self.base().as_str(), self.name.as_str(), self.id.as_str(), &*self.data);
+        let (base, name, id, data) =
+            (self.base().as_str(), self.name.as_str(), self.id.as_str(), &*self.data);
         format!(r#"{{"base_name":"{base}","name":"{name}","id":"{id}","data":{data}}}"#)
     }
 }

@@ -71,8 +71,9 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_nests_without_end_is_an_error_and_the_compiler_goes_on() {
         let compiler = Compiler::start(20 << 20).unwrap();
-        for deep in ["(", "{", "function() return ", "not ", "-", "if x then ", "a[", "`{"] {
-            let failure = compiler.compile(bundle(format!("return {}", deep.repeat(50_000)))).await.unwrap_err();
+        for deep in ["(", "{", "function() return ", "not ", "- ", "if x then ", "a[", "`{"] {
+            let failure =
+                compiler.compile(bundle(format!("return {}", deep.repeat(50_000)))).await.unwrap_err();
             assert!(matches!(failure, CompileFailure::Errors(_)), "{deep}: {failure:?}");
         }
         let failure = compiler.compile(bundle("local x = 1\nlocal = 2".to_owned())).await.unwrap_err();

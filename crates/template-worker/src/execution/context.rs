@@ -15,8 +15,8 @@ struct ContextObject(Table);
 
 impl UserData for ContextObject {
     fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
+        // mlua locks the metatables of its userdata by itself: `getmetatable(ctx)` is false.
         fields.add_meta_field(MetaMethod::Type, "TemplateContext");
-        fields.add_meta_field("__metatable", false);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
@@ -41,7 +41,10 @@ pub(crate) fn create_context(
         ("owner_guild_id", guild.into()),
         ("template_name", template.name.as_str().into()),
         ("memory_limit", KhronosValue::from(float(runtime.memory_limit()))),
-        ("allowed_caps", texts(template.capabilities.iter().map(|capability| capability.as_str().to_owned()))),
+        (
+            "allowed_caps",
+            texts(template.capabilities.iter().map(|capability| capability.as_str().to_owned())),
+        ),
         ("data", data(template)),
     ]))?;
     let has_cap = {
@@ -63,7 +66,9 @@ pub(crate) fn create_context(
         })?
     };
     let log = runtime.create_logger(isolate)?;
-    runtime.with_lua(|lua| build(lua, &fields, has_cap, has_any_cap, log, store))?.map_err(RuntimeError::CreateValue)
+    runtime
+        .with_lua(|lua| build(lua, &fields, has_cap, has_any_cap, log, store))?
+        .map_err(RuntimeError::CreateValue)
 }
 
 fn build(
@@ -98,7 +103,10 @@ fn data(template: &Template) -> KhronosValue {
         ("events", texts(template.events.iter().map(ToString::to_string))),
         ("error_channel", error_channel),
         ("lang", "luau".into()),
-        ("allowed_caps", texts(template.capabilities.iter().map(|capability| capability.as_str().to_owned()))),
+        (
+            "allowed_caps",
+            texts(template.capabilities.iter().map(|capability| capability.as_str().to_owned())),
+        ),
         ("version", KhronosValue::Integer(template.version.into())),
         ("created_at", rfc3339(template.created_at)),
         ("updated_at", rfc3339(template.updated_at)),

@@ -58,7 +58,9 @@ impl Outcome {
     pub(crate) fn of(completion: Completion) -> Self {
         let result = match completion.verdict {
             Verdict::Returned(value) => OutcomeResult::Ok { value },
-            Verdict::Failed(error) => OutcomeResult::Error { error: error.message, traceback: error.traceback },
+            Verdict::Failed(error) => {
+                OutcomeResult::Error { error: error.message, traceback: error.traceback }
+            }
             Verdict::LimitExceeded { limit, traceback } => OutcomeResult::LimitExceeded {
                 limit: limit.name().to_owned(),
                 value: limit.value(),
@@ -101,7 +103,8 @@ impl Outcome {
     pub(crate) fn complaint(&self) -> Option<String> {
         match &self.result {
             OutcomeResult::Ok { .. } | OutcomeResult::TimedOut => None,
-            OutcomeResult::Error { error, traceback } | OutcomeResult::LimitExceeded { error, traceback, .. } => {
+            OutcomeResult::Error { error, traceback }
+            | OutcomeResult::LimitExceeded { error, traceback, .. } => {
                 Some(format!("{error}\n{traceback}").trim_end().to_owned())
             }
             OutcomeResult::VmBroken { reason } => Some(format!("the VM of this guild broke: {reason}")),
@@ -119,9 +122,7 @@ mod tests {
 
     #[test]
     fn outcomes_look_as_the_api_promises() {
-        let json = |result| {
-            serde_json::to_string(&Outcome { result, duration_us: 5, cpu_us: 4 }).unwrap()
-        };
+        let json = |result| serde_json::to_string(&Outcome { result, duration_us: 5, cpu_us: 4 }).unwrap();
         assert_eq!(
             json(OutcomeResult::Ok { value: "pong".into() }),
             r#"{"status":"ok","value":"pong","duration_us":5,"cpu_us":4}"#

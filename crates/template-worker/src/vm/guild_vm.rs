@@ -214,9 +214,9 @@ impl GuildVm {
             let ctx = create_context(&self.runtime, isolate, &loaded.template, &self.store)?;
             self.worlds.insert(name.clone(), World { loaded: Arc::clone(loaded), isolate, ctx });
         }
-        self.worlds
-            .get(name)
-            .ok_or_else(|| RuntimeError::Broken(BrokenReason::Condemned("a template's world is missing".to_owned())))
+        self.worlds.get(name).ok_or_else(|| {
+            RuntimeError::Broken(BrokenReason::Condemned("a template's world is missing".to_owned()))
+        })
     }
 
     fn answer(&mut self) {
@@ -241,6 +241,12 @@ impl GuildVm {
             });
         }
         reply.send(LuaVmResult::Outcome(outcome));
+    }
+}
+
+impl Drop for GuildVm {
+    fn drop(&mut self) {
+        self.shared.reaper.closed(self.runtime.used_memory());
     }
 }
 

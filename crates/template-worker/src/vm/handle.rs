@@ -40,11 +40,14 @@ impl Command {
                 if (LEAST_MEMORY..=most).contains(&limit) {
                     runtime.set_memory_limit(limit).map_or_else(broken, |()| LuaVmResult::Done)
                 } else {
-                    let reason = format!("a memory limit is from {LEAST_MEMORY} to {most} bytes here, not {limit}");
+                    let reason =
+                        format!("a memory limit is from {LEAST_MEMORY} to {most} bytes here, not {limit}");
                     LuaVmResult::Refused { reason }
                 }
             }
-            LuaVmAction::CollectGarbage => runtime.collect_garbage().map_or_else(broken, |()| LuaVmResult::Done),
+            LuaVmAction::CollectGarbage => {
+                runtime.collect_garbage().map_or_else(broken, |()| LuaVmResult::Done)
+            }
             LuaVmAction::ClearCache { template } => {
                 vm.forget(template.as_ref());
                 LuaVmResult::Done

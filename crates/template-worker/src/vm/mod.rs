@@ -10,12 +10,14 @@ mod action;
 mod guild_table;
 mod guild_vm;
 mod handle;
+mod reaper;
 mod reply;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;
 
 pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
+pub use reaper::Reaper;
 pub(crate) use reply::replies;
 pub use reply::{Answers, Census, Present, Reply};
 pub use thread_entry::{Command, ThreadEntry};

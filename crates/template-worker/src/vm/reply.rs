@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::action::LuaVmResult;
 
 /// Counts things that are alive. Nothing is ever added or subtracted by hand.
-#[derive(Debug, Clone, Default)]
-pub struct Census(Arc<Arc<()>>);
+#[derive(Debug, Default)]
+pub struct Census(Arc<()>);
 
 /// Being counted by a [`Census`]; ends when it is dropped.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Census {
 
     /// How many are alive.
     pub fn count(&self) -> usize {
-        Arc::strong_count(&*self.0) - 1
+        Arc::strong_count(&self.0) - 1
     }
 }
 
@@ -44,7 +44,11 @@ pub struct Reply {
 pub type Answers = mpsc::Receiver<(usize, LuaVmResult)>;
 
 /// `count` duties and the place where their answers arrive.
-pub(crate) fn replies(count: usize, owed: &Census, mut admission: Option<OwnedSemaphorePermit>) -> (Vec<Reply>, Answers) {
+pub(crate) fn replies(
+    count: usize,
+    owed: &Census,
+    mut admission: Option<OwnedSemaphorePermit>,
+) -> (Vec<Reply>, Answers) {
     // As many places as answers, so that answering never waits and never fails for want of one.
     let (to, answers) = mpsc::channel(count.max(1));
     let reply = |index| Reply {
@@ -72,7 +76,9 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.give(LuaVmResult::Broken { reason: "the thread that ran this guild's VM ended; try again".to_owned() });
+        self.give(LuaVmResult::Broken {
+            reason: "the thread that ran this guild's VM ended; try again".to_owned(),
+        });
     }
 }
 

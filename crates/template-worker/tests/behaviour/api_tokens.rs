@@ -34,7 +34,7 @@ async fn no_endpoint_works_without_a_token_or_with_a_wrong_one() {
         let without = answer(worker.anonymous(method.clone(), &path)).await;
         assert!(without.headers.contains_key("www-authenticate"), "{method} {path}");
         without.problem(401, "unauthorized");
-        for wrong in ["tw_wrong", "", "tw_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        for wrong in ["tw_wrong", "x", "tw_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
             answer(worker.request_as(wrong, method.clone(), &path)).await.problem(401, "unauthorized");
         }
     }
@@ -55,7 +55,10 @@ async fn a_right_opens_its_endpoints_and_no_others() {
                 assert_eq!(got.status, 403, "{shown}");
             } else {
                 assert_eq!(got.status, 403, "{shown}");
-                assert!(got.problem(403, "missing_right")["detail"].as_str().unwrap().contains(needed), "{shown}");
+                assert!(
+                    got.problem(403, "missing_right")["detail"].as_str().unwrap().contains(needed),
+                    "{shown}"
+                );
             }
         }
     }
@@ -68,14 +71,17 @@ async fn another_guild_looks_as_if_it_did_not_exist() {
     let rights = ["templates:read", "templates:write", "events:dispatch", "vm:manage"];
     let token = worker.guild_token(GUILD, &rights).await;
     let unknown = "818880986845679799";
-    for ((method, path, needed), (_, unknown_path, _)) in endpoints(OTHER).into_iter().zip(endpoints(unknown)) {
+    for ((method, path, needed), (_, unknown_path, _)) in endpoints(OTHER).into_iter().zip(endpoints(unknown))
+    {
         if needed == "admin" {
             continue;
         }
         let theirs = answer(worker.request_as(&token, method.clone(), &path)).await;
         let nobodys = answer(worker.request_as(&token, method.clone(), &unknown_path)).await;
-        assert_eq!((theirs.status, &theirs.body["detail"]), (nobodys.status, &nobodys.body["detail"]), "{method} {path}");
+        let detail = |answer: &testkit::Answer, id| answer.body["detail"].to_string().replace(id, "..");
+        assert_eq!(detail(&theirs, OTHER), detail(&nobodys, unknown), "{method} {path}");
         theirs.problem(404, "not_found");
+        nobodys.problem(404, "not_found");
     }
     assert_eq!(worker.event(OTHER, &json!({})).await["t"]["value"], 1);
 }
@@ -98,5 +104,9 @@ async fn a_token_shows_its_secret_once_and_dies_when_it_is_revoked_or_expires() 
     assert_eq!(refused.status, 422, "{:#}", refused.body);
     let unknown = json!({"name": "x", "owner": {"guild": GUILD, "rights": ["templates:raed"]}});
     let refused = worker.post("/api/v1/tokens", &unknown).await;
-    assert!(refused.status.is_client_error() && refused.body.to_string().contains("templates:read"), "{:#}", refused.body);
+    assert!(
+        refused.status.is_client_error() && refused.body.to_string().contains("templates:read"),
+        "{:#}",
+        refused.body
+    );
 }

@@ -10,7 +10,10 @@ async fn a_template_answers_an_event() {
     let worker = TestWorker::start().await;
     worker.template(GUILD, "greet", "local event = ... return 'hello ' .. event.data.who").await.expect(201);
     let results = worker.event(GUILD, &json!({"who": "world"})).await;
-    assert_eq!((&results["greet"]["status"], &results["greet"]["value"]), (&json!("ok"), &json!("hello world")));
+    assert_eq!(
+        (&results["greet"]["status"], &results["greet"]["value"]),
+        (&json!("ok"), &json!("hello world"))
+    );
     assert!(results["greet"]["duration_us"].is_u64() && results["greet"]["cpu_us"].is_u64(), "{results}");
 }
 
@@ -72,7 +75,10 @@ async fn the_context_says_who_and_what_and_cannot_be_changed() {
 #[tokio::test]
 async fn a_caller_that_waited_long_enough_hears_so_and_the_execution_goes_on() {
     let worker = TestWorker::start().await;
-    worker.template(GUILD, "slow", "local e, ctx = ... task.wait(0.5) ctx.store.done = true return 1").await.expect(201);
+    worker
+        .template(GUILD, "slow", "local e, ctx = ... task.wait(0.5) ctx.store.done = true return 1")
+        .await
+        .expect(201);
     worker.template(GUILD, "look", "local e, ctx = ... return ctx.store.done == true").await.expect(201);
     let path = format!("/api/v1/guilds/{GUILD}/events?wait=true&timeout_ms=50");
     let body = worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}})).await.expect(200);
@@ -85,9 +91,19 @@ async fn a_caller_that_waited_long_enough_hears_so_and_the_execution_goes_on() {
 #[tokio::test]
 async fn fire_and_forget_is_accepted_with_an_id_and_runs() {
     let worker = TestWorker::start().await;
-    worker.template(GUILD, "count", "local e, ctx = ... ctx.store.n = (ctx.store.n or 0) + 1 return ctx.store.n").await.expect(201);
+    worker
+        .template(
+            GUILD,
+            "count",
+            "local e, ctx = ... ctx.store.n = (ctx.store.n or 0) + 1 return ctx.store.n",
+        )
+        .await
+        .expect(201);
     let path = format!("/api/v1/guilds/{GUILD}/events");
-    let accepted = worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}, "id": "my-event-1"})).await.expect(202);
+    let accepted = worker
+        .post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}, "id": "my-event-1"}))
+        .await
+        .expect(202);
     assert_eq!(accepted["event_id"], "my-event-1");
     let results = worker.event(GUILD, &json!({})).await;
     assert_eq!(results["count"]["value"], 2, "the fired event ran before");
@@ -101,7 +117,11 @@ async fn a_changed_template_is_seen_by_the_next_event() {
         assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], want);
     }
     worker.template(GUILD, "t", "n = (n or 0) + 1 return 'two ' .. n").await.expect(200);
-    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], "two 1", "a new version starts with fresh globals");
+    assert_eq!(
+        worker.event(GUILD, &json!({})).await["t"]["value"],
+        "two 1",
+        "a new version starts with fresh globals"
+    );
     worker.delete(&format!("/api/v1/guilds/{GUILD}/templates/t")).await.expect(204);
     assert_eq!(worker.event(GUILD, &json!({})).await, json!({}));
     worker.template(GUILD, "t", "n = (n or 0) + 1 return 'again ' .. n").await.expect(201);
@@ -117,8 +137,6 @@ async fn a_full_guild_is_told_to_come_back_and_nothing_accepted_is_lost() {
     .await;
     worker.template(GUILD, "slow", "task.wait(0.3) return 'done'").await.expect(201);
     let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
-    let requests = (0..12).map(|_| worker.post(&path, &Value::Null));
-    let _ = requests;
     let event = json!({"name": "MESSAGE_CREATE", "data": {}});
     let mut sent = Vec::new();
     for _ in 0..12 {
@@ -146,14 +164,27 @@ async fn bad_events_get_an_error_that_helps() {
     let worker = TestWorker::start_with(|config| config.limits.max_event_bytes = 4_096).await;
     worker.template(GUILD, "t", "return 1").await.expect(201);
     let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
-    let problem = worker.post(&path, &json!({"name": "MESAGE_CREATE", "data": {}})).await.problem(422, "unknown_event");
+    let problem =
+        worker.post(&path, &json!({"name": "MESAGE_CREATE", "data": {}})).await.problem(422, "unknown_event");
     assert!(problem["detail"].as_str().unwrap().contains("MESSAGE_CREATE"), "{problem}");
     let deep: Value = serde_json::from_str(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
     worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": deep})).await.problem(400, "invalid_event");
-    worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": "x".repeat(5_000)})).await.problem(413, "too_large");
-    worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}, "nmae": 1})).await.problem(400, "unknown_field");
-    worker.post("/api/v1/guilds/abc/events", &json!({"name": "MESSAGE_CREATE", "data": {}})).await.problem(400, "invalid_guild_id");
-    let malformed = worker.request(reqwest::Method::POST, &path).header("content-type", "application/json").body("{\"name\": ");
+    worker
+        .post(&path, &json!({"name": "MESSAGE_CREATE", "data": "x".repeat(5_000)}))
+        .await
+        .problem(413, "too_large");
+    worker
+        .post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}, "nmae": 1}))
+        .await
+        .problem(400, "unknown_field");
+    worker
+        .post("/api/v1/guilds/abc/events", &json!({"name": "MESSAGE_CREATE", "data": {}}))
+        .await
+        .problem(400, "invalid_guild_id");
+    let malformed = worker
+        .request(reqwest::Method::POST, &path)
+        .header("content-type", "application/json")
+        .body("{\"name\": ");
     let problem = testkit::answer(malformed).await.problem(400, "invalid_json");
     assert!(problem["detail"].as_str().unwrap().contains("line 1"), "{problem}");
 }

@@ -21,7 +21,8 @@ fn json_file(path: &Path) -> Value {
 
 /// What the manifest and the folder make of a PUT.
 fn draft(folder: &Path) -> Value {
-    let manifest: toml::Table = std::fs::read_to_string(folder.join("template.toml")).unwrap().parse().unwrap();
+    let manifest: toml::Table =
+        std::fs::read_to_string(folder.join("template.toml")).unwrap().parse().unwrap();
     let mut files = serde_json::Map::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -40,7 +41,8 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
+            a.len() == b.len()
+                && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| same(value, other)))
         }
         (a, b) => a == b,
     }
@@ -68,12 +70,20 @@ async fn every_example_answers_its_events_as_expected() {
             assert_eq!(events.len(), expected.len(), "{}", path.display());
             guild += 1;
             let name = folder.file_name().unwrap().to_str().unwrap();
-            worker.put(&format!("/api/v1/guilds/{guild}/templates/{name}"), &draft(&folder)).await.expect(201);
+            worker
+                .put(&format!("/api/v1/guilds/{guild}/templates/{name}"), &draft(&folder))
+                .await
+                .expect(201);
             for (index, (event, want)) in events.iter().zip(&expected).enumerate() {
                 let answer = worker.dispatch(&guild.to_string(), event).await.expect(200);
                 let outcome = &answer["results"][name];
                 assert_eq!(outcome["status"], "ok", "{} event {index}: {outcome:#}", path.display());
-                assert!(same(&outcome["value"], want), "{} event {index}: {:#}, want {want:#}", path.display(), outcome["value"]);
+                assert!(
+                    same(&outcome["value"], want),
+                    "{} event {index}: {:#}, want {want:#}",
+                    path.display(),
+                    outcome["value"]
+                );
             }
             cases += 1;
         }

@@ -25,7 +25,11 @@ async fn a_spinning_guild_delays_its_neighbour_by_slices_only() {
         assert_eq!(worker.event(neighbour, &json!({})).await["quick"]["value"], "here");
     }
     let status = worker.get(&format!("/api/v1/guilds/{spinner}/vm")).await.expect(200);
-    assert_eq!((&status["state"], &status["in_flight"]), (&json!("busy"), &json!(3)), "the spinners were still at it");
+    assert_eq!(
+        (&status["state"], &status["in_flight"]),
+        (&json!("busy"), &json!(3)),
+        "the spinners were still at it"
+    );
 }
 
 #[tokio::test]
@@ -46,7 +50,8 @@ async fn guilds_and_templates_do_not_see_each_other() {
 async fn a_thousand_timers_of_one_guild_do_not_keep_others_waiting() {
     let worker = one_thread().await;
     let (busy, neighbour) = ("818880986845679757", "818880986845679758");
-    let source = "for i = 1, 900 do task.spawn(function() while true do task.wait(0) end end) end return 'started'";
+    let source =
+        "for i = 1, 900 do task.spawn(function() while true do task.wait(0) end end) end return 'started'";
     worker.template(busy, "timers", source).await.expect(201);
     worker.template(neighbour, "quick", "return 'here'").await.expect(201);
     assert_eq!(worker.event(busy, &json!({})).await["timers"]["value"], "started");

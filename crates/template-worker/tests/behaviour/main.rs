@@ -1,5 +1,7 @@
 //! What the service does, claim by claim, through its own doors: HTTP, and the command line.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
+
 mod api_templates;
 mod api_tokens;
 mod dispatching;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 pub use thread_pool::ThreadPool;
 
 use super::action::ThreadStatus;
+use super::reaper::Reaper;
 use super::reply::Census;
 use super::thread_entry::Command;
 use crate::execution::TemplateLog;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub base: BaseLibrary,
     /// The VMs that are alive.
     pub vms: Census,
+    /// Gives the memory of closed VMs back.
+    pub reaper: Reaper,
     /// The answers that are owed.
     pub owed: Census,
 }
@@ -47,7 +50,15 @@ impl Shared {
         let execution_limits =
             ExecutionLimits { cpu: limits.max_cpu_time(), wall_clock: limits.max_templates_execution_time() };
         let base = BaseLibrary::compile()?;
-        Ok(Self { limits, execution_limits, log, base, vms: Census::default(), owed: Census::default() })
+        Ok(Self {
+            limits,
+            execution_limits,
+            log,
+            base,
+            vms: Census::default(),
+            reaper: Reaper::default(),
+            owed: Census::default(),
+        })
     }
 }
 

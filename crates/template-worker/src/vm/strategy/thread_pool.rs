@@ -74,7 +74,12 @@ impl ThreadPool {
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         // Threads that nobody stopped would live for ever.
-        self.0.stop_by.send_if_modified(|by| by.is_none() && { *by = Some(Instant::now()); true });
+        self.0.stop_by.send_if_modified(|by| {
+            by.is_none() && {
+                *by = Some(Instant::now());
+                true
+            }
+        });
     }
 }
 
