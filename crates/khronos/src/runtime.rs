@@ -366,3 +366,10 @@ impl KhronosRuntime {
         &self.prelude.array
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::KhronosRuntime;
+
+    static_assertions::assert_not_impl_any!(KhronosRuntime: Clone, Send, Sync);
+}

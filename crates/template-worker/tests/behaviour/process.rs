@@ -335,7 +335,8 @@ fn run_page(page: &str) {
     let script = script(&root().join(page)).replace("127.0.0.1:7700", &format!("127.0.0.1:{port}"));
     assert!(script.lines().count() > 0, "{page} has no commands");
     let path = format!("export PATH={:?}:\"$PATH\"", bin.display());
-    let script = format!("set -euo pipefail\n{path}\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
+    let script =
+        format!("set -euo pipefail\n{path}\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
     let mut child = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
