@@ -132,7 +132,7 @@ fn warm_dispatch(c: &mut Criterion) {
     group.finish();
 }
 
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     (
         "fib(27)",
         "local function fib(n) return if n < 2 then n else fib(n - 1) + fib(n - 2) end return fib(27)",
@@ -141,6 +141,11 @@ const PROGRAMS: [(&str, &str); 4] = [
     (
         "string building",
         "local t = {} for i = 1, 50000 do t[#t + 1] = 'item ' .. i end return #table.concat(t, ',')",
+    ),
+    (
+        "generators",
+        "local s = 0 for i = 1, 200 do \
+         for v in coroutine.wrap(function() for j = 1, 500 do coroutine.yield(j) end end) do s += v end end return s",
     ),
     ("table insert", "local t = {} for i = 1, 200000 do table.insert(t, i) end return #t"),
 ];

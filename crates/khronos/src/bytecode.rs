@@ -103,6 +103,17 @@ impl Program {
         self.0.modules.keys().map(String::as_str)
     }
 
+    /// Whether `other` has the same modules with the same code, so that one can go on where the other was.
+    pub fn has_same_code(&self, other: &Self) -> bool {
+        let (a, b) = (&*self.0, &*other.0);
+        a.entry == b.entry && a.aliases == b.aliases && a.modules == b.modules
+    }
+
+    /// Bytes of all modules' bytecode.
+    pub fn code_bytes(&self) -> usize {
+        self.0.modules.values().map(|code| code.len()).sum()
+    }
+
     pub(crate) fn bytecode(&self, path: &str) -> Option<&Bytecode> {
         self.0.modules.get(path)
     }

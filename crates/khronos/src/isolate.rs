@@ -147,7 +147,8 @@ fn caller(lua: &Lua) -> Option<String> {
     (1..16).find_map(|level| {
         lua.inspect_stack(level, |debug| {
             let source = debug.source();
-            let name = source.source.as_deref().unwrap_or_default().trim_start_matches(['=', '@']).to_owned();
+            let chunk = source.source.as_deref().unwrap_or_default();
+            let name = chunk.strip_prefix('=').unwrap_or(chunk).to_owned();
             (source.what != "C" && name != INTERNAL).then_some(name)
         })?
     })

@@ -178,10 +178,7 @@ impl KhronosRuntime {
     /// [`RuntimeError::Broken`]; [`RuntimeError::CreateValue`] when the memory limit was hit.
     pub fn create_value(&self, value: &KhronosValue) -> Result<Value, RuntimeError> {
         self.check()?;
-        convert::to_luau(&self.lua, value, &self.prelude.array, true).map_err(|error| {
-            self.condemn_for_memory();
-            RuntimeError::CreateValue(error)
-        })
+        self.made(convert::to_luau(&self.lua, value, &self.prelude.array, true))
     }
 
     /// A function for scripts that answers at once: values in, a value or a text to throw out.
@@ -197,9 +194,8 @@ impl KhronosRuntime {
         R: mlua::IntoLuaMulti,
     {
         self.check()?;
-        let inner =
-            host_functions::function(&self.lua, &self.scheduler, f).map_err(RuntimeError::CreateValue)?;
-        self.prelude.expose.call(inner).map_err(RuntimeError::CreateValue)
+        let inner = host_functions::function(&self.lua, &self.scheduler, f);
+        self.made(inner.and_then(|inner| self.prelude.expose.call(inner)))
     }
 
     /// A function for scripts whose answer may come later: `serve` gets the arguments and a [`Reply`], which may be
@@ -213,8 +209,7 @@ impl KhronosRuntime {
         serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
     ) -> Result<Function, RuntimeError> {
         self.check()?;
-        host_functions::awaiting(&self.lua, &self.scheduler, &self.prelude.await_, name, serve)
-            .map_err(RuntimeError::CreateValue)
+        self.made(host_functions::awaiting(&self.lua, &self.scheduler, &self.prelude.await_, name, serve))
     }
 
     /// A read-only table of the functions `info`, `warn` and `error`, which write to the log of `isolate`.
@@ -223,7 +218,7 @@ impl KhronosRuntime {
     /// As [`create_value`](Self::create_value).
     pub fn create_logger(&self, isolate: IsolateId) -> Result<Table, RuntimeError> {
         self.check()?;
-        self.prelude.logger.call(isolate).map_err(RuntimeError::CreateValue)
+        self.made(self.prelude.logger.call(isolate))
     }
 
     /// Starts an execution: the isolate's template gets `event`, whose name is `event_name`, and `ctx`. It runs in
@@ -328,6 +323,14 @@ impl KhronosRuntime {
 
     fn check(&self) -> Result<(), RuntimeError> {
         self.scheduler.broken().map_or(Ok(()), |reason| Err(RuntimeError::Broken(reason)))
+    }
+
+    /// Making a value fails for want of memory only, which breaks the VM.
+    fn made<T>(&self, value: mlua::Result<T>) -> Result<T, RuntimeError> {
+        value.map_err(|error| {
+            self.condemn_for_memory();
+            RuntimeError::CreateValue(error)
+        })
     }
 
     fn condemn_for_memory(&self) -> BrokenReason {

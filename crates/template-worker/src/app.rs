@@ -85,13 +85,21 @@ impl App {
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
     }
 
-    /// Stops accepting, answers what was accepted, ends the VMs and the threads, closes the storage: all within the
-    /// drain time, after which executions that still run are ended with an answer that says so. Again is fine.
+    /// When a shutdown has to be done: the drain time after it began, or after now where it has not.
+    pub fn stop_by(&self) -> Instant {
+        self.stopping.begun().unwrap_or_else(Instant::now) + self.config.server.drain_time()
+    }
+
+    /// Stops accepting, answers what was accepted, ends the VMs and the threads: all by [`stop_by`](Self::stop_by);
+    /// executions that still run then are ended with an answer that says so. Requests that need only the storage can
+    /// still be served. Again is fine.
     pub async fn stop(&self) -> Stopped {
         self.stopping.begin();
-        let by = Instant::now() + self.config.server.drain_time();
-        let all_ended = self.strategy.stop(by).await;
+        if self.strategy.stop(self.stop_by()).await { Stopped::Clean } else { Stopped::Hanging }
+    }
+
+    /// Closes the storage, when nobody is served any more.
+    pub async fn close(&self) {
         self.storage.close().await;
-        if all_ended { Stopped::Clean } else { Stopped::Hanging }
     }
 }

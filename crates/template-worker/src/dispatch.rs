@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use templates::TemplateCache;
 
 use crate::events::Event;
-use crate::execution::{LoadedTemplate, Outcome};
+use crate::execution::{CompileFailure, LoadedTemplate, Outcome};
 use crate::ids::GuildId;
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
@@ -49,7 +49,10 @@ pub enum DispatchError {
     Event(String),
     /// The guild's templates could not be read.
     #[error("failed to load the guild's templates")]
-    Storage(#[source] Arc<StorageError>),
+    Storage(#[source] StorageError),
+    /// The compiler is gone.
+    #[error("failed to compile the guild's templates")]
+    Compile(#[source] CompileFailure),
 }
 
 /// Takes events and actions to VMs. Cheap to clone.
@@ -75,38 +78,29 @@ impl Dispatcher {
         Self(Arc::new(Inner { templates, strategy, shared, stopping }))
     }
 
-    /// Accepts `event` and does not wait for what comes of it. Returns how many templates run for it.
+    /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
+    /// whether or not anybody waits for what comes of it.
     ///
     /// # Errors
     /// See [`DispatchError`].
-    pub async fn fire(&self, event: Event) -> Result<usize, DispatchError> {
-        self.send_event(event).await.map(|(templates, _)| templates.len())
-    }
-
-    /// Accepts `event` and waits, at most `wait`, for the outcome of each template that listens. One that is not done
-    /// by then is [`OutcomeResult::TimedOut`](crate::execution::OutcomeResult::TimedOut), and goes on.
-    ///
-    /// # Errors
-    /// See [`DispatchError`].
-    pub async fn dispatch_and_wait(
-        &self,
-        event: Event,
-        wait: Duration,
-    ) -> Result<BTreeMap<TemplateName, Outcome>, DispatchError> {
-        let (templates, mut answers) = self.send_event(event).await?;
-        let mut outcomes: Vec<Option<Outcome>> = templates.iter().map(|_| None).collect();
-        let collect = async {
-            while let Some((index, result)) = answers.recv().await {
-                if let Some(slot) = outcomes.get_mut(index) {
-                    *slot = Some(outcome(result));
-                }
-            }
-        };
-        // What has not answered by then is told apart by its empty place.
-        let _ = tokio::time::timeout(wait, collect).await;
-        let name = |loaded: &Arc<LoadedTemplate>| loaded.template.name.clone();
-        let outcomes = outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait)));
-        Ok(templates.iter().map(name).zip(outcomes).collect())
+    pub async fn dispatch(&self, event: Event) -> Result<Dispatched, DispatchError> {
+        if self.0.stopping.is_stopping() {
+            return Err(DispatchError::ShuttingDown);
+        }
+        let Inner { strategy, shared, .. } = &*self.0;
+        payload::check(event.data(), &shared.limits).map_err(DispatchError::Event)?;
+        let guild = event.guild();
+        let templates = self.0.templates.listening(&event).await?;
+        if templates.is_empty() {
+            return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
+        }
+        let busy = || DispatchError::Busy { retry_after: RETRY_AFTER };
+        let places = u32::try_from(templates.len()).map_err(|_| busy())?;
+        let permits = strategy.admission(guild).try_acquire_many_owned(places).map_err(|_| busy())?;
+        let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
+        let action = LuaVmAction::DispatchEvent { event: Arc::new(event), templates: templates.clone() };
+        strategy.send(Command::new(guild, action, replies)).map_err(refusal)?;
+        Ok(Dispatched { templates, answers })
     }
 
     /// Sends `action` to the guild's VM and waits for its answer: `LuaVmResult::Absent` when there is no VM.
@@ -115,7 +109,7 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn act(&self, guild: GuildId, action: LuaVmAction) -> Result<LuaVmResult, DispatchError> {
         let (replies, mut answers) = replies(action.answers(), &self.0.shared.owed, None);
-        match self.0.strategy.send(Command { guild, action, replies }) {
+        match self.0.strategy.send(Command::new(guild, action, replies)) {
             Ok(()) => {}
             Err(NotSent::Absent) => return Ok(LuaVmResult::Absent),
             Err(reason) => return Err(refusal(reason)),
@@ -140,36 +134,50 @@ impl Dispatcher {
         self.0.strategy.threads()
     }
 
-    /// To be called after every change of a template: the next event finds it as it is now, and a template that is
-    /// gone leaves nothing behind in the guild's VM.
-    pub async fn template_changed(&self, guild: GuildId, name: &TemplateName) {
+    /// To be called after every change of a guild's templates: the next event finds them as they are now.
+    pub async fn templates_changed(&self, guild: GuildId) {
         self.0.templates.forget(guild).await;
-        let action = LuaVmAction::ClearCache { template: Some(name.clone()) };
-        let (replies, _) = replies(1, &self.0.shared.owed, None);
-        // Not being sent means that there is no VM, or that its thread is busy; a world that is out of date is
-        // replaced when its template runs next.
-        let _ = self.0.strategy.send(Command { guild, action, replies });
     }
 
-    /// Finds the templates that listen and puts the event on the queue of the guild's VM.
-    async fn send_event(&self, event: Event) -> Result<(Vec<Arc<LoadedTemplate>>, Answers), DispatchError> {
-        if self.0.stopping.is_stopping() {
-            return Err(DispatchError::ShuttingDown);
-        }
-        let Inner { strategy, shared, .. } = &*self.0;
-        payload::check(event.data(), &shared.limits).map_err(DispatchError::Event)?;
-        let guild = event.guild();
-        let templates = self.0.templates.listening(&event).await?;
-        if templates.is_empty() {
-            return Ok((templates, replies(0, &shared.owed, None).1));
-        }
-        let busy = || DispatchError::Busy { retry_after: RETRY_AFTER };
-        let places = u32::try_from(templates.len()).map_err(|_| busy())?;
-        let permits = strategy.admission(guild).try_acquire_many_owned(places).map_err(|_| busy())?;
-        let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
-        let action = LuaVmAction::DispatchEvent { event: Arc::new(event), templates: templates.clone() };
-        strategy.send(Command { guild, action, replies }).map_err(refusal)?;
-        Ok((templates, answers))
+    /// To be called after a template was removed: it leaves nothing behind in the guild's VM.
+    pub async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
+        self.templates_changed(guild).await;
+        let action = LuaVmAction::ClearCache { template: Some(name.clone()) };
+        let (replies, _) = replies(1, &self.0.shared.owed, None);
+        // Not being sent means that there is no VM, or that its thread has too much to do: then the world stays until
+        // the VM goes, unused.
+        let _ = self.0.strategy.send(Command::new(guild, action, replies));
+    }
+}
+
+/// An event that was accepted. It runs also when this is dropped.
+#[derive(Debug)]
+pub struct Dispatched {
+    templates: Vec<Arc<LoadedTemplate>>,
+    answers: Answers,
+}
+
+impl Dispatched {
+    /// How many templates it runs.
+    pub fn templates(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Waits, at most `wait`, for the outcome of each template. One that is not done by then is
+    /// [`OutcomeResult::TimedOut`](crate::execution::OutcomeResult::TimedOut), and goes on.
+    pub async fn outcomes(mut self, wait: Duration) -> BTreeMap<TemplateName, Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = self.templates.iter().map(|_| None).collect();
+        let collect = async {
+            while let Some((index, result)) = self.answers.recv().await {
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = Some(outcome(result));
+                }
+            }
+        };
+        // What has not answered by then is told apart by its empty place.
+        let _ = tokio::time::timeout(wait, collect).await;
+        let names = self.templates.iter().map(|loaded| loaded.info.name.clone());
+        names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait)))).collect()
     }
 }
 

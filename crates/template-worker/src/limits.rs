@@ -42,7 +42,7 @@ settings! {
         /// 64: a burst of messages, each waiting for Discord.
         pub max_executions_in_flight: usize = 64, within 1..=65_536;
         /// MAX_EXECUTIONS_WAITING: executions of a guild that wait for one of those to end; more are refused.
-        /// 256: four times those in flight.
+        /// 256: four times those in flight. Together with those in flight at least MAX_TEMPLATES_PER_GUILD.
         pub max_executions_waiting: usize = 256, within 0..=65_536;
         /// MAX_LUAU_THREADS: Luau threads (coroutines and tasks) of a guild's VM.
         /// 1,000: each costs memory before it does anything, and an event needs a few.
@@ -116,7 +116,22 @@ impl Limits {
                 return Err(BadSetting { key, value: value.to_string(), expected });
             }
         }
-        Ok(())
+        self.check_room_for_all_templates()
+    }
+
+    /// An event is accepted for all templates that listen to it, or for none.
+    fn check_room_for_all_templates(&self) -> Result<(), BadSetting> {
+        let (templates, in_flight) = (self.max_templates_per_guild, self.max_executions_in_flight);
+        let least = templates.saturating_sub(in_flight);
+        if self.max_executions_waiting >= least {
+            return Ok(());
+        }
+        let expected = format!(
+            "use at least {least}: with `max_executions_in_flight` ({in_flight}) it must cover \
+             `max_templates_per_guild` ({templates}), or a guild whose templates all listen to an event never gets one"
+        );
+        let value = self.max_executions_waiting.to_string();
+        Err(BadSetting { key: "max_executions_waiting", value, expected })
     }
 }
 
@@ -160,6 +175,24 @@ mod tests {
         assert_eq!(
             text,
             "`max_non_yieldable_time_ms` is 250: use at most the value of `max_cpu_time_ms`, which is 100"
+        );
+    }
+
+    #[test]
+    fn an_event_for_all_templates_of_a_guild_must_fit_in_its_places() {
+        let limits = |in_flight, waiting| Limits {
+            max_executions_in_flight: in_flight,
+            max_executions_waiting: waiting,
+            max_templates_per_guild: 100,
+            ..Limits::default()
+        };
+        assert_eq!(limits(64, 36).validate(), Ok(()));
+        assert_eq!(limits(100, 0).validate(), Ok(()));
+        let text = limits(64, 35).validate().unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "`max_executions_waiting` is 35: use at least 36: with `max_executions_in_flight` (64) it must cover \
+             `max_templates_per_guild` (100), or a guild whose templates all listen to an event never gets one"
         );
     }
 

@@ -23,6 +23,7 @@ use template_worker::ids::TokenId;
 use template_worker::storage::{Token, TokenOwner, TokenSecret};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 /// A guild for tests that need only one.
 pub const GUILD: &str = "818880986845679757";
@@ -33,8 +34,8 @@ pub struct TestWorker {
     url: String,
     token: String,
     client: Client,
-    /// The service's own runtime, so that it goes on while a test blocks.
-    runtime: Option<Runtime>,
+    /// The service's own runtime, so that it goes on while a test blocks, and its server.
+    running: Option<(Runtime, JoinHandle<()>)>,
     data: tempfile::TempDir,
 }
 
@@ -97,20 +98,20 @@ impl TestWorker {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let secret = TokenSecret::generate().unwrap();
         let hash = secret.hash();
-        let (app, url) = runtime
+        let (app, url, server) = runtime
             .spawn(async move {
                 let app = App::start(config).await.unwrap();
                 app.storage.insert_token(&admin(), &hash).await.unwrap();
                 let listener = TcpListener::bind(app.config.server.listen).await.unwrap();
                 let url = format!("http://{}", listener.local_addr().unwrap());
                 let served = Arc::clone(&app);
-                tokio::spawn(async move { api::serve(served, listener).await.unwrap() });
-                (app, url)
+                let server = tokio::spawn(api::serve(served, listener));
+                (app, url, server)
             })
             .await
             .unwrap();
         let token = secret.reveal().to_owned();
-        Self { app, url, token, client: Client::new(), runtime: Some(runtime), data }
+        Self { app, url, token, client: Client::new(), running: Some((runtime, server)), data }
     }
 
     /// The service behind the doors.
@@ -207,10 +208,10 @@ impl TestWorker {
 
 impl Drop for TestWorker {
     fn drop(&mut self) {
-        let (Some(runtime), app) = (self.runtime.take(), Arc::clone(&self.app)) else { return };
+        let (Some((runtime, server)), app) = (self.running.take(), Arc::clone(&self.app)) else { return };
         // On a thread of its own: a runtime can be neither entered nor dropped from inside another one.
         let stopped = std::thread::spawn(move || {
-            let stopped = runtime.block_on(app.stop());
+            let stopped = runtime.block_on(api::stop(&app, server));
             runtime.shutdown_timeout(Duration::from_secs(5));
             stopped
         })

@@ -72,7 +72,7 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
     let load = |code: &[u8]| {
         lua.load(code).set_name(format!("={INTERNAL}")).set_mode(ChunkMode::Binary).into_function()
     };
-    load(&base.0.stdlib)?.call::<()>(())?;
+    load(&base.0.stdlib)?.call::<()>(&host)?;
     let prelude: Table = load(&base.0.prelude)?.call(host)?;
     shared.set("task", prelude.get::<Table>("task")?)?;
 
@@ -93,7 +93,9 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
 
 /// Leaves our own frames out of a traceback: authors look for their lines.
 pub(crate) fn clean_traceback(raw: &str) -> String {
-    let own =
-        |line: &&str| !line.starts_with(INTERNAL) && !line.starts_with("[C]") && !line.trim().is_empty();
-    raw.lines().filter(own).take(50).collect::<Vec<_>>().join("\n")
+    let own = |line: &str| {
+        let file = line.split([':', ' ']).next().unwrap_or_default();
+        matches!(file, INTERNAL | "[C]" | "")
+    };
+    raw.lines().filter(|line| !own(line)).take(50).collect::<Vec<_>>().join("\n")
 }

@@ -11,7 +11,10 @@ use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Thread, Value};
 
 use super::inbox::Reply;
 use super::timers::Wakeup;
-use super::{Call, Chain, ExecutionId, Link, Mail, Pending, Resumability, Scheduler, Strand, preempt};
+use super::verdicts::beginning;
+use super::{
+    Call, CallId, ExecutionId, Link, Pending, Resumability, Scheduler, Start, State, Strand, preempt,
+};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
 use crate::value::{KhronosValue, convert};
@@ -61,6 +64,13 @@ where
 pub(crate) fn table(lua: &Lua, scheduler: &Rc<Scheduler>) -> mlua::Result<Table> {
     let host = lua.create_table()?;
     host.raw_set("pause", preempt::pause_function(lua)?)?;
+    host.raw_set("can_pause", preempt::can_pause_function(lua)?)?;
+    let find = |_: &Lua, (text, part, start): (mlua::LuaString, mlua::LuaString, usize)| {
+        let (text, part) = (text.as_bytes(), part.as_bytes());
+        let from = start.saturating_sub(1).min(text.len());
+        Ok(memchr::memmem::find(&text[from..], &part).map(|at| at + from + 1))
+    };
+    host.raw_set("find", lua.create_function(find)?)?;
     add_task(lua, scheduler, &host)?;
     add_waiting(lua, scheduler, &host)?;
     Ok(host)
@@ -77,9 +87,8 @@ fn add_task(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<
     add(lua, scheduler, host, "defer", move |_, thread: Thread| {
         s.check_room()?;
         let id = s.current()?;
-        let link_id = s.state.borrow_mut().fresh();
-        let link = Link { id: link_id, chain: Chain::new(thread), fresh: true, mail: Mail::default() };
-        s.requeue(id, Strand(vec![link]), false);
+        let number = s.state.borrow_mut().fresh();
+        s.requeue(id, Strand(vec![s.link(number, thread, Start::Fresh)]), false);
         Ok(())
     })?;
     let s = Rc::clone(scheduler);
@@ -92,24 +101,20 @@ fn add_task(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<
             Some(current) if current.root == thread.state() => current.link,
             _ => state.fresh(),
         };
-        let started = state.executions.get(&id).map_or(now, |execution| execution.started);
         let timer = state.timers.add_thread(now + duration, id, link, thread);
         if let Some(execution) = state.executions.get_mut(&id) {
             execution.timers.insert(timer);
         }
-        Ok((timer, now.saturating_duration_since(started).as_secs_f64()))
+        Ok((timer, now.saturating_duration_since(s.epoch).as_secs_f64()))
     })?;
     let s = Rc::clone(scheduler);
     let awake = lua.create_function(move |_, (timer, since): (u64, f64)| {
-        let now = s.now();
+        let now = s.now().saturating_duration_since(s.epoch).as_secs_f64();
         let mut state = s.state.borrow_mut();
-        let cancelled = state.timers.cancel(timer);
-        let Ok(id) = s.current() else { return Ok(0.0) };
-        let Some(execution) = state.executions.get_mut(&id) else { return Ok(0.0) };
-        if cancelled.is_some() {
-            execution.timers.remove(&timer);
-        }
-        Ok((now.saturating_duration_since(execution.started).as_secs_f64() - since).max(0.0))
+        // Where a script resumed it before its time, or before its turn, nothing else must.
+        state.timers.consume(timer);
+        state.forget_timer(timer);
+        Ok((now - since).max(0.0))
     })?;
     host.raw_set("awake", awake)?;
     let s = Rc::clone(scheduler);
@@ -124,6 +129,14 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
     )?;
     let s = Rc::clone(scheduler);
     host.raw_set("alive", lua.create_function(move |_, id: u64| Ok(s.is_alive(ExecutionId(id))))?)?;
+    let s = Rc::clone(scheduler);
+    host.raw_set(
+        "look_again",
+        lua.create_function(move |_, ()| {
+            s.wake_parked();
+            Ok(())
+        })?,
+    )?;
     let s = Rc::clone(scheduler);
     add(lua, scheduler, host, "park", move |_, ()| s.begin_call(true))?;
     let s = Rc::clone(scheduler);
@@ -148,9 +161,10 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
     let s = Rc::clone(scheduler);
     let report = lua.create_function(move |_, (message, traceback): (Value, String)| {
         if let Ok(id) = s.current() {
-            let text = message
-                .as_string()
-                .map_or_else(|| "an error object was thrown".to_owned(), |t| t.to_string_lossy());
+            let text = match &message {
+                Value::String(text) => beginning(text, MAX_LOG_LINE),
+                _ => "an error object was thrown".to_owned(),
+            };
             s.log(id, LogLevel::Error, &format!("{text}\n{}", crate::sandbox::clean_traceback(&traceback)));
         }
         Ok(())
@@ -191,6 +205,32 @@ pub(crate) fn awaiting(
         Ok(())
     })?;
     await_.call((name, begin))
+}
+
+impl State {
+    /// Takes away a timer that has not fired.
+    fn forget_timer(&mut self, timer: u64) {
+        if let Some(Wakeup::Thread { execution: id, .. }) = self.timers.cancel(timer)
+            && let Some(execution) = self.executions.get_mut(&id)
+        {
+            execution.timers.remove(&timer);
+            self.touched.insert(id);
+        }
+    }
+
+    fn forget_call(&mut self, call: CallId) -> Option<Call> {
+        let slot = self.calls.remove(&call)?;
+        if let Some(execution) = self.executions.get_mut(&slot.execution) {
+            execution.calls.remove(&call);
+        }
+        Some(slot)
+    }
+}
+
+impl Link {
+    fn is(&self, thread: &Thread) -> bool {
+        self.chain.root().state() == thread.state()
+    }
 }
 
 impl Scheduler {
@@ -235,43 +275,28 @@ impl Scheduler {
         Ok(call)
     }
 
-    fn cancel(&self, thread: &Thread) -> Result<(), String> {
-        let is_it = |strand: &Strand| matches!(strand.0.as_slice(), [only] if only.chain.root().state() == thread.state());
+    /// Makes sure that the scheduler never resumes `thread` again. Closing it is up to the caller, where Luau allows it.
+    /// Returns the number of the chain that was dropped, where the thread was paused at the root of one.
+    fn cancel(&self, thread: &Thread) -> Result<Option<u64>, String> {
         let mut state = self.state.borrow_mut();
-        let found = if let Some(timer) = state.timers.of_thread(thread) {
-            if let Some(Wakeup::Thread { execution, .. }) = state.timers.cancel(timer)
-                && let Some(execution) = state.executions.get_mut(&execution)
-            {
-                execution.timers.remove(&timer);
-            }
-            None
-        } else if let Some(call) = state
-            .calls
-            .iter()
-            .find_map(|(call, slot)| slot.parked.as_ref().is_some_and(is_it).then_some(*call))
-        {
-            let slot = state.calls.remove(&call);
-            if let Some(slot) = &slot
-                && let Some(execution) = state.executions.get_mut(&slot.execution)
-            {
-                execution.calls.remove(&call);
-            }
-            slot.and_then(|slot| slot.parked)
-        } else {
-            state.executions.values_mut().find_map(|execution| {
-                let at = execution.strands.iter().position(is_it)?;
-                execution.strands.remove(at)
-            })
-        };
-        drop(state);
-        if let Some(strand) = found {
-            for link in strand.0 {
-                preempt::close(link.chain);
-            }
-        } else if preempt::resumability(thread) == Resumability::Busy {
-            return Err("cannot cancel a thread that is running".to_owned());
+        if let Some(timer) = state.timers.of_thread(thread) {
+            state.forget_timer(timer);
         }
-        Ok(())
+        let is_it = |strand: &Strand| matches!(strand.0.as_slice(), [only] if only.is(thread));
+        let parked = state.calls.iter().find(|(_, slot)| slot.parked.as_ref().is_some_and(is_it));
+        let parked = parked.map(|(call, _)| *call);
+        let dropped = parked.and_then(|call| state.forget_call(call)).and_then(|slot| {
+            state.touched.insert(slot.execution);
+            slot.parked?.0.pop()
+        });
+        drop(state);
+        match dropped {
+            Some(link) => Ok(Some(link.id)),
+            None if preempt::resumability(thread) == Resumability::Busy => {
+                Err("cannot cancel a thread that is running".to_owned())
+            }
+            None => Ok(None),
+        }
     }
 
     fn read_results(&self, results: &MultiValue) -> Result<KhronosValue, String> {

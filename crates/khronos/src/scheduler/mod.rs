@@ -71,6 +71,10 @@ pub(crate) struct Scheduler {
     broken: RefCell<Option<BrokenReason>>,
     /// The metatable of lists, once the sandbox has made it.
     array: RefCell<Option<mlua::Table>>,
+    /// What the times that scripts get are counted from.
+    epoch: Instant,
+    /// One more than links are alive.
+    links: Rc<()>,
     memory_limit: Cell<usize>,
 }
 
@@ -90,6 +94,8 @@ struct State {
     timers: Timers,
     calls: BTreeMap<CallId, Call>,
     completions: Vec<Completion>,
+    /// Executions of which something was cancelled: perhaps nothing is left of them.
+    touched: BTreeSet<ExecutionId>,
     next_id: u64,
 }
 
@@ -124,9 +130,21 @@ struct Link {
     /// Kept from sleep to sleep, so that `require` knows a thread again that waits while it loads a module.
     id: u64,
     chain: Chain,
-    /// Not resumed yet since it was started or had yielded: others may have resumed or closed its thread meanwhile.
-    fresh: bool,
+    start: Start,
     mail: Mail,
+    /// Counts it among [`Scheduler::threads`].
+    _alive: Rc<()>,
+}
+
+/// What has to be true for a chain to go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// It was paused: nothing else can resume it.
+    Paused,
+    /// It was not started, or had yielded: a script may have resumed or closed its thread meanwhile.
+    Fresh,
+    /// As `Fresh`, and this sleep of it is over.
+    Slept(u64),
 }
 
 /// What a chain and the scheduler tell each other across a pause.
@@ -164,6 +182,8 @@ impl Scheduler {
             current: Cell::new(None),
             broken: RefCell::new(None),
             array: RefCell::new(None),
+            epoch: Instant::now(),
+            links: Rc::default(),
         })
     }
 
@@ -200,8 +220,7 @@ impl Scheduler {
     pub(crate) fn start(&self, id: ExecutionId, isolate: Arc<str>, main: Thread, limits: ExecutionLimits) {
         let started = self.now();
         let mut state = self.state.borrow_mut();
-        let link =
-            Link { id: state.fresh(), chain: Chain::new(main.clone()), fresh: true, mail: Mail::default() };
+        let link = self.link(state.fresh(), main.clone(), Start::Fresh);
         if let Some(at) = started.checked_add(limits.wall_clock) {
             state.timers.add(at, Wakeup::Deadline(id));
         }
@@ -223,6 +242,11 @@ impl Scheduler {
         state.turn.push_back(id);
     }
 
+    /// A chain that starts, or goes on from a yield, with `thread`.
+    fn link(&self, id: u64, thread: Thread, start: Start) -> Link {
+        Link { id, chain: Chain::new(thread), start, mail: Mail::default(), _alive: Rc::clone(&self.links) }
+    }
+
     /// Executions that are running, waiting or sleeping, lingering threads included.
     pub(crate) fn executions(&self) -> usize {
         self.state.borrow().executions.len()
@@ -234,13 +258,7 @@ impl Scheduler {
 
     /// Luau threads that are ready, waiting or sleeping.
     pub(crate) fn threads(&self) -> usize {
-        let state = self.state.borrow();
-        let ready: usize = state
-            .executions
-            .values()
-            .map(|execution| execution.strands.iter().map(|s| s.0.len()).sum::<usize>())
-            .sum();
-        ready + state.timers.sleepers() + state.calls.len()
+        Rc::strong_count(&self.links) - 1 + self.state.borrow().timers.sleepers()
     }
 
     pub(crate) fn take_completions(&self) -> Vec<Completion> {
@@ -271,38 +289,43 @@ impl Scheduler {
         let Some((id, mut strand)) = self.next_strand(lua, prelude) else { return false };
         let Some(mut link) = strand.0.pop() else { return false };
 
-        if link.fresh {
-            match preempt::resumability(link.chain.root()) {
-                Resumability::Ready => {}
-                Resumability::Over => {
-                    self.go_on(id, strand, lua, prelude);
-                    return true;
-                }
-                Resumability::Busy => {
-                    // Its timer fired while it was paused on its way to the yield: it has to get there first.
-                    strand.0.push(link);
-                    self.requeue(id, strand, false);
-                    return true;
-                }
-            }
-            link.fresh = false;
+        let before = preempt::cpu_time();
+        if self.is_void(&link) {
+            drop(link);
+            self.go_on(id, strand, lua, prelude);
+            self.charge(id, preempt::cpu_time().saturating_sub(before));
+            return true;
         }
+        link.start = Start::Paused;
 
         self.mail.replace(std::mem::take(&mut link.mail));
         let root = link.chain.root().state().cast_const();
         self.current.set(Some(Current { execution: id, link: link.id, root }));
-        let before = cpu_time();
         let limits = SliceLimits { slice: self.limits().slice, non_yieldable: self.limits().non_yieldable };
         let stop = preempt::resume(&mut link.chain, &self.options.ticker, limits);
-        let spent = cpu_time().saturating_sub(before);
         self.current.set(None);
         link.mail = self.mail.take();
-        self.charge(id, spent);
         self.stopped(id, strand, link, stop, lua, prelude);
+        let touched = std::mem::take(&mut self.state.borrow_mut().touched);
+        for other in touched {
+            self.look_after(other, lua, prelude);
+        }
+        // With what the host had to do for it, such as writing its errors down.
+        self.charge(id, preempt::cpu_time().saturating_sub(before));
         if lua.used_memory() > self.memory_limit.get() + MEMORY_SLACK {
             self.out_of_memory(id);
         }
         true
+    }
+
+    /// Whether a queued chain must not be resumed any more: somebody else has resumed or closed its thread.
+    fn is_void(&self, link: &Link) -> bool {
+        let slept = match link.start {
+            Start::Paused => return false,
+            Start::Fresh => true,
+            Start::Slept(timer) => self.state.borrow_mut().timers.consume(timer),
+        };
+        !slept || preempt::resumability(link.chain.root()) != Resumability::Ready
     }
 
     /// Adds to the CPU time of an execution, and to its completion if it was given out during the slice.
@@ -311,7 +334,7 @@ impl Scheduler {
         if let Some(execution) = state.executions.get_mut(&id) {
             execution.cpu += spent;
         }
-        if let Some(completion) = state.completions.last_mut().filter(|completion| completion.id == id) {
+        if let Some(completion) = state.completions.iter_mut().rev().find(|completion| completion.id == id) {
             completion.cpu += spent;
         }
     }
@@ -351,9 +374,8 @@ impl Scheduler {
             Stop::Paused => match link.mail.pending.take() {
                 Some(Pending::Spawn(thread)) => {
                     strand.0.push(link);
-                    let id_of_link = self.state.borrow_mut().fresh();
-                    let chain = Chain::new(thread);
-                    strand.0.push(Link { id: id_of_link, chain, fresh: true, mail: Mail::default() });
+                    let number = self.state.borrow_mut().fresh();
+                    strand.0.push(self.link(number, thread, Start::Fresh));
                     self.requeue(id, strand, true);
                 }
                 Some(Pending::Call(call)) => {
@@ -384,15 +406,21 @@ impl Scheduler {
 
     /// The top of `strand` is done for now: what is below it runs next, or the execution is over.
     fn go_on(&self, id: ExecutionId, strand: Strand, lua: &Lua, prelude: &Prelude) {
-        if !strand.0.is_empty() {
+        if strand.0.is_empty() {
+            self.look_after(id, lua, prelude);
+        } else {
             self.requeue(id, strand, true);
-            return;
         }
+    }
+
+    /// Puts an execution where it belongs now: in turn, or away when nothing of it is left that could run.
+    fn look_after(&self, id: ExecutionId, lua: &Lua, prelude: &Prelude) {
         let mut state = self.state.borrow_mut();
         let Some(execution) = state.executions.get_mut(&id) else { return };
         if !execution.strands.is_empty() {
-            execution.queued = true;
-            state.turn.push_back(id);
+            if !std::mem::replace(&mut execution.queued, true) {
+                state.turn.push_back(id);
+            }
         } else if execution.timers.is_empty() && execution.calls.is_empty() {
             drop(state);
             self.settle(id, |execution| {
@@ -472,8 +500,7 @@ impl Scheduler {
                 }
                 Some(Wakeup::Thread { timer, execution: id, link, thread }) => {
                     let mut state = self.state.borrow_mut();
-                    let link =
-                        Link { id: link, chain: Chain::new(thread), fresh: true, mail: Mail::default() };
+                    let link = self.link(link, thread, Start::Slept(timer));
                     if let Some(execution) = state.executions.get_mut(&id) {
                         execution.timers.remove(&timer);
                     }
@@ -505,11 +532,4 @@ impl Strand {
             top.mail.delivered = Some(answer);
         }
     }
-}
-
-/// CPU time of this thread.
-fn cpu_time() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map(Duration::from)
-        .unwrap_or_default()
 }

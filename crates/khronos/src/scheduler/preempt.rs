@@ -38,14 +38,46 @@ thread_local! {
 
 /// What the handlers note down while a slice runs.
 struct Slice {
+    /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
+    nesting: Vec<NonNull<lua_State>>,
     /// The threads that broke, innermost first.
     broken: Vec<NonNull<lua_State>>,
     /// Whether [`pause`] broke them, and not the end of the slice.
     paused: bool,
-    started: Instant,
     non_yieldable_limit: Duration,
+    /// When the slice was over, and could not end: by the clock, and in CPU time of this thread.
+    overdue: Option<(Instant, Duration)>,
     /// An error was raised in place of a break, because the script ran below a C function for too long.
     killed: bool,
+}
+
+impl Slice {
+    /// Whether all levels can be broken. A coroutine that can, inside a sort comparator that cannot, would break alone
+    /// and its parent would fail.
+    fn is_breakable(&self) -> bool {
+        // SAFETY: all of them are running inside this slice, and reading a state's call depth changes nothing.
+        self.nesting.iter().all(|level| unsafe { ffi::lua_isyieldable(level.as_ptr()) != 0 })
+    }
+
+    fn break_at(&mut self, level: NonNull<lua_State>) {
+        self.broken.clear();
+        self.broken.push(level);
+    }
+
+    /// Whether an overdue slice has used up the time that it may take in a place where it cannot be paused. CPU time
+    /// counts, so that a busy machine ends nobody; asking for it costs a system call, so the clock is asked first.
+    fn is_out_of_time(&mut self) -> bool {
+        let (since, cpu) = *self.overdue.get_or_insert_with(|| (Instant::now(), cpu_time()));
+        since.elapsed() > self.non_yieldable_limit
+            && cpu_time().saturating_sub(cpu) > self.non_yieldable_limit
+    }
+}
+
+/// CPU time of this thread.
+pub(super) fn cpu_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
 }
 
 /// Why a chain stopped running.
@@ -70,7 +102,9 @@ pub(crate) enum Stop {
 /// A Luau thread that is about to run or paused, with the nested coroutines that were running inside it.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    /// Innermost first; the last is `root`'s. All but `root` are anchored by the stack of the next one.
+    /// Innermost first; the last is `root`'s. All but `root` are anchored by the stack of the next one, where they are an
+    /// argument of `coroutine.resume` or the function that `coroutine.wrap` made. Nothing takes a paused thread's stack
+    /// away: Luau refuses to close one that is not suspended, and we never reset one.
     states: Vec<NonNull<lua_State>>,
     /// Keeps the chain alive.
     root: Thread,
@@ -138,21 +172,17 @@ pub(crate) fn take_error(lua: &Lua, thread: &Thread) -> mlua::Result<Value> {
     }
 }
 
-/// Makes a paused thread unusable for good: it is as if it had been closed. For a thread at the root of a chain that
-/// its owner drops.
-pub(crate) fn close(chain: Chain) {
-    for state in chain.states {
-        // SAFETY: none of the chain's threads runs (they are paused or were never started), all are anchored while
-        // `root` is held, and resetting innermost first never leaves a parent that would touch a child again.
-        unsafe { ffi::lua_resetthread(state.as_ptr()) }
-    }
-}
-
 /// The Luau function that pauses its caller: `pause()` returns when the scheduler resumes the chain. Where the
 /// caller cannot be paused (below a metamethod or a C function) it returns at once.
 pub(crate) fn pause_function(lua: &Lua) -> mlua::Result<Function> {
     // SAFETY: `pause` has the signature and the protocol of a Luau C function.
     unsafe { lua.create_c_function(pause) }
+}
+
+/// The Luau function that says whether `pause()` would pause its caller.
+pub(crate) fn can_pause_function(lua: &Lua) -> mlua::Result<Function> {
+    // SAFETY: `can_pause` has the signature and the protocol of a Luau C function.
+    unsafe { lua.create_c_function(can_pause) }
 }
 
 /// Where one worker thread shows the ticker which VM it runs, and since when.
@@ -209,19 +239,25 @@ pub(crate) struct SliceLimits {
 /// Runs `chain` until it stops for one of the reasons in [`Stop`], at the latest soon after the slice is over.
 pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
     let slot = &ticker.slot;
+    let started = Instant::now();
     let mut slice = Slice {
+        nesting: Vec::new(),
         broken: Vec::new(),
         paused: false,
-        started: Instant::now(),
         non_yieldable_limit: limits.non_yieldable,
+        overdue: None,
         killed: false,
     };
     // SAFETY: `root` keeps its VM's state alive.
     let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
-    // SAFETY: the VM is alive and only this thread runs it; the field is read when a nested coroutine breaks.
-    unsafe { (*callbacks.as_ptr()).debuginterrupt = Some(on_level) };
+    // SAFETY: the VM is alive and only this thread runs it; Luau reads the fields when coroutines are resumed and break.
+    unsafe {
+        (*callbacks.as_ptr()).debuginterrupt = Some(on_level);
+        (*callbacks.as_ptr()).preresume = Some(on_resume);
+        (*callbacks.as_ptr()).postresume = Some(after_resume);
+    }
     let before = CURRENT.replace(&raw mut slice);
-    *slot.lock() = Some(Running { callbacks, started: slice.started, slice: limits.slice });
+    *slot.lock() = Some(Running { callbacks, started, slice: limits.slice });
     ticker.wake();
 
     let status = resume_states(&mut chain.states, &raw mut slice);
@@ -275,16 +311,30 @@ unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c_int) {
     // where `luaL_error` unwinds.
     unsafe {
         let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
-        if ffi::lua_isyieldable(state) != 0 {
+        if slice.is_breakable() {
             set_interrupt(NonNull::new_unchecked(ffi::lua_callbacks(state)), ptr::null_mut());
-            slice.broken.clear();
-            slice.broken.push(level);
+            slice.break_at(level);
             ffi::lua_break(state);
-        } else if slice.killed || slice.started.elapsed() > slice.non_yieldable_limit {
+        } else if slice.killed || slice.is_out_of_time() {
             // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
             slice.killed = true;
             ffi::luaL_error(state, c"limit exceeded: ran too long where a script cannot be paused".as_ptr());
         }
+    }
+}
+
+/// Runs before a coroutine goes on, and [`after_resume`] when it stops, for whatever reason.
+unsafe extern "C-unwind" fn on_resume(state: *mut lua_State) {
+    // SAFETY: as in `on_interrupt`.
+    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
+        slice.nesting.push(level);
+    }
+}
+
+unsafe extern "C-unwind" fn after_resume(_: *mut lua_State) {
+    // SAFETY: as in `on_interrupt`.
+    if let Some(slice) = unsafe { CURRENT.get().as_mut() } {
+        slice.nesting.pop();
     }
 }
 
@@ -301,12 +351,20 @@ unsafe extern "C-unwind" fn pause(state: *mut lua_State) -> c_int {
     // no values when the chain is resumed.
     unsafe {
         let (Some(slice), Some(level)) = (CURRENT.get().as_mut(), NonNull::new(state)) else { return 0 };
-        if ffi::lua_isyieldable(state) == 0 {
+        if !slice.is_breakable() {
             return 0;
         }
         slice.paused = true;
-        slice.broken.clear();
-        slice.broken.push(level);
+        slice.break_at(level);
         ffi::lua_break(state)
     }
+}
+
+unsafe extern "C-unwind" fn can_pause(state: *mut lua_State) -> c_int {
+    // SAFETY: as in `on_interrupt`; a C function has room for its results.
+    unsafe {
+        let can = CURRENT.get().as_ref().is_some_and(Slice::is_breakable);
+        ffi::lua_pushboolean(state, c_int::from(can));
+    }
+    1
 }

@@ -2,7 +2,7 @@
 //! comes, or until they are the majority.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Instant;
 
 use mlua::Thread;
@@ -23,6 +23,9 @@ pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
     wakeups: BTreeMap<u64, Wakeup>,
     deadlines: BTreeMap<ExecutionId, u64>,
+    /// Sleeps that are over, whose thread has not gone on yet. Where a script resumes it first, it takes this away, and
+    /// what was queued for it is void.
+    over: BTreeSet<u64>,
     next: u64,
 }
 
@@ -82,10 +85,17 @@ impl Timers {
         }
         let Reverse((_, timer)) = self.heap.pop()?;
         let wakeup = self.wakeups.remove(&timer);
-        if let Some(Wakeup::Deadline(id)) = &wakeup {
-            self.deadlines.remove(id);
+        match &wakeup {
+            Some(Wakeup::Deadline(id)) => drop(self.deadlines.remove(id)),
+            Some(Wakeup::Thread { .. }) => drop(self.over.insert(timer)),
+            None => {}
         }
         wakeup
+    }
+
+    /// Takes the end of a sleep away; `true` for the first who asks.
+    pub(super) fn consume(&mut self, timer: u64) -> bool {
+        self.over.remove(&timer)
     }
 
     /// How many threads sleep.

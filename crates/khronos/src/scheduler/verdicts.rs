@@ -14,7 +14,7 @@ use mlua::{Lua, Thread, Value};
 
 use super::inbox::CallId;
 use super::preempt::{self, Chain};
-use super::{Completion, Execution, ExecutionId, Scheduler, State, Strand};
+use super::{Call, Completion, Execution, ExecutionId, Scheduler, Start, State};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::limits::LimitExceeded;
 use crate::options::LogLevel;
@@ -94,16 +94,22 @@ impl Scheduler {
             state.timers.cancel(*timer);
         }
         state.timers.forget_deadline(id);
-        let mut dropped: Vec<Strand> = execution.strands.into_iter().collect();
+        for link in execution.strands.iter().flat_map(|strand| &strand.0) {
+            if let Start::Slept(timer) = link.start {
+                state.timers.consume(timer);
+            }
+        }
         for call in &execution.calls {
-            dropped.extend(state.calls.remove(call).and_then(|call| call.parked));
+            state.calls.remove(call);
         }
-        let looking: Vec<CallId> =
-            state.calls.iter().filter(|(_, call)| call.is_park).map(|(call, _)| *call).collect();
         drop(state);
-        for link in dropped.into_iter().flat_map(|strand| strand.0) {
-            preempt::close(link.chain);
-        }
+        self.wake_parked();
+    }
+
+    /// Lets the threads that wait for a module look again: whoever was loading it may be gone.
+    pub(super) fn wake_parked(&self) {
+        let parked = |(call, slot): (&CallId, &Call)| slot.is_park.then_some(*call);
+        let looking: Vec<CallId> = self.state.borrow().calls.iter().filter_map(parked).collect();
         for call in looking {
             self.answer(call, Ok(KhronosValue::Null));
         }
@@ -135,11 +141,17 @@ pub(super) fn traceback(lua: &Lua, prelude: &Prelude, chain: &Chain) -> String {
         .unwrap_or_default()
 }
 
+/// The beginning of a text, of which no more than that is looked at.
+pub(super) fn beginning(text: &mlua::LuaString, most: usize) -> String {
+    let bytes = text.as_bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(most + 4)]).into_owned()
+}
+
 /// What an error object says, without running any of the script's code.
 fn render_error(error: &Value, array: &mlua::Table) -> String {
     const MOST: usize = 4_096;
     let text = match error {
-        Value::String(text) => text.to_string_lossy(),
+        Value::String(text) => beginning(text, MOST),
         Value::Error(error) => match &**error {
             mlua::Error::CallbackError { cause, .. } => cause.to_string(),
             other => other.to_string(),

@@ -44,7 +44,7 @@ impl Reader<'_> {
             Value::Boolean(b) => KhronosValue::Boolean(*b),
             #[expect(
                 clippy::cast_precision_loss,
-                reason = "Luau has doubles only; mlua shows whole ones as integers"
+                reason = "templates have doubles only; mlua shows whole ones as integers"
             )]
             Value::Integer(n) => KhronosValue::from(*n as f64),
             Value::Number(n) => KhronosValue::from(*n),

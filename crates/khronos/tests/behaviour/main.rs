@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
+mod attacks;
 mod limits;
 mod sandbox;
 mod scheduling;

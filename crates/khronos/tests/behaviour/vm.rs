@@ -14,7 +14,8 @@ pub struct Vm {
     pub log: Rc<RefCell<Vec<LogLine>>>,
     /// Slices run since the VM was made.
     pub slices: Cell<usize>,
-    clock: Rc<Cell<Instant>>,
+    /// What time it is for the VM; `None` for the real time.
+    clock: Rc<Cell<Option<Instant>>>,
     _ticker: Ticker,
 }
 
@@ -26,14 +27,19 @@ impl Vm {
     pub fn with_limits(limits: RuntimeLimits) -> Self {
         let ticker = Ticker::start().unwrap();
         let log = Rc::new(RefCell::new(Vec::new()));
-        let clock = Rc::new(Cell::new(Instant::now()));
+        let clock = Rc::new(Cell::new(Some(Instant::now())));
         let mut options = RuntimeOptions::new(BaseLibrary::compile().unwrap(), ticker.handle());
         options.limits = limits;
         let (lines, time) = (Rc::clone(&log), Rc::clone(&clock));
         options.log = Rc::new(move |line| lines.borrow_mut().push(line));
-        options.clock = Rc::new(move || time.get());
+        options.clock = Rc::new(move || time.get().unwrap_or_else(Instant::now));
         let runtime = KhronosRuntime::new(options).unwrap();
         Self { runtime, log, slices: Cell::new(0), clock, _ticker: ticker }
+    }
+
+    /// From here on, sleeps take as long as they say.
+    pub fn follow_real_time(&mut self) {
+        self.clock.set(None);
     }
 
     pub fn isolate(&self, files: &[(&str, &str)]) -> IsolateId {
@@ -99,7 +105,7 @@ impl Vm {
         if self.runtime.run_slice() {
             self.slices.set(self.slices.get() + 1);
         } else if let Some(at) = self.runtime.next_timer().filter(|_| !self.runtime.is_ready()) {
-            self.clock.set(at.max(self.clock.get()));
+            self.clock.set(self.clock.get().map(|now| at.max(now)));
         }
     }
 

@@ -68,8 +68,14 @@ impl ApiError {
         Self::new(Problem::ShuttingDown, detail).retry_after(AFTER_RESTART)
     }
 
+    /// Every worker thread has ended, which nothing mends.
+    pub(super) fn no_threads() -> Self {
+        let detail = "no worker thread is left to run templates; restart the service";
+        Self::new(Problem::NotReady, detail).retry_after(AFTER_RESTART)
+    }
+
     /// Storage doesn't answer; why is logged.
-    pub(super) fn not_ready(cause: StorageError) -> Self {
+    pub(super) fn storage_not_ready(cause: StorageError) -> Self {
         let error = Self::new(Problem::NotReady, "the storage does not answer").retry_after(SOON);
         Self { cause: Some(cause.into()), ..error }
     }
@@ -135,7 +141,7 @@ impl From<DispatchError> for ApiError {
             }
             DispatchError::ShuttingDown => Self::shutting_down(),
             DispatchError::Event(_) => Self::from_text(Problem::InvalidEvent, &error),
-            DispatchError::Storage(_) => Self::internal(error),
+            DispatchError::Storage(_) | DispatchError::Compile(_) => Self::internal(error),
         }
     }
 }

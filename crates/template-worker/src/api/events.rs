@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::admission::Place;
 use super::auth::{EventsDispatch, Guild};
 use super::error::ApiError;
 use super::extract::{JsonBody, QueryOf};
@@ -50,6 +51,7 @@ pub(super) struct Wait {
         EventProblems))]
 pub(super) async fn send_event(
     State(app): State<Arc<App>>,
+    Extension(place): Extension<Place>,
     guild: Guild<EventsDispatch>,
     QueryOf(query): QueryOf<Wait>,
     JsonBody(body): JsonBody<EventBody>,
@@ -58,13 +60,16 @@ pub(super) async fn send_event(
     let wait = time_to_wait(&query, limits.max_templates_return_wait_time())?;
     let event = event(guild.id, body, limits.max_event_bytes)?;
     let event_id = event.id().clone();
+    let dispatched = app.dispatcher.dispatch(event).await?;
     Ok(match wait {
         None => {
-            let templates = app.dispatcher.fire(event).await?;
+            let templates = dispatched.templates();
             (StatusCode::ACCEPTED, Json(Accepted { event_id, templates })).into_response()
         }
         Some(wait) => {
-            let outcomes = app.dispatcher.dispatch_and_wait(event, wait).await?;
+            // A minute's wait costs next to nothing: it must not keep others from being served.
+            place.give_back();
+            let outcomes = dispatched.outcomes(wait).await;
             let results = outcomes
                 .into_iter()
                 .map(|(name, outcome)| (name.as_str().to_owned(), outcome.into()))

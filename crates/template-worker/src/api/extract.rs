@@ -13,7 +13,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, RawPathParams, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -226,6 +226,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        no_if_none_match(&parts.headers)?;
         if_match(&parts.headers).map(Self)
     }
 }
@@ -244,6 +245,16 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u32>, ApiError> {
     }
 }
 
+/// A client that sends it wants to create and never to replace, and must not believe that it is heard.
+fn no_if_none_match(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.contains_key(IF_NONE_MATCH) {
+        let detail = "`If-None-Match` is not supported where something is changed; leave it out. `If-Match` with the \
+                      version that you saw guards against changes by others";
+        return Err(ApiError::new(Problem::InvalidIfMatch, detail));
+    }
+    Ok(())
+}
+
 /// Nothing: the operation doesn't compare versions, and says so rather than ignore a client's care.
 pub(super) struct NoIfMatch;
 
@@ -251,6 +262,7 @@ impl<S: Sync> FromRequestParts<S> for NoIfMatch {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        no_if_none_match(&parts.headers)?;
         if parts.headers.contains_key(IF_MATCH) {
             let detail = "this method does not compare versions; leave `If-Match` out";
             return Err(ApiError::new(Problem::InvalidIfMatch, detail));

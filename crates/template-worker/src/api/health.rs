@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::problem::problems;
 use super::types::Health;
 use crate::app::App;
+use crate::storage::StorageError;
 
 problems!(ReadyProblems: ADMITTED, NotReady);
 
@@ -23,11 +24,34 @@ pub(super) async fn healthz() -> Json<Health> {
 
 /// Whether it can serve requests
 ///
-/// The storage answers, and the service neither shuts down nor has too much to do.
+/// The storage answers, there are threads for VMs, and the service neither shuts down nor has too much to do.
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, description = "It is ready", body = Health), ReadyProblems))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
     // That the service stops, or has too much to do, is found out before any request comes here.
-    app.storage.check().await.map_err(ApiError::not_ready)?;
+    readiness(app.storage.check().await, app.dispatcher.threads().len())
+}
+
+fn readiness(storage: Result<(), StorageError>, threads: usize) -> Result<Json<Health>, ApiError> {
+    storage.map_err(ApiError::storage_not_ready)?;
+    if threads == 0 {
+        return Err(ApiError::no_threads());
+    }
     Ok(Json(Health { status: "ready" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::problem::Problem;
+
+    #[test]
+    fn it_is_ready_with_a_storage_that_answers_and_at_least_one_thread() {
+        let refused = |storage, threads| readiness(storage, threads).unwrap_err();
+        assert_eq!(readiness(Ok(()), 1).unwrap().status, "ready");
+        let no_threads = refused(Ok(()), 0);
+        assert_eq!(no_threads.problem(), Problem::NotReady);
+        assert!(no_threads.to_string().contains("restart"), "{no_threads}");
+        assert_eq!(refused(Err(StorageError::Failed("broken".into())), 1).problem(), Problem::NotReady);
+    }
 }

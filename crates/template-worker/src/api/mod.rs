@@ -11,9 +11,11 @@ mod events;
 mod extract;
 mod finish;
 mod health;
+mod impatient;
 mod openapi;
 mod problem;
 mod request_id;
+mod server;
 mod templates;
 mod threads;
 mod tokens;
@@ -21,27 +23,32 @@ mod types;
 mod vm;
 
 use std::any::Any;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
-use axum::serve::ListenerExt as _;
 use axum::{Extension, Router, middleware};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use endpoints::{Access, ENDPOINTS, Endpoint};
 
-use crate::app::App;
+use crate::app::{App, Stopped};
 use admission::Admission;
 use error::ApiError;
 use openapi::Document;
 use problem::Problem;
+use server::Server;
 
+/// How long a client may take to send the head of a request, and how long a connection may be idle.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer that is being sent.
+const TAKE_TIME: Duration = Duration::from_secs(30);
 /// After the last request was answered, how long the answer may take to leave.
 const LAST_BYTES: Duration = Duration::from_millis(250);
 
@@ -107,38 +114,47 @@ fn wrapped(routes: Router) -> Router {
 }
 
 /// Serves `app` to whoever connects to `listener`, until `app.stopping`: then it accepts no more connections, answers the
-/// requests that it has, at the latest within the drain time, and returns.
-///
-/// # Errors
-/// Where the listener fails for good.
-pub async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()> {
-    let (stopping, drain_time) = (app.stopping.clone(), app.config.server.drain_time());
-    let admission = Admission::new(stopping.clone(), app.config.server.max_requests_in_flight);
-    // An answer is one small write: it shouldn't wait for more to come.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "failed to switch off delays of a connection");
-        }
-    });
-    let begun = stopping.clone();
-    let server = axum::serve(listener, guarded(app, admission.clone()))
-        .with_graceful_shutdown(async move { begun.wait().await });
+/// requests that it has, at the latest by [`App::stop_by`], and returns.
+pub async fn serve(app: Arc<App>, listener: TcpListener) {
+    let admission = Admission::new(app.stopping.clone(), app.config.server.max_requests_in_flight);
+    let routes = guarded(Arc::clone(&app), admission.clone());
+    serve_routes(app, listener, routes, admission).await;
+}
+
+/// Serves `routes`, which are behind `admission`, as [`serve`] promises.
+async fn serve_routes(app: Arc<App>, listener: TcpListener, routes: Router, admission: Admission) {
+    let server = Server {
+        most_connections: app.config.server.max_connections,
+        head_time: HEAD_TIME,
+        take_time: TAKE_TIME,
+    };
+    let mut open = server.run(listener, routes, app.stopping.clone()).await;
     // A client that never completes its request would hold the shutdown for ever.
-    let overtime = async {
-        stopping.wait().await;
-        let in_time = tokio::time::timeout(drain_time, admission.everyone_left()).await;
+    let everyone_left = async {
+        let in_time = timeout_at(Instant::from_std(app.stop_by()), admission.everyone_left()).await;
         tokio::time::sleep(LAST_BYTES).await;
         in_time
     };
     tokio::select! {
-        result = server.into_future() => result,
-        in_time = overtime => {
+        () = open.all_ended() => {}
+        in_time = everyone_left => {
             if in_time.is_err() {
                 tracing::warn!("failed to answer all requests in time; the rest is cut off");
             }
-            Ok(())
         }
     }
+}
+
+/// Stops `app` and its `server`, a task that runs [`serve`]: nobody is let in any more, and whoever was let in is
+/// answered, by [`App::stop_by`]. Only then the storage is closed, since a request may need it to the last.
+pub async fn stop(app: &App, server: JoinHandle<()>) -> Stopped {
+    app.stopping.begin();
+    let (stopped, served) = tokio::join!(app.stop(), server);
+    if let Err(error) = served {
+        tracing::error!(%error, "the HTTP server had ended before it was asked to");
+    }
+    app.close().await;
+    stopped
 }
 
 async fn unknown_route() -> ApiError {

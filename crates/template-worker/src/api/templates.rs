@@ -30,7 +30,7 @@ use crate::capabilities::Capabilities;
 use crate::events::EventFilter;
 use crate::ids::GuildId;
 use crate::storage::Written;
-use crate::template::{Template, TemplateDraft, TemplateName, TemplatePatch};
+use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// Templates of a page where the client doesn't say.
 const DEFAULT_PAGE: u32 = 50;
@@ -107,16 +107,15 @@ pub(super) async fn put_template(
     let guild = guild.id;
     let (template, written) = to_the_end(async move {
         let written = app.storage.put_template(guild, &name, draft, if_match, most).await?;
-        app.dispatcher.template_changed(guild, &name).await;
+        app.dispatcher.templates_changed(guild).await;
         Ok(written)
     })
     .await?;
     Ok(match written {
-        Written::Replaced => with_version(&template, TemplateSummary::from(&template)),
+        Written::Replaced => summary(&template.info),
         Written::Created => {
-            let location = [(LOCATION, location(guild, &template.name))];
-            (StatusCode::CREATED, location, with_version(&template, TemplateSummary::from(&template)))
-                .into_response()
+            let location = [(LOCATION, location(guild, &template.info.name))];
+            (StatusCode::CREATED, location, summary(&template.info)).into_response()
         }
     })
 }
@@ -137,7 +136,7 @@ pub(super) async fn get_template(
 ) -> Result<Response, ApiError> {
     let found = app.storage.get_template(guild.id, &name).await?;
     let template = found.ok_or_else(|| unknown(&name))?;
-    Ok(with_version(&template, TemplateWithFiles::from(&template)))
+    Ok(with_version(&template.info, TemplateWithFiles::from(&template)))
 }
 
 /// Change parts of a template
@@ -161,11 +160,11 @@ pub(super) async fn patch_template(
     let template = to_the_end(async move {
         let patched = app.storage.patch_template(guild, &name, patch, if_match).await?;
         let template = patched.ok_or_else(|| unknown(&name))?;
-        app.dispatcher.template_changed(guild, &name).await;
+        app.dispatcher.templates_changed(guild).await;
         Ok(template)
     })
     .await?;
-    Ok(with_version(&template, TemplateSummary::from(&template)))
+    Ok(summary(&template.info))
 }
 
 /// Delete a template
@@ -185,7 +184,7 @@ pub(super) async fn delete_template(
         if !app.storage.delete_template(guild, &name).await? {
             return Err(unknown(&name));
         }
-        app.dispatcher.template_changed(guild, &name).await;
+        app.dispatcher.template_removed(guild, &name).await;
         Ok(StatusCode::NO_CONTENT)
     })
     .await
@@ -214,8 +213,12 @@ fn unknown(name: &TemplateName) -> ApiError {
     ApiError::new(Problem::NotFound, format!("this guild has no template `{name}`"))
 }
 
+fn summary(template: &TemplateInfo) -> Response {
+    with_version(template, TemplateSummary::from(template))
+}
+
 /// `body` with the template's version as its tag.
-fn with_version(template: &Template, body: impl serde::Serialize) -> Response {
+fn with_version(template: &TemplateInfo, body: impl serde::Serialize) -> Response {
     ([(ETAG, format!("\"{}\"", template.version))], Json(body)).into_response()
 }
 

@@ -18,7 +18,10 @@ use crate::shutdown::Stopping;
 async fn serving(routes: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, wrapped(routes)).await });
+    let server = Server { most_connections: 100, head_time: HEAD_TIME, take_time: TAKE_TIME };
+    tokio::spawn(async move {
+        server.run(listener, wrapped(routes), Stopping::default()).await.all_ended().await
+    });
     url
 }
 
@@ -101,6 +104,58 @@ async fn a_request_too_many_is_told_to_come_back_and_nothing_waits() {
     );
 }
 
+#[tokio::test]
+async fn a_request_that_only_waits_takes_no_place_and_is_still_waited_for() {
+    let (arrived, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (at_arrival, at_leave) = (Arc::clone(&arrived), Arc::clone(&leave));
+    let waiting = move |Extension(place): Extension<admission::Place>| async move {
+        place.give_back();
+        at_arrival.notify_one();
+        at_leave.notified().await;
+    };
+    let admission = Admission::new(Stopping::default(), 1);
+    let layer = middleware::from_fn_with_state(admission.clone(), admission::admit);
+    let url = serving(routes().route("/waiting", get(waiting)).layer(layer)).await;
+
+    let first = tokio::spawn(reqwest::get(format!("{url}/waiting")));
+    arrived.notified().await;
+    for _ in 0..3 {
+        assert_eq!(reqwest::get(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
+    }
+    let early = tokio::time::timeout(Duration::from_millis(50), admission.everyone_left()).await;
+    assert!(early.is_err(), "somebody was still inside");
+    leave.notify_one();
+    assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
+    admission.everyone_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_let_in_before_a_shutdown_finds_the_storage_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::for_testing();
+    config.storage.data = folder.path().to_owned();
+    let app = App::start(config).await.unwrap();
+    let (arrived, served) = (Arc::new(Notify::new()), Arc::clone(&app));
+    let at_arrival = Arc::clone(&arrived);
+    let slow = move || async move {
+        at_arrival.notify_one();
+        // Longer than a service without VMs takes to stop.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        served.storage.check().await.map_err(ApiError::storage_not_ready)
+    };
+    let admission = Admission::new(app.stopping.clone(), 10);
+    let layer = middleware::from_fn_with_state(admission.clone(), admission::admit);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/slow", listener.local_addr().unwrap());
+    let routes = wrapped(Router::new().route("/slow", get(slow)).layer(layer));
+    let server = tokio::spawn(serve_routes(Arc::clone(&app), listener, routes, admission));
+    let request = tokio::spawn(reqwest::get(url));
+    arrived.notified().await;
+    assert_eq!(stop(&app, server).await, Stopped::Clean);
+    assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
+    assert!(app.storage.check().await.is_err(), "the storage is still open");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_sent_request_does_not_hold_the_shutdown() {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +173,8 @@ async fn a_half_sent_request_does_not_hold_the_shutdown() {
 
     let begun = Instant::now();
     app.stopping.begin();
-    server.await.unwrap().unwrap();
+    server.await.unwrap();
     assert!(begun.elapsed() < drain_time, "it took {:?} of {drain_time:?}", begun.elapsed());
     app.stop().await;
+    app.close().await;
 }

@@ -17,6 +17,7 @@ mod run;
 mod serve;
 mod service_log;
 mod signals;
+mod template_log;
 mod token;
 
 use std::ffi::OsString;

@@ -79,6 +79,7 @@ pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> a
         let app = App::start_with(config, storage).await?;
         let exit = run_in(&app, args, draft, events, console).await;
         app.stop().await;
+        app.close().await;
         exit
     })
 }
@@ -130,7 +131,7 @@ async fn run_in(
     }
     if let Some(guild) = events.first().map(Event::guild) {
         app.storage.put_template(guild, &name, draft, None, 1).await?;
-        app.dispatcher.template_changed(guild, &name).await;
+        app.dispatcher.templates_changed(guild).await;
     }
 
     let mut log = app.log.subscribe();
@@ -192,7 +193,8 @@ async fn execute(
     let what = format!("failed to dispatch {}", event.name());
     let wait = app.config.limits.max_templates_execution_time() + PATIENCE;
     let mut outcomes = {
-        let mut dispatch = std::pin::pin!(app.dispatcher.dispatch_and_wait(event, wait));
+        let dispatched = app.dispatcher.dispatch(event).await.with_context(|| what.clone())?;
+        let mut dispatch = std::pin::pin!(dispatched.outcomes(wait));
         loop {
             tokio::select! {
                 // Lines that are there already come before the outcome that they led to.
@@ -202,7 +204,7 @@ async fn execute(
                     Err(RecvError::Lagged(count)) => take(lost(count))?,
                     Err(RecvError::Closed) => bail!("{what}: the service has stopped"),
                 },
-                outcomes = &mut dispatch => break outcomes.with_context(|| what.clone())?,
+                outcomes = &mut dispatch => break outcomes,
             }
         }
     };

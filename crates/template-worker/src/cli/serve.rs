@@ -5,22 +5,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use crate::api;
 use crate::app::{App, Stopped};
 use crate::config::{Config, Sources};
+use crate::storage::DataLock;
 
 use super::banner::banner;
 use super::console::{Console, Exit, Failure};
 use super::data_folder::DataFolder;
 use super::signals::{Caught, Signals};
-use super::{first_token, service_log};
+use super::{first_token, service_log, template_log};
 
 const HELP: &str = "\
 Starts with an embedded database and needs no configuration. The first start makes an admin token and prints it
@@ -38,12 +37,6 @@ Exit codes:
   2    the command line is wrong
   130  ended by a second SIGINT (143: SIGTERM)
 ";
-
-/// How long requests may take to end by themselves when the shutdown begins, before the VMs and the storage follow. It
-/// comes on top of the drain time, so it is short: storing a template takes some milliseconds.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// How long the last answers may take to be sent when everything else has ended.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
@@ -83,11 +76,17 @@ async fn serve(
     console: &mut Console<'_>,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
+    // Held to the end: the next service on this folder starts with what this one has stored.
+    let _folder = DataLock::take(&config.storage.data)?;
     let app = App::start(config).await?;
+    if template_log::wanted() {
+        tokio::spawn(template_log::write(app.log.subscribe()));
+    }
     let listener = match open_door(&app, chosen_token, console).await {
         Ok(listener) => listener,
         Err(error) => {
             app.stop().await;
+            app.close().await;
             return Err(error);
         }
     };
@@ -96,18 +95,15 @@ async fn serve(
         caught = signals.next() => caught,
         ended = &mut server => {
             app.stop().await;
+            app.close().await;
             return Err(why(ended));
         }
     };
     stop(&app, server, caught, &mut signals, console).await
 }
 
-fn why(ended: Result<io::Result<()>, tokio::task::JoinError>) -> anyhow::Error {
-    let cause = match ended {
-        Ok(Ok(())) => anyhow!("it ended by itself"),
-        Ok(Err(error)) => error.into(),
-        Err(panicked) => panicked.into(),
-    };
+fn why(ended: Result<(), tokio::task::JoinError>) -> anyhow::Error {
+    let cause = ended.map_or_else(Into::into, |()| anyhow!("it ended by itself"));
     cause.context("failed to go on serving HTTP")
 }
 
@@ -154,7 +150,7 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> Failure {
 /// Everything that was accepted is answered, within the drain time; a second signal ends that.
 async fn stop(
     app: &App,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
     caught: Caught,
     signals: &mut Signals,
     console: &mut Console<'_>,
@@ -166,7 +162,7 @@ async fn stop(
         caught.name
     )?;
     let stopped = tokio::select! {
-        stopped = drain_all(app, server) => stopped,
+        stopped = api::stop(app, server) => stopped,
         again = signals.next() => {
             writeln!(console.err, "{}: ending at once", again.name)?;
             return Ok(Exit::Signal(again.number));
@@ -179,19 +175,6 @@ async fn stop(
         }
         Stopped::Hanging => Err(anyhow!("failed to stop within {drain:?}: a worker thread did not end")),
     }
-}
-
-async fn drain_all(app: &App, mut server: JoinHandle<io::Result<()>>) -> Stopped {
-    app.stopping.begin();
-    // Requests that need only the storage end before it is closed. Those that wait for templates go on: `app.stop`
-    // gives them their answers.
-    let ended_by_itself = timeout(FIRST_WAIT, &mut server).await.is_ok();
-    let stopped = app.stop().await;
-    if !ended_by_itself && timeout(LAST_WAIT, &mut server).await.is_err() {
-        tracing::warn!("connections were closed before their clients had read all answers");
-        server.abort();
-    }
-    stopped
 }
 
 #[cfg(test)]

@@ -210,3 +210,12 @@ fn a_token_is_made_listed_and_revoked() {
     assert_eq!(unknown.exit, Exit::Failure);
     assert!(unknown.err.contains("there is none\nhint: "), "{}", unknown.err);
 }
+
+#[test]
+fn a_second_service_on_a_data_folder_says_so_and_leaves_it_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = crate::storage::DataLock::take(dir.path()).unwrap();
+    let ran = run(&["serve", "--data", path(dir.path()), "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.exit, Exit::Failure, "{}", ran.out);
+    assert!(ran.err.contains("another template-worker") && ran.out.is_empty(), "{}", ran.err);
+}

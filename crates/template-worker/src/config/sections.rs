@@ -45,8 +45,12 @@ settings! {
         pub drain_time_ms: u64 = 10_000, within 0..=10 * MINUTE_MS;
         /// Bytes in the body of a request.
         pub max_body_bytes: usize = 2 << 20, within 1024..=256 * MIB;
-        /// Requests that are served at the same time; more are told to come back later.
+        /// Requests that are served at the same time; more are told to come back later. One that only waits for what
+        /// templates return does not count.
         pub max_requests_in_flight: usize = 1024, within 1..=65_536;
+        /// Connections at the same time; more wait until one ends. Each takes an open file, of which the process needs
+        /// some hundred besides.
+        pub max_connections: usize = 4096, within 1..=1_048_576;
     }
 }
 
@@ -216,7 +220,13 @@ mod tests {
     #[test]
     fn a_misspelt_log_level_is_refused() {
         let level = |level: &str| LogConfig { level: level.to_owned(), ..LogConfig::default() }.validate();
-        for fine in ["info", "off", "info,sqlx=warn", "warn,template_worker::vm=debug"] {
+        for fine in [
+            "info",
+            "off",
+            "info,sqlx=warn",
+            "warn,template_worker::vm=debug",
+            "info,template_worker::template_log=debug",
+        ] {
             assert_eq!(level(fine), Ok(()), "{fine}");
         }
         for wrong in ["inof", "", "info,sqlx=loud"] {

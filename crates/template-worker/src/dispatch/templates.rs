@@ -3,23 +3,29 @@
 //! Owns what is kept in memory between events. The truth is in `storage`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use khronos::LogLevel;
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 
 use super::DispatchError;
 use crate::events::Event;
 use crate::execution::{CompileFailure, Compiler, LoadedTemplate, LogEntry, TemplateLog};
 use crate::ids::GuildId;
 use crate::storage::Storage;
-use crate::template::Template;
+use crate::template::TemplateInfo;
 
-/// Guilds whose templates are kept ready; those of the least recently used one are read again at its next event.
-const GUILDS: u64 = 20_000;
+/// Bytes of compiled templates that are kept ready. Those of the least recently used guilds are read again at their
+/// next event.
+const CAPACITY: u64 = 256 << 20;
+/// What a template weighs beside its code.
+const OVERHEAD: usize = 2_048;
 
-type Loaded = Arc<[Arc<LoadedTemplate>]>;
+/// The templates of one guild: being loaded, or there. A change of them takes the whole slot out of the cache, so that
+/// what was read before it can be finished, and used by those who came before it, and by nobody else.
+type Slot = Arc<OnceCell<Vec<Arc<LoadedTemplate>>>>;
 
 /// All templates of the guilds that had events lately. Cheap to clone.
 #[derive(Clone)]
@@ -27,61 +33,64 @@ pub struct TemplateCache {
     storage: Arc<dyn Storage>,
     compiler: Compiler,
     log: TemplateLog,
-    guilds: Cache<GuildId, Loaded>,
-    /// Counts changes, so that what was read before one is not kept after it.
-    changes: Arc<AtomicU64>,
+    guilds: Cache<GuildId, Slot>,
 }
 
 impl TemplateCache {
     /// Nothing is kept yet.
     pub fn new(storage: Arc<dyn Storage>, compiler: Compiler, log: TemplateLog) -> Self {
-        Self { storage, compiler, log, guilds: Cache::new(GUILDS), changes: Arc::default() }
+        let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot| weight(slot)).build();
+        Self { storage, compiler, log, guilds }
     }
 
-    /// The templates that listen to `event`, ordered by name.
+    /// The templates that listen to `event`, ordered by name. A guild's templates are loaded once, however many events
+    /// wait for them.
     pub(super) async fn listening(&self, event: &Event) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
-        let all = match self.guilds.get(&event.guild()).await {
-            Some(known) => known,
-            None => self.load(event.guild()).await?,
+        let guild = event.guild();
+        let slot = self.guilds.get_with(guild, async { Slot::default() }).await;
+        let all = match slot.get() {
+            Some(all) => all,
+            None => {
+                let all = slot.get_or_try_init(|| self.load(guild)).await?;
+                self.weigh_again(guild, &slot).await;
+                all
+            }
         };
-        Ok(all.iter().filter(|loaded| loaded.template.listens_to(event)).cloned().collect())
+        Ok(all.iter().filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
     }
 
     /// The guild's templates have changed.
     pub(super) async fn forget(&self, guild: GuildId) {
-        self.changes.fetch_add(1, Ordering::SeqCst);
         self.guilds.invalidate(&guild).await;
     }
 
-    async fn load(&self, guild: GuildId) -> Result<Loaded, DispatchError> {
-        let seen = self.changes.load(Ordering::SeqCst);
-        let stored = self
-            .storage
-            .templates_of(guild)
-            .await
-            .map_err(|error| DispatchError::Storage(Arc::new(error)))?;
+    /// Lets the cache know how large a slot has become, if it is still there.
+    async fn weigh_again(&self, guild: GuildId, slot: &Slot) {
+        let ours = |there: &Slot| Arc::ptr_eq(there, slot);
+        let weigh = async |entry: Option<moka::Entry<GuildId, Slot>>| match entry {
+            Some(entry) if ours(entry.value()) => Op::Put(Arc::clone(slot)),
+            _ => Op::Nop,
+        };
+        self.guilds.entry(guild).and_compute_with(weigh).await;
+    }
+
+    async fn load(&self, guild: GuildId) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
+        let stored = self.storage.templates_of(guild).await.map_err(DispatchError::Storage)?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
-            match self.compiler.compile(Arc::clone(&template.bundle)).await {
-                Ok(program) => loaded.push(Arc::new(LoadedTemplate { template, program })),
-                Err(failure) => self.complain(&template, &failure),
+            match self.compiler.compile(template.bundle).await {
+                Ok(program) => loaded.push(Arc::new(LoadedTemplate { info: template.info, program })),
+                Err(CompileFailure::Errors(errors)) => {
+                    self.complain(&template.info, errors.iter().map(|error| format!("{error}\n")).collect());
+                }
+                Err(failure) => return Err(DispatchError::Compile(failure)),
             }
-        }
-        let loaded: Loaded = loaded.into();
-        self.guilds.insert(guild, Arc::clone(&loaded)).await;
-        // Looked at after the insertion: a change either sees what we inserted, or we see the change.
-        if self.changes.load(Ordering::SeqCst) != seen {
-            self.guilds.invalidate(&guild).await;
         }
         Ok(loaded)
     }
 
     /// What was stored compiled when it was stored; a later Luau may see it differently. The others still run.
-    fn complain(&self, template: &Template, failure: &CompileFailure) {
-        let text = match failure {
-            CompileFailure::Errors(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
-            CompileFailure::Unavailable => failure.to_string(),
-        };
+    fn complain(&self, template: &TemplateInfo, text: String) {
         tracing::error!(guild = %template.guild, template = %template.name, text, "a stored template does not compile");
         self.log.write(LogEntry {
             at: OffsetDateTime::now_utc(),
@@ -92,6 +101,12 @@ impl TemplateCache {
             text,
         });
     }
+}
+
+fn weight(slot: &Slot) -> u32 {
+    let bytes: usize =
+        slot.get().into_iter().flatten().map(|loaded| loaded.program.code_bytes() + OVERHEAD).sum();
+    u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 impl std::fmt::Debug for TemplateCache {

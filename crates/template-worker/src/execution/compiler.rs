@@ -1,5 +1,6 @@
 //! Compiling away from the VM threads, on a stack that the Luau parser cannot exhaust.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -42,8 +43,12 @@ impl Compiler {
         thread::Builder::new().name("compiler".to_owned()).stack_size(stack_bytes).spawn(move || {
             let cache = BytecodeCache::default();
             while let Some(job) = queue.blocking_recv() {
-                // An error means that the caller has gone away.
-                let _ = job.answer.send(cache.compile(&job.bundle));
+                // A panic would be a defect of the compiler; it must not take the thread with it. The caller learns
+                // of it by its answer being dropped.
+                if let Ok(compiled) = catch_unwind(AssertUnwindSafe(|| cache.compile(&job.bundle))) {
+                    // An error means that the caller has gone away.
+                    let _ = job.answer.send(compiled);
+                }
             }
         })?;
         Ok(Self { jobs })

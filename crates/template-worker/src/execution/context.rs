@@ -8,7 +8,7 @@ use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::template::Template;
+use crate::template::TemplateInfo;
 
 /// The object behind `ctx`: read-only, and `typeof` knows its name.
 struct ContextObject(Table);
@@ -32,7 +32,7 @@ impl UserData for ContextObject {
 pub(crate) fn create_context(
     runtime: &KhronosRuntime,
     isolate: IsolateId,
-    template: &Template,
+    template: &TemplateInfo,
     store: &Table,
 ) -> Result<Value, RuntimeError> {
     let guild = template.guild.to_string();
@@ -94,7 +94,7 @@ fn build(
     Ok(Value::UserData(lua.create_userdata(ContextObject(all))?))
 }
 
-fn data(template: &Template) -> KhronosValue {
+fn data(template: &TemplateInfo) -> KhronosValue {
     let error_channel = template.error_channel.as_deref().map_or(KhronosValue::Null, Into::into);
     KhronosValue::from([
         ("guild_id", template.guild.to_string().into()),

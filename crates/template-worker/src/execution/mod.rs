@@ -15,21 +15,21 @@ pub(crate) use context::create_context;
 pub use log::{LogEntry, TemplateLog};
 pub use outcome::{Outcome, OutcomeResult};
 
-use crate::template::Template;
+use crate::template::TemplateInfo;
 
-/// A template that can run: what it is, and what it was compiled to.
+/// A template that can run: what it is, and what it was compiled to. Its sources are not kept in memory.
 #[derive(Debug)]
 pub struct LoadedTemplate {
     /// What its author and the guild's admin said.
-    pub template: Template,
+    pub info: TemplateInfo,
     /// Its code.
     pub program: Program,
 }
 
 impl LoadedTemplate {
-    /// Whether `other` is this very version of this very template.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        let (a, b) = (&self.template, &other.template);
-        a.name == b.name && a.version == b.version && a.updated_at == b.updated_at
+    /// Whether this is a later version than `other`, a version of a template of the same name.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let age = |loaded: &Self| (loaded.info.updated_at, loaded.info.version);
+        age(self) > age(other)
     }
 }

@@ -89,6 +89,11 @@ impl Outcome {
         Self { result, duration_us: 0, cpu_us: 0 }
     }
 
+    /// The template could not be run, for a reason of its own or of the event's.
+    pub(crate) fn error(error: String) -> Self {
+        Self { result: OutcomeResult::Error { error, traceback: String::new() }, duration_us: 0, cpu_us: 0 }
+    }
+
     /// The VM is gone, or will not come.
     pub(crate) fn vm_broken(reason: impl Into<String>) -> Self {
         Self { result: OutcomeResult::VmBroken { reason: reason.into() }, duration_us: 0, cpu_us: 0 }

@@ -4,6 +4,7 @@
 //! changes something returns after the change is safe, also from a crash of the machine. A method that fails has
 //! changed nothing. Who may call what is decided before, in `api`.
 
+mod folder;
 mod secret;
 pub mod sqlite;
 mod tokens;
@@ -16,12 +17,13 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+pub use folder::DataLock;
 pub use secret::{SecretError, TokenHash, TokenSecret};
 pub use sqlite::SqliteStorage;
 pub use tokens::{Right, Token, TokenOwner, UnknownRight};
 
 use crate::ids::{GuildId, TokenId};
-use crate::template::{Template, TemplateDraft, TemplateName, TemplatePatch};
+use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// How many versions of a template are kept, the current one included.
 pub const KEPT_VERSIONS: u32 = 20;
@@ -76,6 +78,13 @@ pub enum StorageError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Another service has the data folder.
+    #[error("failed to take the data folder {}: another template-worker serves from it; stop that one, or choose another \
+             folder (`--data`, or `storage.data` in the configuration)", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
     },
     /// The database has a form that this version doesn't know.
     #[error(
@@ -133,13 +142,13 @@ pub trait Storage: Send + Sync {
         name: &TemplateName,
     ) -> Result<Option<Template>, StorageError>;
 
-    /// A page of the guild's templates: at most `limit`, ordered by name, those after `after`.
+    /// A page of the guild's templates without their files: at most `limit`, ordered by name, those after `after`.
     async fn list_templates(
         &self,
         guild: GuildId,
         after: Option<&TemplateName>,
         limit: u32,
-    ) -> Result<Vec<Template>, StorageError>;
+    ) -> Result<Vec<TemplateInfo>, StorageError>;
 
     /// All templates of the guild, ordered by name, as of one moment.
     async fn templates_of(&self, guild: GuildId) -> Result<Vec<Template>, StorageError>;

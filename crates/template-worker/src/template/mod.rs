@@ -25,14 +25,21 @@ pub const MAX_DESCRIPTION_BYTES: usize = 4096;
 /// A template of a guild, in one of its versions.
 #[derive(Debug, Clone)]
 pub struct Template {
+    /// Everything but its files.
+    pub info: TemplateInfo,
+    /// Its files.
+    pub bundle: Arc<Bundle>,
+}
+
+/// A template of a guild without its files: small, whatever the template's size, so that a page of them is as well.
+#[derive(Debug, Clone)]
+pub struct TemplateInfo {
     /// Whose it is.
     pub guild: GuildId,
     /// Its name, unique in the guild.
     pub name: TemplateName,
     /// Counts up from 1 with every change. A template that was deleted and made again starts at 1 again.
     pub version: u32,
-    /// Its files.
-    pub bundle: Arc<Bundle>,
     /// What it listens to.
     pub events: Vec<EventFilter>,
     /// What it may do.
@@ -49,7 +56,7 @@ pub struct Template {
     pub updated_at: OffsetDateTime,
 }
 
-impl Template {
+impl TemplateInfo {
     /// Whether it gets `event`.
     pub fn listens_to(&self, event: &Event) -> bool {
         !self.paused && self.guild == event.guild() && self.events.iter().any(|filter| filter.matches(event))
@@ -177,13 +184,11 @@ mod tests {
     use super::*;
     use crate::ids::EventId;
 
-    fn template() -> Template {
-        let files = [("init.luau".to_owned(), "return 1".to_owned())];
-        Template {
+    fn template() -> TemplateInfo {
+        TemplateInfo {
             guild: GuildId::new(1).unwrap(),
             name: "greet".parse().unwrap(),
             version: 1,
-            bundle: Arc::new(Bundle::new(files).unwrap()),
             events: vec!["MESSAGE".parse().unwrap(), "KeyExpiry[a]".parse().unwrap()],
             capabilities: Capabilities::default(),
             description: String::new(),
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_paused_template_listens_to_nothing_and_nobody_to_another_guilds_events() {
-        assert!(!Template { paused: true, ..template() }.listens_to(&event(1, "MESSAGE_CREATE")));
+        assert!(!TemplateInfo { paused: true, ..template() }.listens_to(&event(1, "MESSAGE_CREATE")));
         assert!(!template().listens_to(&event(2, "MESSAGE_CREATE")));
     }
 
@@ -228,7 +233,7 @@ mod tests {
             TemplatePatch { error_channel: Some(Some("#general".to_owned())), ..TemplatePatch::default() };
         assert!(matches!(patch.check(), Err(DraftError::BadErrorChannel { .. })));
         let draft = TemplateDraft {
-            bundle: template().bundle,
+            bundle: Arc::new(Bundle::new([("init.luau".to_owned(), "return 1".to_owned())]).unwrap()),
             events,
             capabilities: Capabilities::default(),
             description: String::new(),

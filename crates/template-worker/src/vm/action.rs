@@ -1,8 +1,6 @@
-//! What a guild's VM can be asked to do, and what comes back. Plain data, so that it can travel to another process.
+//! What a guild's VM can be asked to do, and what comes back. Plain data.
 
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
@@ -10,11 +8,9 @@ use crate::ids::ThreadId;
 use crate::template::TemplateName;
 
 /// One thing that a VM is asked to do.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub enum LuaVmAction {
     /// Run `templates` for `event`: as many answers as templates, in their order. The one action that makes a VM.
-    #[serde(skip)]
     DispatchEvent {
         /// The event.
         event: Arc<Event>,
@@ -35,7 +31,6 @@ pub enum LuaVmAction {
     /// Forget the worlds of templates: their globals, modules and handlers. What runs goes on in the old ones.
     ClearCache {
         /// Only this template's.
-        #[serde(default)]
         template: Option<TemplateName>,
     },
     /// Collect all garbage now.
@@ -60,8 +55,7 @@ impl LuaVmAction {
 }
 
 /// What an action came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "result", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum LuaVmResult {
     /// Done, nothing to tell.
     Done,
@@ -91,8 +85,7 @@ pub enum LuaVmResult {
 }
 
 /// Where a VM is in its life, as an operator sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VmState {
     /// There is none; the next event makes one.
     Absent,
@@ -105,7 +98,7 @@ pub enum VmState {
 }
 
 /// How a VM is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmStatus {
     /// Where it is in its life.
     pub state: VmState,
@@ -148,7 +141,7 @@ impl VmStatus {
 }
 
 /// How a worker thread is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadStatus {
     /// Its number. A replacement gets a new one.
     pub id: ThreadId,

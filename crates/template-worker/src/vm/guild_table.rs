@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::action::LuaVmResult;
 use super::guild_vm::{GuildVm, Job};
+use super::reply::Reply;
 use super::strategy::Shared;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
@@ -82,6 +83,14 @@ impl GuildTable {
         self.slots.get_mut(&guild).map(|slot| &mut slot.vm)
     }
 
+    /// Collects the guild's garbage in its turn. Gives the replies back where there is no VM.
+    pub(super) fn collect_garbage(&mut self, guild: GuildId, replies: Vec<Reply>) -> Result<(), Vec<Reply>> {
+        let Some(vm) = self.get(guild) else { return Err(replies) };
+        vm.collect_garbage(replies);
+        self.look_at(guild);
+        Ok(())
+    }
+
     /// Gives jobs of one event to the guild's VM, which is made if there is none.
     pub(super) fn dispatch(&mut self, guild: GuildId, jobs: Vec<Job>) {
         if !self.slots.contains_key(&guild) {
@@ -94,12 +103,12 @@ impl GuildTable {
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(error.to_string())));
                     }
-                    return (self.vacate)(guild);
+                    return self.vacate(guild);
                 }
             }
         }
         if let Some(slot) = self.slots.get_mut(&guild) {
-            slot.vm.take(jobs);
+            slot.vm.queue(jobs);
         }
         self.look_at(guild);
     }
@@ -108,8 +117,8 @@ impl GuildTable {
     pub(super) fn stop(&mut self, guild: GuildId, reason: &str) -> bool {
         let Some(mut slot) = self.slots.remove(&guild) else { return false };
         slot.vm.condemn(reason);
-        drop(slot);
-        (self.vacate)(guild);
+        slot.vm.close();
+        self.vacate(guild);
         true
     }
 
@@ -134,7 +143,7 @@ impl GuildTable {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.run_slice();
+            slot.vm.turn();
             self.look_at(guild);
         }
         round > 0
@@ -150,7 +159,7 @@ impl GuildTable {
         let Some(slot) = self.slots.get_mut(&guild) else { return };
         if slot.vm.is_broken() {
             self.replace(guild);
-        } else if slot.vm.runtime().is_ready() {
+        } else if slot.vm.wants_turn() {
             if !std::mem::replace(&mut slot.queued, true) {
                 self.ready.push_back(guild);
             }
@@ -162,15 +171,21 @@ impl GuildTable {
         }
     }
 
+    /// Tells the strategy that the guild has no VM here.
+    pub(super) fn vacate(&self, guild: GuildId) {
+        (self.vacate)(guild);
+    }
+
     /// A broken VM is dropped. What had been accepted and not started runs in a fresh one.
     fn replace(&mut self, guild: GuildId) {
         let Some(mut slot) = self.slots.remove(&guild) else { return };
         let status = slot.vm.status();
         tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
+        slot.vm.answer();
         let waiting = slot.vm.take_waiting();
-        drop(slot);
+        slot.vm.close();
         if waiting.is_empty() {
-            (self.vacate)(guild);
+            self.vacate(guild);
         } else {
             self.dispatch(guild, waiting);
         }
@@ -190,10 +205,13 @@ impl GuildTable {
                 return;
             }
             self.timers.pop();
-            if let Some(slot) = self.slots.get_mut(&guild) {
+            // A VM that wanted to be looked at earlier has been, or is in this heap a second time.
+            if let Some(slot) = self.slots.get_mut(&guild)
+                && slot.timer.is_some_and(|wanted| wanted <= at)
+            {
                 slot.timer = None;
+                self.look_at(guild);
             }
-            self.look_at(guild);
         }
     }
 

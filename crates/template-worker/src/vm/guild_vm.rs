@@ -51,7 +51,12 @@ pub(super) struct GuildVm {
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
     running: BTreeMap<ExecutionId, Running>,
+    /// Accepted and not started, in order.
     waiting: VecDeque<Job>,
+    /// Who asked for a garbage collection.
+    garbage: Vec<Reply>,
+    /// The event that was decoded last, for the other templates that listen to it.
+    decoded: Option<(Arc<Event>, Value)>,
     /// The table that the guild's templates share as `ctx.store`.
     store: Table,
     /// Which event each execution is for, for the log.
@@ -81,6 +86,8 @@ impl GuildVm {
             worlds: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            garbage: Vec::new(),
+            decoded: None,
             store,
             event_of,
             shared: Arc::clone(shared),
@@ -98,29 +105,43 @@ impl GuildVm {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Starts jobs of one event, or queues those for which there is no room. The event is decoded once.
-    pub(super) fn take(&mut self, jobs: Vec<Job>) {
-        let mut decoded = None;
-        for job in jobs {
-            if self.running.len() < self.shared.limits.max_executions_in_flight {
-                self.start(job, &mut decoded);
-            } else {
-                self.waiting.push_back(job);
-            }
-        }
+    /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
+    pub(super) fn queue(&mut self, jobs: Vec<Job>) {
+        self.waiting.extend(jobs);
     }
 
-    /// Gives the VM one slice, answers what is finished and starts what waited. Returns whether something ran.
-    pub(super) fn run_slice(&mut self) -> bool {
-        let ran = self.runtime.run_slice();
-        self.answer();
-        while self.running.len() < self.shared.limits.max_executions_in_flight
-            && !self.is_broken()
+    /// Collects all garbage in the VM's next turn, once for all who ask until then.
+    pub(super) fn collect_garbage(&mut self, replies: Vec<Reply>) {
+        self.garbage.extend(replies);
+    }
+
+    /// Whether a turn would find something to do.
+    pub(super) fn wants_turn(&self) -> bool {
+        self.runtime.is_ready() || !self.garbage.is_empty() || self.has_job_to_start()
+    }
+
+    fn has_job_to_start(&self) -> bool {
+        !self.waiting.is_empty() && self.running.len() < self.shared.limits.max_executions_in_flight
+    }
+
+    /// Starts at most one job, runs one slice, and answers what is finished.
+    pub(super) fn turn(&mut self) {
+        if !self.garbage.is_empty() {
+            let result = self.runtime.collect_garbage();
+            for reply in self.garbage.drain(..) {
+                reply.send(match &result {
+                    Ok(()) => LuaVmResult::Done,
+                    Err(error) => LuaVmResult::Broken { reason: error.to_string() },
+                });
+            }
+        }
+        if self.has_job_to_start()
             && let Some(job) = self.waiting.pop_front()
         {
-            self.start(job, &mut None);
+            self.start(job);
         }
-        ran
+        self.runtime.run_slice();
+        self.answer();
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -132,10 +153,20 @@ impl GuildVm {
         std::mem::take(&mut self.waiting).into()
     }
 
+    /// Ends the VM and gives its memory back.
+    pub(super) fn close(self) {
+        let (shared, bytes) = (Arc::clone(&self.shared), self.runtime.used_memory());
+        drop(self);
+        shared.reaper.closed(bytes);
+    }
+
     /// Ends everything with `reason` and answers everybody.
     pub(super) fn condemn(&mut self, reason: &str) {
         self.runtime.condemn(BrokenReason::Condemned(reason.to_owned()));
         self.answer();
+        for reply in self.garbage.drain(..) {
+            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+        }
         for job in self.take_waiting() {
             job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason)));
         }
@@ -172,46 +203,59 @@ impl GuildVm {
         }
     }
 
-    fn start(&mut self, job: Job, decoded: &mut Option<Value>) {
-        let name = job.template.template.name.clone();
-        let started = self.event_value(&job.event, decoded).and_then(|event| {
+    fn start(&mut self, job: Job) {
+        let started = self.event_value(&job.event).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
             self.runtime.start(isolate, job.event.name().as_str(), &event, &ctx, self.shared.execution_limits)
         });
+        let (event, template) = (job.event.id().clone(), job.template.info.name.clone());
         match started {
             Ok(id) => {
-                let event = job.event.id().clone();
                 self.event_of.borrow_mut().insert(id, event.clone());
-                self.running.insert(id, Running { event, template: name, reply: job.reply });
+                self.running.insert(id, Running { event, template, reply: job.reply });
             }
             Err(error) => {
-                let outcome = match (&error, self.runtime.state()) {
-                    (_, khronos::VmState::Broken(reason)) => Outcome::not_started(&reason),
-                    (error, _) => Outcome::vm_broken(error.to_string()),
+                let outcome = match self.runtime.state() {
+                    khronos::VmState::Broken(reason) => Outcome::not_started(&reason),
+                    _ => Outcome::error(format!("the template was not started: {error}")),
                 };
-                self.settle(job.event.id().clone(), &name, job.reply, outcome);
+                self.settle(event, &template, job.reply, outcome);
             }
+        }
+        if !self.waiting.front().is_some_and(|next| Arc::ptr_eq(&next.event, &job.event)) {
+            self.decoded = None;
         }
     }
 
-    /// The event as Luau values: decoded once a VM, from the text that the source brought.
-    fn event_value(&self, event: &Event, decoded: &mut Option<Value>) -> Result<Value, RuntimeError> {
-        if let Some(value) = decoded {
+    /// The event as Luau values, from the text that the source brought: decoded once for templates that get it one
+    /// after the other.
+    fn event_value(&mut self, event: &Arc<Event>) -> Result<Value, RuntimeError> {
+        if let Some((known, value)) = &self.decoded
+            && Arc::ptr_eq(known, event)
+        {
             return Ok(value.clone());
         }
         let value = self.runtime.decode_json(&event.to_json())?;
-        Ok(decoded.insert(value).clone())
+        self.decoded = Some((Arc::clone(event), value.clone()));
+        Ok(value)
     }
 
-    /// The template's world, made anew when the template has changed.
+    /// The template's world. New code gets a new one; where only its description, events or capabilities changed, it
+    /// keeps its state and gets a new `ctx`. A job that was accepted before the last change runs in the newest world.
     fn world(&mut self, loaded: &Arc<LoadedTemplate>) -> Result<&World, RuntimeError> {
-        let name = &loaded.template.name;
-        let current = self.worlds.get(name).is_some_and(|world| world.loaded.is(loaded));
-        if !current {
-            self.forget(Some(name));
-            let isolate = self.runtime.create_isolate(name.as_str(), loaded.program.clone())?;
-            let ctx = create_context(&self.runtime, isolate, &loaded.template, &self.store)?;
+        let name = &loaded.info.name;
+        let known = self.worlds.get(name);
+        let keep = known.is_some_and(|world| !loaded.is_newer_than(&world.loaded));
+        if !keep {
+            let isolate = match known.filter(|world| world.loaded.program.has_same_code(&loaded.program)) {
+                Some(world) => world.isolate,
+                None => {
+                    self.forget(Some(name));
+                    self.runtime.create_isolate(name.as_str(), loaded.program.clone())?
+                }
+            };
+            let ctx = create_context(&self.runtime, isolate, &loaded.info, &self.store)?;
             self.worlds.insert(name.clone(), World { loaded: Arc::clone(loaded), isolate, ctx });
         }
         self.worlds.get(name).ok_or_else(|| {
@@ -219,7 +263,7 @@ impl GuildVm {
         })
     }
 
-    fn answer(&mut self) {
+    pub(super) fn answer(&mut self) {
         for completion in self.runtime.take_completions() {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
@@ -241,12 +285,6 @@ impl GuildVm {
             });
         }
         reply.send(LuaVmResult::Outcome(outcome));
-    }
-}
-
-impl Drop for GuildVm {
-    fn drop(&mut self) {
-        self.shared.reaper.closed(self.runtime.used_memory());
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::action::{LuaVmAction, ThreadStatus};
-use super::reply::Reply;
+use super::reply::{Present, Reply};
 use crate::ids::{GuildId, ThreadId};
 
 /// An action for a guild's VM, and the duty to answer: one [`Reply`] for each answer that the action owes.
@@ -20,11 +20,20 @@ pub struct Command {
     pub action: LuaVmAction,
     /// To whom it matters.
     pub replies: Vec<Reply>,
+    /// Says that the command is on its way to the guild's thread.
+    pub(super) queued: Option<Present>,
+}
+
+impl Command {
+    /// A command that has not been sent.
+    pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
+        Self { guild, action, replies, queued: None }
+    }
 }
 
 /// Why a thread did not take a command. The command comes back, with its replies.
 #[derive(Debug)]
-pub enum NotTaken {
+pub(super) enum NotTaken {
     /// Its queue is full.
     Full(Command),
     /// The thread has ended.
@@ -55,11 +64,6 @@ impl ThreadEntry {
         self.id
     }
 
-    /// How many threads before this one in its place ended by a panic.
-    pub fn restarts(&self) -> u32 {
-        self.restarts
-    }
-
     pub(crate) fn busy_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.busy)
     }
@@ -68,16 +72,11 @@ impl ThreadEntry {
     ///
     /// # Errors
     /// [`NotTaken`], with the command.
-    pub fn send(&self, command: Command) -> Result<(), NotTaken> {
+    pub(super) fn send(&self, command: Command) -> Result<(), NotTaken> {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) => NotTaken::Full(command),
             TrySendError::Closed(command) => NotTaken::Ended(command),
         })
-    }
-
-    /// Commands that the thread has not taken yet.
-    pub(crate) fn queued(&self) -> usize {
-        self.commands.max_capacity() - self.commands.capacity()
     }
 
     /// How it is, with `guilds` from the strategy's table.
@@ -85,7 +84,7 @@ impl ThreadEntry {
         ThreadStatus {
             id: self.id,
             guilds,
-            queued: self.queued(),
+            queued: self.commands.max_capacity() - self.commands.capacity(),
             busy: self.busy.load(Ordering::Relaxed),
             restarts: self.restarts,
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -14,9 +14,6 @@ use super::guild_table::{GuildTable, Vacate};
 use super::strategy::Shared;
 use super::thread_entry::{Command, ThreadEntry};
 
-/// Commands taken between two rounds, so that a flood of them cannot keep VMs from running.
-const BATCH: usize = 64;
-
 /// When a thread has to be done: `None` while it is not asked to.
 pub(super) type StopBy = watch::Receiver<Option<Instant>>;
 
@@ -51,12 +48,13 @@ impl ThreadLoop {
     async fn serve(&mut self) {
         let woken = self.table.woken();
         loop {
-            let mut taken = 0;
-            while taken < BATCH
-                && let Ok(command) = self.commands.try_recv()
-            {
+            // For a slice at most, like everybody else: a flood of commands cannot keep VMs from running.
+            let until = Instant::now() + self.shared.limits.slice();
+            while let Ok(command) = self.commands.try_recv() {
                 command.handle(&mut self.table, &self.shared);
-                taken += 1;
+                if Instant::now() >= until {
+                    break;
+                }
             }
             self.busy.store(true, Ordering::Relaxed);
             let ran = self.table.run_round();
@@ -64,11 +62,11 @@ impl ThreadLoop {
 
             let stop_by = *self.stop_by.borrow();
             if let Some(by) = stop_by
-                && (Instant::now() >= by || (taken == 0 && !self.table.owes()))
+                && (Instant::now() >= by || (self.commands.is_empty() && !self.table.owes()))
             {
                 return self.finish();
             }
-            if ran || taken > 0 {
+            if ran || !self.commands.is_empty() {
                 continue;
             }
             let timer = [self.table.next_timer(), stop_by].into_iter().flatten().min();

@@ -129,6 +129,19 @@ async fn a_changed_template_is_seen_by_the_next_event() {
 }
 
 #[tokio::test]
+async fn a_change_of_its_description_keeps_a_templates_state() {
+    let worker = TestWorker::start().await;
+    worker
+        .template(GUILD, "t", "local _, ctx = ... n = (n or 0) + 1 return {n, ctx.data.description}")
+        .await
+        .expect(201);
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], json!([1, ""]));
+    let path = format!("/api/v1/guilds/{GUILD}/templates/t");
+    worker.patch(&path, &json!({"description": "new"})).await.expect(200);
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], json!([2, "new"]));
+}
+
+#[tokio::test]
 async fn a_full_guild_is_told_to_come_back_and_nothing_accepted_is_lost() {
     let worker = TestWorker::start_with(|config| {
         config.limits.max_executions_in_flight = 2;

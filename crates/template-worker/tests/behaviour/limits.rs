@@ -72,3 +72,31 @@ async fn what_waits_behind_a_template_that_breaks_the_vm_runs_in_the_next_one() 
         assert_eq!(answer.await.unwrap().expect(200)["results"]["t"]["value"], "fine");
     }
 }
+
+#[tokio::test]
+async fn an_event_that_waited_gets_its_own_data_also_in_the_next_vm() {
+    let worker = TestWorker::start_with(|config| config.limits.max_executions_in_flight = 2).await;
+    let source = "local e = ... if e.data.bad then task.wait(0.2) local t = {} while true do t[#t + 1] = {} end end \
+                  task.wait(0.3) return e.data.n";
+    worker.template(GUILD, "t", source).await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
+    let send = |data| {
+        let body = json!({"name": "MESSAGE_CREATE", "data": data});
+        tokio::spawn(testkit::answer(worker.request(reqwest::Method::POST, &path).json(&body)))
+    };
+    let bad = send(json!({"bad": true}));
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let rest: Vec<_> = (1..=8).map(|n| (n, send(json!({"n": n})))).collect();
+    assert_eq!(bad.await.unwrap().expect(200)["results"]["t"]["limit"], "memory");
+    let (mut right, mut broken) = (0, 0);
+    for (n, answer) in rest {
+        let outcome = answer.await.unwrap().expect(200)["results"]["t"].clone();
+        match outcome["status"].as_str() {
+            Some("ok") if outcome["value"] == n => right += 1,
+            Some("vm_broken") => broken += 1,
+            _ => panic!("event {n}: {outcome:#}"),
+        }
+    }
+    // One ran beside the bad one and broke with it; those that waited ran in the next VM.
+    assert_eq!((right, broken), (7, 1));
+}

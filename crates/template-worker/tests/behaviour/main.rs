@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
+mod admission;
 mod api_templates;
 mod api_tokens;
 mod dispatching;

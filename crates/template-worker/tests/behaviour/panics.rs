@@ -48,3 +48,30 @@ async fn a_panicking_thread_takes_only_its_own_guilds_and_is_replaced() {
         listed["threads"].as_array().unwrap().iter().map(|t| t["restarts"].as_u64().unwrap()).collect();
     assert_eq!(restarts.iter().sum::<u64>(), 1, "{listed}");
 }
+
+#[tokio::test]
+async fn a_place_that_panics_again_and_again_is_filled_again_and_counts() {
+    let worker = TestWorker::start_with(|config| {
+        config.drills.enabled = true;
+        config.vm.threads = 1;
+    })
+    .await;
+    let guild = testkit::GUILD;
+    worker.template(guild, "t", "return 'here'").await.expect(201);
+    for _ in 0..4 {
+        testkit::until("the thread is back", async || {
+            let event = json!({"name": "MESSAGE_CREATE", "data": {}});
+            let answer = worker.dispatch(guild, &event).await;
+            answer.status == 200 && answer.body["results"]["t"]["value"] == "here"
+        })
+        .await;
+        worker
+            .post(&format!("/api/v1/guilds/{guild}/vm/actions"), &json!({"action": "panic"}))
+            .await
+            .expect(200);
+    }
+    testkit::until("the last one is replaced", async || {
+        worker.app().dispatcher.threads().first().is_some_and(|thread| thread.restarts == 4)
+    })
+    .await;
+}

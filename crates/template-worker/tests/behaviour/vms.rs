@@ -17,7 +17,7 @@ fn guild(index: u64) -> GuildId {
 async fn send(dispatcher: &Dispatcher, guild: GuildId) -> khronos::KhronosValue {
     let name = "MESSAGE_CREATE".parse().unwrap();
     let event = Event::new(EventId::fresh(), guild, name, None, Vec::new(), "{}".into()).unwrap();
-    let mut outcomes = dispatcher.dispatch_and_wait(event, Duration::from_secs(60)).await.unwrap();
+    let mut outcomes = dispatcher.dispatch(event).await.unwrap().outcomes(Duration::from_secs(60)).await;
     match outcomes.pop_first().unwrap().1.result {
         OutcomeResult::Ok { value } => value,
         other => panic!("{other:?}"),
@@ -149,4 +149,22 @@ async fn stopping_a_vm_answers_those_who_wait() {
         seen.insert(results["sleep"]["reason"].as_str().map(str::to_owned));
     }
     assert_eq!(seen.len(), 1, "one reason for all: {seen:?}");
+}
+
+#[tokio::test]
+async fn guilds_whose_vms_are_stopped_at_once_leave_no_trace() {
+    let worker = TestWorker::start().await;
+    for index in 0..60 {
+        worker.template(&guild(index).to_string(), "t", "return 1").await.expect(201);
+        assert_eq!(send(&worker.app().dispatcher, guild(index)).await, 1.0.into());
+    }
+    let request =
+        |index| worker.request(reqwest::Method::DELETE, &format!("/api/v1/guilds/{}/vm", guild(index)));
+    // Twice each, so that some find no VM any more.
+    let stops: Vec<_> = (0..120).map(|index| tokio::spawn(testkit::answer(request(index % 60)))).collect();
+    for answer in stops {
+        answer.await.unwrap().expect(204);
+    }
+    let routed: usize = worker.app().dispatcher.threads().iter().map(|thread| thread.guilds).sum();
+    assert_eq!((routed, worker.app().shared.vms.count()), (0, 0));
 }

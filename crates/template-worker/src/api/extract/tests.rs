@@ -145,3 +145,14 @@ fn a_version_is_one_strong_etag() {
         assert_eq!(header(wrong), Err(Problem::InvalidIfMatch), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn a_condition_that_is_not_supported_is_refused_rather_than_ignored() {
+    let (mut parts, ()) =
+        axum::http::Request::put("/").header(IF_NONE_MATCH, "*").body(()).unwrap().into_parts();
+    let error = IfMatch::from_request_parts(&mut parts, &()).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.problem(), Problem::InvalidIfMatch);
+    assert!(error.to_string().contains("`If-None-Match` is not supported"), "{error}");
+    let error = NoIfMatch::from_request_parts(&mut parts, &()).await.map(|_| ()).unwrap_err();
+    assert_eq!(error.problem(), Problem::InvalidIfMatch);
+}

@@ -26,7 +26,8 @@ pub(in crate::api) struct EventBody {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "80351110224678912")]
     pub(in crate::api) author: Option<UserId>,
-    /// The key under which sending it again is known to be a repetition; made by the service where it is left out.
+    /// What templates see as its id; made by the service where it is left out. The service doesn't compare ids: an event
+    /// that is sent twice runs twice, and a template that minds has to remember the ids it has seen.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "order-4711")]
     pub(in crate::api) id: Option<EventId>,

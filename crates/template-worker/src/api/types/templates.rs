@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::storage::TemplateVersion;
-use crate::template::{Template, TemplateName};
+use crate::template::{Template, TemplateInfo, TemplateName};
 
 /// A template to create, or to put in the place of what is there.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -91,8 +91,8 @@ pub(in crate::api) struct TemplateSummary {
     updated_at: OffsetDateTime,
 }
 
-impl From<&Template> for TemplateSummary {
-    fn from(template: &Template) -> Self {
+impl From<&TemplateInfo> for TemplateSummary {
+    fn from(template: &TemplateInfo) -> Self {
         Self {
             name: template.name.clone(),
             version: template.version,
@@ -120,7 +120,7 @@ pub(in crate::api) struct TemplateWithFiles {
 impl From<&Template> for TemplateWithFiles {
     fn from(template: &Template) -> Self {
         let file = |(path, source): (&str, &khronos::Source)| (path.to_owned(), source.text.to_string());
-        Self { summary: template.into(), files: template.bundle.files().map(file).collect() }
+        Self { summary: (&template.info).into(), files: template.bundle.files().map(file).collect() }
     }
 }
 

@@ -22,9 +22,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
-use super::{Storage, StorageError, Template, TemplateVersion, Token, TokenHash, Written};
+use super::{
+    Storage, StorageError, Template, TemplateVersion, Token, TokenHash, Written, folder as data_folder,
+};
 use crate::ids::{GuildId, TokenId};
-use crate::template::{TemplateDraft, TemplateName, TemplatePatch};
+use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 const FILE: &str = "template-worker.db";
 const READERS: u32 = 4;
@@ -50,7 +52,7 @@ impl SqliteStorage {
     /// `Folder` where it cannot be written, `Migration` where a newer version has used it.
     pub async fn open(folder: &Path) -> Result<Self, StorageError> {
         let unusable = |source| StorageError::Folder { path: folder.to_owned(), source };
-        make_folder(folder).map_err(|source| unusable(source.into()))?;
+        data_folder::make(folder).map_err(|source| unusable(source.into()))?;
         let options = options().filename(folder.join(FILE)).create_if_missing(true);
         let open = async {
             let writer = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
@@ -89,14 +91,6 @@ impl SqliteStorage {
     async fn read(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
         Ok(self.readers.begin().await?)
     }
-}
-
-/// Others on the machine have no business with the templates and the hashes of tokens.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }
 
 fn options() -> SqliteConnectOptions {
@@ -185,12 +179,12 @@ impl Storage for SqliteStorage {
         guild: GuildId,
         after: Option<&TemplateName>,
         limit: u32,
-    ) -> Result<Vec<Template>, StorageError> {
+    ) -> Result<Vec<TemplateInfo>, StorageError> {
         templates::list(&mut *self.read().await?, guild, after, limit).await
     }
 
     async fn templates_of(&self, guild: GuildId) -> Result<Vec<Template>, StorageError> {
-        templates::list(&mut *self.read().await?, guild, None, u32::MAX).await
+        templates::all(&mut *self.read().await?, guild).await
     }
 
     async fn delete_template(&self, guild: GuildId, name: &TemplateName) -> Result<bool, StorageError> {

@@ -9,7 +9,7 @@ use sqlx::{FromRow, Row as _, SqliteConnection};
 use super::{Unreadable, from_micros, guild_column, now};
 use crate::ids::GuildId;
 use crate::storage::{KEPT_VERSIONS, StorageError, TemplateVersion, Written};
-use crate::template::{Template, TemplateDraft, TemplateName, TemplatePatch};
+use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// A template's current version as it is stored, without its files.
 struct Row {
@@ -58,11 +58,10 @@ pub(super) async fn put(
     let now = now();
     let (version, created_at) = before.map_or((1, now), |(version, created_at)| (version + 1, created_at));
     let time = |micros| from_micros(micros).map_err(|source| unreadable(guild, name.as_str(), source));
-    let template = Template {
+    let info = TemplateInfo {
         guild,
         name: name.clone(),
         version,
-        bundle: draft.bundle,
         events: draft.events,
         capabilities: draft.capabilities,
         description: draft.description,
@@ -71,8 +70,8 @@ pub(super) async fn put(
         created_at: time(created_at)?,
         updated_at: time(now)?,
     };
-    insert_version(db, &template, version, created_at, now).await?;
-    for (path, source) in template.bundle.files() {
+    insert_version(db, &info, version, created_at, now).await?;
+    for (path, source) in draft.bundle.files() {
         sqlx::query(
             "INSERT INTO template_files (guild, name, files_version, path, source) VALUES (?, ?, ?, ?, ?)",
         )
@@ -86,7 +85,7 @@ pub(super) async fn put(
     }
     forget_old_versions(db, guild, name, version).await?;
     let written = if before.is_none() { Written::Created } else { Written::Replaced };
-    Ok((template, written))
+    Ok((Template { info, bundle: draft.bundle }, written))
 }
 
 pub(super) async fn patch(
@@ -98,19 +97,19 @@ pub(super) async fn patch(
 ) -> Result<Option<Template>, StorageError> {
     let Some(row) = rows(db, guild, Some(name), None, 1).await?.pop() else { return Ok(None) };
     let (files_version, created_at) = (row.files_version, row.created_at);
-    let mut template = with_files(db, guild, row).await?;
-    check_version(if_match, Some(template.version))?;
+    let Template { mut info, bundle } = with_files(db, guild, row).await?;
+    check_version(if_match, Some(info.version))?;
     let now = now();
-    template.version += 1;
-    template.events = patch.events.unwrap_or(template.events);
-    template.capabilities = patch.capabilities.unwrap_or(template.capabilities);
-    template.description = patch.description.unwrap_or(template.description);
-    template.error_channel = patch.error_channel.unwrap_or(template.error_channel);
-    template.paused = patch.paused.unwrap_or(template.paused);
-    template.updated_at = from_micros(now).map_err(|source| unreadable(guild, name.as_str(), source))?;
-    insert_version(db, &template, files_version, created_at, now).await?;
-    forget_old_versions(db, guild, name, template.version).await?;
-    Ok(Some(template))
+    info.version += 1;
+    info.events = patch.events.unwrap_or(info.events);
+    info.capabilities = patch.capabilities.unwrap_or(info.capabilities);
+    info.description = patch.description.unwrap_or(info.description);
+    info.error_channel = patch.error_channel.unwrap_or(info.error_channel);
+    info.paused = patch.paused.unwrap_or(info.paused);
+    info.updated_at = from_micros(now).map_err(|source| unreadable(guild, name.as_str(), source))?;
+    insert_version(db, &info, files_version, created_at, now).await?;
+    forget_old_versions(db, guild, name, info.version).await?;
+    Ok(Some(Template { info, bundle }))
 }
 
 pub(super) async fn get(
@@ -129,9 +128,13 @@ pub(super) async fn list(
     guild: GuildId,
     after: Option<&TemplateName>,
     limit: u32,
-) -> Result<Vec<Template>, StorageError> {
+) -> Result<Vec<TemplateInfo>, StorageError> {
+    rows(db, guild, None, after, limit).await?.into_iter().map(|row| understand(guild, row)).collect()
+}
+
+pub(super) async fn all(db: &mut SqliteConnection, guild: GuildId) -> Result<Vec<Template>, StorageError> {
     let mut templates = Vec::new();
-    for row in rows(db, guild, None, after, limit).await? {
+    for row in rows(db, guild, None, None, u32::MAX).await? {
         templates.push(with_files(db, guild, row).await?);
     }
     Ok(templates)
@@ -216,12 +219,12 @@ async fn make_room(db: &mut SqliteConnection, guild: GuildId, limit: usize) -> R
 
 async fn insert_version(
     db: &mut SqliteConnection,
-    template: &Template,
+    info: &TemplateInfo,
     files_version: impl Into<i64>,
     created_at: i64,
     now: i64,
 ) -> Result<(), StorageError> {
-    let (guild, name) = (guild_column(template.guild), template.name.as_str());
+    let (guild, name) = (guild_column(info.guild), info.name.as_str());
     let json = |source: serde_json::Error| StorageError::Failed(source.into());
     sqlx::query(
         "INSERT INTO templates (guild, name, version, created_at) VALUES (?, ?, ?, ?) \
@@ -229,7 +232,7 @@ async fn insert_version(
     )
     .bind(guild)
     .bind(name)
-    .bind(template.version)
+    .bind(info.version)
     .bind(created_at)
     .execute(&mut *db)
     .await?;
@@ -239,13 +242,13 @@ async fn insert_version(
     )
     .bind(guild)
     .bind(name)
-    .bind(template.version)
+    .bind(info.version)
     .bind(files_version.into())
-    .bind(serde_json::to_string(&template.events).map_err(json)?)
-    .bind(serde_json::to_string(&template.capabilities).map_err(json)?)
-    .bind(&template.description)
-    .bind(&template.error_channel)
-    .bind(template.paused)
+    .bind(serde_json::to_string(&info.events).map_err(json)?)
+    .bind(serde_json::to_string(&info.capabilities).map_err(json)?)
+    .bind(&info.description)
+    .bind(&info.error_channel)
+    .bind(info.paused)
     .bind(now)
     .execute(db)
     .await?;
@@ -306,24 +309,27 @@ async fn with_files(db: &mut SqliteConnection, guild: GuildId, row: Row) -> Resu
     .bind(row.files_version)
     .fetch_all(db)
     .await?;
-    let name = row.name.clone();
-    understand(guild, row, files).map_err(|source| unreadable(guild, &name, source))
+    let bundle = Bundle::new(files).map_err(|source| unreadable(guild, &row.name, source.into()))?;
+    Ok(Template { info: understand(guild, row)?, bundle: Arc::new(bundle) })
 }
 
-fn understand(guild: GuildId, row: Row, files: Vec<(String, String)>) -> Result<Template, Unreadable> {
-    Ok(Template {
-        guild,
-        name: row.name.parse()?,
-        version: u32::try_from(row.version)?,
-        bundle: Arc::new(Bundle::new(files)?),
-        events: serde_json::from_str(&row.events)?,
-        capabilities: serde_json::from_str(&row.capabilities)?,
-        description: row.description,
-        error_channel: row.error_channel,
-        paused: row.paused,
-        created_at: from_micros(row.created_at)?,
-        updated_at: from_micros(row.stored_at)?,
-    })
+fn understand(guild: GuildId, row: Row) -> Result<TemplateInfo, StorageError> {
+    let name = row.name.clone();
+    let understood = || -> Result<TemplateInfo, Unreadable> {
+        Ok(TemplateInfo {
+            guild,
+            name: row.name.parse()?,
+            version: u32::try_from(row.version)?,
+            events: serde_json::from_str(&row.events)?,
+            capabilities: serde_json::from_str(&row.capabilities)?,
+            description: row.description,
+            error_channel: row.error_channel,
+            paused: row.paused,
+            created_at: from_micros(row.created_at)?,
+            updated_at: from_micros(row.stored_at)?,
+        })
+    };
+    understood().map_err(|source| unreadable(guild, &name, source))
 }
 
 fn unreadable(guild: GuildId, name: &str, source: Unreadable) -> StorageError {

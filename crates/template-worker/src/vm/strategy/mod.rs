@@ -19,7 +19,7 @@ use super::reaper::Reaper;
 use super::reply::Census;
 use super::thread_entry::Command;
 use crate::execution::TemplateLog;
-use crate::ids::{GuildId, ThreadId};
+use crate::ids::GuildId;
 use crate::limits::Limits;
 
 /// What all threads of a service share.
@@ -67,13 +67,13 @@ impl Shared {
 pub enum NotSent {
     /// The guild has no VM, and the command does not make one.
     Absent,
-    /// The queue of the guild's thread is full.
+    /// The queue of the guild's thread is full, or the thread is just being replaced.
     Full,
-    /// The service is stopping, or has no thread left.
+    /// The service is stopping.
     Stopping,
 }
 
-/// A way of spreading guilds' VMs. Implementations share [`Command`] and the contract tests.
+/// A way of spreading guilds' VMs.
 #[async_trait]
 pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// Puts `command` on the queue of the thread that holds the guild's VM. A guild that has none gets a place first,
@@ -86,9 +86,6 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// The places that the guild has for executions that run or wait. Taken before a dispatch, given back with each
     /// answer.
     fn admission(&self, guild: GuildId) -> Arc<Semaphore>;
-
-    /// The thread that holds the guild's VM.
-    fn thread_of(&self, guild: GuildId) -> Option<ThreadId>;
 
     /// All threads.
     fn threads(&self) -> Vec<ThreadStatus>;

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use super::{NotSent, Shared, VmDistributionStrategy};
 use crate::ids::{GuildId, ThreadId};
 use crate::vm::action::ThreadStatus;
+use crate::vm::reply::Census;
 use crate::vm::thread_entry::{Command, NotTaken, ThreadEntry};
 use crate::vm::thread_loop::ThreadLoop;
 
@@ -38,10 +39,18 @@ struct Pool {
 #[derive(Debug, Default)]
 struct Table {
     threads: BTreeMap<ThreadId, Place>,
-    routes: HashMap<GuildId, ThreadId>,
+    routes: HashMap<GuildId, Route>,
     admissions: HashMap<GuildId, Weak<Semaphore>>,
     next_id: u32,
     stopping: bool,
+}
+
+/// Where a guild lives.
+#[derive(Debug)]
+struct Route {
+    thread: ThreadId,
+    /// Commands for it that its thread has not taken up yet.
+    queued: Census,
 }
 
 #[derive(Debug)]
@@ -94,10 +103,6 @@ impl VmDistributionStrategy for ThreadPool {
         self.0.lock().admission(guild, limits.max_executions_in_flight + limits.max_executions_waiting)
     }
 
-    fn thread_of(&self, guild: GuildId) -> Option<ThreadId> {
-        self.0.lock().routes.get(&guild).copied()
-    }
-
     fn threads(&self) -> Vec<ThreadStatus> {
         self.0.lock().threads.values().map(|place| place.entry.status(place.guilds.len())).collect()
     }
@@ -128,21 +133,28 @@ impl Table {
             }
             let guild = command.guild;
             let id = match self.routes.get(&guild) {
-                Some(id) => *id,
-                None if command.action.makes_vm() => self.least_loaded().ok_or(NotSent::Stopping)?,
+                Some(route) => route.thread,
+                None if command.action.makes_vm() => self.least_loaded().ok_or(NotSent::Full)?,
                 None => return Err(NotSent::Absent),
             };
             let Some(place) = self.threads.get_mut(&id) else {
                 self.routes.remove(&guild);
                 continue;
             };
+            let is_new = !self.routes.contains_key(&guild);
+            let route =
+                self.routes.entry(guild).or_insert_with(|| Route { thread: id, queued: Census::default() });
+            place.guilds.insert(guild);
+            command.queued = Some(route.queued.enter());
             match place.entry.send(command) {
-                Ok(()) => {
-                    place.guilds.insert(guild);
-                    self.routes.insert(guild, id);
-                    return Ok(());
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Full(refused)) => {
+                    drop(refused);
+                    if is_new {
+                        self.vacate(id, guild);
+                    }
+                    return Err(NotSent::Full);
                 }
-                Err(NotTaken::Full(_)) => return Err(NotSent::Full),
                 Err(NotTaken::Ended(returned)) => {
                     self.unroute(id);
                     command = returned;
@@ -155,23 +167,25 @@ impl Table {
         self.threads.iter().min_by_key(|(id, place)| (place.guilds.len(), **id)).map(|(id, _)| *id)
     }
 
-    /// The guild's VM on thread `id` is gone. With a command for it on the queue, the thread makes a new one.
+    /// The guild has no VM on thread `id`. With a command for it on its way, it is about to have one again.
     fn vacate(&mut self, id: ThreadId, guild: GuildId) {
-        if let Some(place) = self.threads.get_mut(&id)
-            && place.entry.queued() == 0
-            && place.guilds.remove(&guild)
-        {
+        let gone =
+            self.routes.get(&guild).is_some_and(|route| route.thread == id && route.queued.count() == 0);
+        if gone {
             self.routes.remove(&guild);
+            if let Some(place) = self.threads.get_mut(&id) {
+                place.guilds.remove(&guild);
+            }
         }
     }
 
     /// Forgets a thread and where its guilds live.
-    fn unroute(&mut self, id: ThreadId) -> Option<Place> {
-        let place = self.threads.remove(&id)?;
-        for guild in &place.guilds {
-            self.routes.remove(guild);
+    fn unroute(&mut self, id: ThreadId) {
+        if let Some(place) = self.threads.remove(&id) {
+            for guild in &place.guilds {
+                self.routes.remove(guild);
+            }
         }
-        Some(place)
     }
 
     fn admission(&mut self, guild: GuildId, places: usize) -> Arc<Semaphore> {
@@ -216,18 +230,18 @@ impl Pool {
                 if let Ok(Err(error)) = &end {
                     tracing::error!(thread = %id, %error, "a worker thread could not start");
                 }
-                pool.ended(id, end.is_err());
+                pool.ended(id, end.is_err().then_some(restarts));
             })?;
         table.threads.insert(id, Place { entry, guilds: HashSet::new() });
         Ok(())
     }
 
-    /// Called by a thread as the last thing that it does.
-    fn ended(self: &Arc<Self>, id: ThreadId, panicked: bool) {
+    /// Called by a thread as the last thing that it does; `panicked` is how many before it in its place did.
+    fn ended(self: &Arc<Self>, id: ThreadId, panicked: Option<u32>) {
         let mut table = self.lock();
-        let place = table.unroute(id);
-        if panicked && !table.stopping {
-            let restarts = place.map_or(0, |place| place.entry.restarts()) + 1;
+        table.unroute(id);
+        if let Some(before) = panicked.filter(|_| !table.stopping) {
+            let restarts = before + 1;
             tracing::error!(thread = %id, restarts, "a worker thread panicked and is replaced");
             if let Err(error) = self.spawn(&mut table, restarts) {
                 tracing::error!(%error, "failed to replace a worker thread");
