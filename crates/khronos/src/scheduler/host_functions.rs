@@ -24,6 +24,9 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// Longer sleeps are as long as this. No execution lives so long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Bytes that closing a thread may need: two pages of Luau's allocator, and as much again.
+const ROOM_TO_CLOSE: usize = 64 << 10;
+
 /// Adds `name` to `table`: calls `f` and returns `true` and its results, or `false` and its message.
 pub(crate) fn add<A, R>(
     lua: &Lua,
@@ -71,6 +74,9 @@ pub(crate) fn table(lua: &Lua, scheduler: &Rc<Scheduler>) -> mlua::Result<Table>
         Ok(memchr::memmem::find(&text[from..], &part).map(|at| at + from + 1))
     };
     host.raw_set("find", lua.create_function(find)?)?;
+    let s = Rc::clone(scheduler);
+    let has_room = move |lua: &Lua, ()| Ok(lua.used_memory() + ROOM_TO_CLOSE <= s.memory_limit());
+    host.raw_set("has_room", lua.create_function(has_room)?)?;
     add_task(lua, scheduler, &host)?;
     add_waiting(lua, scheduler, &host)?;
     Ok(host)

@@ -102,6 +102,28 @@ fn ending_deep_threads_in_a_full_heap_does_not_end_the_process() {
 }
 
 #[test]
+fn closing_deep_threads_in_a_full_heap_fails_and_does_not_break_them() {
+    let vm = Vm::with_limits(RuntimeLimits { memory: 4 << 20, ..RuntimeLimits::default() });
+    let script = r#"
+        local function deep(n) if n > 0 then local a, b, c = n, n, n deep(n - 1) return a + b + c else task.wait(1e6) end end
+        local threads = {}
+        for i = 1, 40 do threads[i] = task.spawn(deep, 60) end
+        local kept, size = table.create(200000), 2 ^ 20
+        local function fill() while true do kept[#kept + 1] = buffer.create(size) end end
+        local function fill_tables() while true do kept[#kept + 1] = {} end end
+        local function fill_threads() while true do kept[#kept + 1] = coroutine.create(deep) end end
+        while size >= 16 do pcall(fill) size //= 2 end
+        pcall(fill_tables) pcall(fill_threads)
+        for _, thread in threads do pcall(coroutine.close, thread) pcall(task.cancel, thread) pcall(coroutine.resume, thread) end
+        return "went on"
+    "#;
+    let verdict = vm.run(script);
+    let memory = khronos::LimitExceeded::Memory(4 << 20);
+    let ended = matches!(&verdict, Verdict::LimitExceeded { limit, .. } if *limit == memory);
+    assert!(ended || verdict == Verdict::Returned("went on".into()), "{verdict:?}");
+}
+
+#[test]
 fn library_calls_on_long_texts_end() {
     let vm = Vm::new();
     let script = r#"
