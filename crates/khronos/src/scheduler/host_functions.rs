@@ -10,11 +10,8 @@ use std::time::Duration;
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Thread, Value};
 
 use super::inbox::Reply;
-use super::timers::Wakeup;
 use super::verdicts::beginning;
-use super::{
-    Call, CallId, ExecutionId, Link, Pending, Resumability, Scheduler, Start, State, Strand, preempt,
-};
+use super::{Call, ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
 use crate::value::{KhronosValue, convert};
@@ -211,26 +208,6 @@ pub(crate) fn awaiting(
         Ok(())
     })?;
     await_.call((name, begin))
-}
-
-impl State {
-    /// Takes away a timer that has not fired.
-    fn forget_timer(&mut self, timer: u64) {
-        if let Some(Wakeup::Thread { execution: id, .. }) = self.timers.cancel(timer)
-            && let Some(execution) = self.executions.get_mut(&id)
-        {
-            execution.timers.remove(&timer);
-            self.touched.insert(id);
-        }
-    }
-
-    fn forget_call(&mut self, call: CallId) -> Option<Call> {
-        let slot = self.calls.remove(&call)?;
-        if let Some(execution) = self.executions.get_mut(&slot.execution) {
-            execution.calls.remove(&call);
-        }
-        Some(slot)
-    }
 }
 
 impl Link {

@@ -104,6 +104,25 @@ impl State {
         self.next_id += 1;
         self.next_id
     }
+
+    /// Takes away a timer that has not fired.
+    fn forget_timer(&mut self, timer: u64) {
+        if let Some(Wakeup::Thread { execution: id, .. }) = self.timers.cancel(timer)
+            && let Some(execution) = self.executions.get_mut(&id)
+        {
+            execution.timers.remove(&timer);
+            self.touched.insert(id);
+        }
+    }
+
+    /// Takes away a call, answered or not.
+    fn forget_call(&mut self, call: CallId) -> Option<Call> {
+        let slot = self.calls.remove(&call)?;
+        if let Some(execution) = self.executions.get_mut(&slot.execution) {
+            execution.calls.remove(&call);
+        }
+        Some(slot)
+    }
 }
 
 struct Execution {
@@ -446,21 +465,18 @@ impl Scheduler {
         }
     }
 
-    fn park(&self, call: CallId, mut strand: Strand) {
-        let mut state = self.state.borrow_mut();
-        let Some(slot) = state.calls.get_mut(&call) else { return };
-        let Some(answer) = slot.answer.take() else {
-            slot.parked = Some(strand);
-            return;
+    /// Puts a strand aside until its call is answered; it may have been already.
+    fn park(&self, call: CallId, strand: Strand) {
+        let answer = {
+            let mut state = self.state.borrow_mut();
+            let Some(slot) = state.calls.get_mut(&call) else { return };
+            let Some(answer) = slot.answer.take() else {
+                slot.parked = Some(strand);
+                return;
+            };
+            answer
         };
-        let id = slot.execution;
-        state.calls.remove(&call);
-        if let Some(execution) = state.executions.get_mut(&id) {
-            execution.calls.remove(&call);
-        }
-        drop(state);
-        strand.deliver(answer);
-        self.requeue(id, strand, false);
+        self.unpark(call, strand, answer);
     }
 
     fn collect_answers(&self) {
@@ -470,20 +486,24 @@ impl Scheduler {
     }
 
     fn answer(&self, call: CallId, answer: Answer) {
-        let mut state = self.state.borrow_mut();
-        let Some(slot) = state.calls.get_mut(&call) else { return };
-        let id = slot.execution;
-        let Some(mut strand) = slot.parked.take() else {
-            slot.answer = Some(answer); // not parked yet: it will find the answer when it does
-            return;
+        let strand = {
+            let mut state = self.state.borrow_mut();
+            let Some(slot) = state.calls.get_mut(&call) else { return };
+            let Some(strand) = slot.parked.take() else {
+                slot.answer = Some(answer); // not parked yet: it will find the answer when it does
+                return;
+            };
+            strand
         };
-        state.calls.remove(&call);
-        if let Some(execution) = state.executions.get_mut(&id) {
-            execution.calls.remove(&call);
+        self.unpark(call, strand, answer);
+    }
+
+    fn unpark(&self, call: CallId, mut strand: Strand, answer: Answer) {
+        let Some(slot) = self.state.borrow_mut().forget_call(call) else { return };
+        if let Some(top) = strand.0.last_mut() {
+            top.mail.delivered = Some(answer);
         }
-        drop(state);
-        strand.deliver(answer);
-        self.requeue(id, strand, false);
+        self.requeue(slot.execution, strand, false);
     }
 
     fn fire_timers(&self, lua: &Lua, prelude: &Prelude) {
@@ -522,14 +542,6 @@ impl Scheduler {
         let isolate = self.state.borrow().executions.get(&id).map(|execution| Arc::clone(&execution.isolate));
         if let Some(isolate) = isolate {
             self.log_line(isolate, Some(id), level, text);
-        }
-    }
-}
-
-impl Strand {
-    fn deliver(&mut self, answer: Answer) {
-        if let Some(top) = self.0.last_mut() {
-            top.mail.delivered = Some(answer);
         }
     }
 }

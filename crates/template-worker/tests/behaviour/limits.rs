@@ -1,7 +1,15 @@
 //! Templates that use too much, return what cannot be returned, or break their VM.
 
-use serde_json::json;
-use testkit::{GUILD, TestWorker};
+use serde_json::{Value, json};
+use testkit::{Answer, GUILD, TestWorker};
+use tokio::task::JoinHandle;
+
+/// Sends an event and does not wait here for its outcomes.
+fn spawn_event(worker: &TestWorker, data: Value) -> JoinHandle<Answer> {
+    let body = json!({"name": "MESSAGE_CREATE", "data": data});
+    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
+    tokio::spawn(testkit::answer(worker.request(reqwest::Method::POST, &path).json(&body)))
+}
 
 #[tokio::test]
 async fn misbehaving_templates_get_their_outcome_and_the_next_event_works() {
@@ -59,11 +67,7 @@ async fn what_waits_behind_a_template_that_breaks_the_vm_runs_in_the_next_one() 
     let worker = TestWorker::start_with(|config| config.limits.max_executions_in_flight = 1).await;
     let source = "local e = ... if e.data.bad then task.wait(0.2) local t = {} while true do t[#t + 1] = {} end end return 'fine'";
     worker.template(GUILD, "t", source).await.expect(201);
-    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
-    let send = |data| {
-        let body = json!({"name": "MESSAGE_CREATE", "data": data});
-        tokio::spawn(testkit::answer(worker.request(reqwest::Method::POST, &path).json(&body)))
-    };
+    let send = |data| spawn_event(&worker, data);
     let bad = send(json!({"bad": true}));
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let good: Vec<_> = (0..5).map(|_| send(json!({}))).collect();
@@ -79,11 +83,7 @@ async fn an_event_that_waited_gets_its_own_data_also_in_the_next_vm() {
     let source = "local e = ... if e.data.bad then task.wait(0.2) local t = {} while true do t[#t + 1] = {} end end \
                   task.wait(0.3) return e.data.n";
     worker.template(GUILD, "t", source).await.expect(201);
-    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
-    let send = |data| {
-        let body = json!({"name": "MESSAGE_CREATE", "data": data});
-        tokio::spawn(testkit::answer(worker.request(reqwest::Method::POST, &path).json(&body)))
-    };
+    let send = |data| spawn_event(&worker, data);
     let bad = send(json!({"bad": true}));
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let rest: Vec<_> = (1..=8).map(|n| (n, send(json!({"n": n})))).collect();
