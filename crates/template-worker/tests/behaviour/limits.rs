@@ -80,7 +80,7 @@ async fn what_waits_behind_a_template_that_breaks_the_vm_runs_in_the_next_one() 
 #[tokio::test]
 async fn an_event_that_waited_gets_its_own_data_also_in_the_next_vm() {
     let worker = TestWorker::start_with(|config| config.limits.max_executions_in_flight = 2).await;
-    let source = "local e = ... if e.data.bad then task.wait(0.2) local t = {} while true do t[#t + 1] = {} end end \
+    let source = "local e = ... if e.data.bad then task.wait(1) local t = {} while true do t[#t + 1] = {} end end \
                   task.wait(0.3) return e.data.n";
     worker.template(GUILD, "t", source).await.expect(201);
     let send = |data| spawn_event(&worker, data);

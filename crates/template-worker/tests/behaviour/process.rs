@@ -126,12 +126,12 @@ fn a_restart_keeps_templates_and_tokens_and_prints_no_new_token() {
 fn a_termination_answers_what_was_accepted_and_exits_with_0() {
     let data = tempfile::tempdir().unwrap();
     let mut service = Service::start(data.path(), |command| {
-        command.env("TEMPLATE_WORKER_SERVER__DRAIN_TIME_MS", "5000");
+        command.env("TEMPLATE_WORKER_SERVER__DRAIN_TIME_MS", "6000");
     });
     let (client, token, url) = (reqwest::Client::new(), service.token(), service.url.clone());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let guild = format!("{url}/api/v1/guilds/818880986845679757");
-    for (name, source) in [("short", "task.wait(1) return 'done'"), ("endless", "task.wait(100)")] {
+    for (name, source) in [("short", "task.wait(3) return 'done'"), ("endless", "task.wait(100)")] {
         let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": []});
         let put = client.put(format!("{guild}/templates/{name}")).bearer_auth(&token).json(&body);
         assert_eq!(runtime.block_on(put.send()).unwrap().status(), 201);
