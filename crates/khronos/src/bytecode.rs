@@ -139,3 +139,42 @@ fn explain(path: &str, error: &mlua::Error) -> CompileError {
         None => CompileError { file: path.to_owned(), line: 1, message: text },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(files: &[(&str, &str)]) -> Bundle {
+        Bundle::new(files.iter().map(|(path, source)| ((*path).to_owned(), (*source).to_owned()))).unwrap()
+    }
+
+    #[test]
+    fn equal_sources_share_their_bytecode_as_long_as_somebody_uses_it() {
+        let cache = BytecodeCache::default();
+        let one = cache.compile(&bundle(&[("init.luau", "return 1"), ("same.luau", "return 1")])).unwrap();
+        let two = cache.compile(&bundle(&[("init.luau", "return 1"), ("other.luau", "return 2")])).unwrap();
+        assert_eq!(cache.len(), 2);
+        let code = |program: &Program, path| program.bytecode(path).map(Arc::as_ptr).unwrap();
+        assert_eq!(code(&one, "init.luau"), code(&one, "same.luau"));
+        assert_eq!(code(&one, "init.luau"), code(&two, "init.luau"));
+        drop((one, two));
+        assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn programs_have_the_same_code_if_their_files_say_the_same() {
+        let cache = BytecodeCache::default();
+        let compile = |source| cache.compile(&bundle(&[("init.luau", source), ("data.json", "{}")])).unwrap();
+        assert!(compile("return 1").has_same_code(&compile("return 1")));
+        assert!(!compile("return 1").has_same_code(&compile("return 2")));
+    }
+
+    #[test]
+    fn every_file_that_does_not_compile_is_named_with_its_line() {
+        let files = [("init.luau", "local x = 1\n\nlocal = 2"), ("b.luau", "return ("), (".luaurc", "{")];
+        let errors = BytecodeCache::default().compile(&bundle(&files)).unwrap_err();
+        let places: Vec<_> = errors.iter().map(|error| (error.file.as_str(), error.line)).collect();
+        assert_eq!(places, [("b.luau", 1), ("init.luau", 3), (".luaurc", 1)]);
+        assert!(errors.iter().all(|error| !error.message.is_empty()), "{errors:?}");
+    }
+}

@@ -87,3 +87,37 @@ async fn a_flood_of_large_events_is_decoded_and_run_in_its_own_guilds_turns() {
     );
     worker.delete(&vm).await.expect(204);
 }
+
+#[tokio::test]
+async fn a_thread_that_cannot_take_more_says_so_and_answers_what_it_took() {
+    let worker = TestWorker::start_with(|config| {
+        config.vm.threads = 1;
+        config.vm.queue = 1;
+        config.limits.max_non_yieldable_time_ms = 1_500;
+    })
+    .await;
+    let (stuck, neighbour) = ("818880986845679757", "818880986845679758");
+    worker
+        .template(stuck, "sort", "table.sort({3, 2, 1}, function() while true do end end)")
+        .await
+        .expect(201);
+    worker.template(neighbour, "quick", "return 'here'").await.expect(201);
+    let event = json!({"name": "MESSAGE_CREATE", "data": {}});
+    worker.post(&format!("/api/v1/guilds/{stuck}/events"), &event).await.expect(202);
+    testkit::until("the thread is at it", async || worker.app().dispatcher.threads()[0].busy).await;
+    let path = format!("/api/v1/guilds/{neighbour}/events?wait=true");
+    let request = || worker.request(reqwest::Method::POST, &path).json(&event);
+    let sent: Vec<_> = (0..6).map(|_| tokio::spawn(testkit::answer(request()))).collect();
+    let mut refused = 0;
+    for answer in sent {
+        let answer = answer.await.unwrap();
+        if answer.status == 429 {
+            assert!(answer.headers.contains_key("retry-after"));
+            answer.problem(429, "thread_busy");
+            refused += 1;
+        } else {
+            assert_eq!(answer.expect(200)["results"]["quick"]["value"], "here");
+        }
+    }
+    assert!((1..6).contains(&refused), "{refused} of 6 were refused");
+}
