@@ -102,7 +102,7 @@ impl GuildVm {
 
     /// Whether an answer is owed.
     pub(super) fn owes(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || !self.waiting.is_empty() || !self.garbage.is_empty()
     }
 
     /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
