@@ -44,7 +44,7 @@ settings! {
         /// MAX_EXECUTIONS_WAITING: executions of a guild that wait for one of those to end; more are refused.
         /// 256: four times those in flight. Together with those in flight at least MAX_TEMPLATES_PER_GUILD.
         pub max_executions_waiting: usize = 256, within 0..=65_536;
-        /// MAX_LUAU_THREADS: Luau threads (coroutines and tasks) of a guild's VM.
+        /// MAX_LUAU_THREADS: Luau threads of a guild's VM that are ready, wait or sleep: executions and tasks.
         /// 1,000: each costs memory before it does anything, and an event needs a few.
         pub max_luau_threads: usize = 1000, within 1..=1_000_000;
         /// MAX_TEMPLATE_SOURCE: bytes of source of a template, all its files together.
@@ -53,7 +53,7 @@ settings! {
         /// MAX_RESULT_DEPTH: how deep tables may nest in what a template returns.
         /// 64, as for every value that leaves a VM.
         pub max_result_depth: usize = 64, within 1..=128;
-        /// MAX_RESULT_NODES: values, keys included, in what a template returns.
+        /// MAX_RESULT_NODES: values in what a template returns.
         /// 100,000, as for every value that leaves a VM.
         pub max_result_nodes: usize = 100_000, within 1..=10_000_000;
         /// MAX_RESULT_BYTES: bytes of text in what a template returns.
