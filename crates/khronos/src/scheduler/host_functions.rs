@@ -162,14 +162,12 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
         }
     })?;
     let s = Rc::clone(scheduler);
-    let report = lua.create_function(move |_, (message, traceback): (Value, String)| {
-        if let Ok(id) = s.current() {
-            let text = match &message {
-                Value::String(text) => beginning(text, MAX_LOG_LINE),
-                _ => "an error object was thrown".to_owned(),
-            };
-            s.log(id, LogLevel::Error, &format!("{text}\n{}", crate::sandbox::clean_traceback(&traceback)));
-        }
+    let report = lua.create_function(move |_, (thread, message, traceback): (Thread, Value, String)| {
+        let message = match &message {
+            Value::String(text) => beginning(text, MAX_LOG_LINE),
+            _ => "an error object was thrown".to_owned(),
+        };
+        s.report(&thread, TemplateError { message, traceback: crate::sandbox::clean_traceback(&traceback) });
         Ok(())
     })?;
     host.raw_set("report", report)?;

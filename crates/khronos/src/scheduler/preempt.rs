@@ -297,6 +297,8 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
             return status;
         }
     }
+    // Those that finished may be garbage by now.
+    states.drain(..states.len().saturating_sub(1));
     status
 }
 

@@ -28,12 +28,28 @@ impl Scheduler {
             Ok(error) => render_error(&error, &prelude.array),
             Err(_) => return self.out_of_memory(id),
         };
-        let is_main =
-            self.state.borrow().executions.get(&id).is_some_and(|e| e.main.state() == thread.state());
-        if is_main {
-            self.settle(id, |_| Verdict::Failed(TemplateError { message, traceback }));
-        } else {
-            self.log(id, LogLevel::Error, &format!("{message}\n{traceback}"));
+        self.blame(id, thread, TemplateError { message, traceback });
+    }
+
+    /// `thread`, which a thread of the running execution resumed, threw `error`.
+    pub(super) fn report(&self, thread: &Thread, error: TemplateError) {
+        if let Ok(id) = self.current() {
+            self.blame(id, thread, error);
+        }
+    }
+
+    /// An error of an execution's main thread is its verdict, whoever resumed it; any other goes to the log of `id`.
+    fn blame(&self, id: ExecutionId, thread: &Thread, error: TemplateError) {
+        let is_main = |execution: &Execution| execution.main.state() == thread.state();
+        let owner =
+            self.state.borrow().executions.iter().find(|(_, other)| is_main(other)).map(|(id, _)| *id);
+        match owner {
+            Some(owner) => {
+                self.settle(owner, |_| Verdict::Failed(error));
+                // Perhaps nothing is left of it now.
+                self.state.borrow_mut().touched.insert(owner);
+            }
+            None => self.log(id, LogLevel::Error, &format!("{}\n{}", error.message, error.traceback)),
         }
     }
 

@@ -250,3 +250,65 @@ fn a_file_with_an_odd_name_is_seen_in_its_tracebacks() {
     let Verdict::Failed(error) = vm.run_files(&files) else { panic!() };
     assert!(error.traceback.starts_with("[runtime].luau:1"), "{error:?}");
 }
+
+#[test]
+fn a_finished_coroutine_is_not_looked_at_when_its_parent_is_killed() {
+    let limits = RuntimeLimits {
+        slice: Duration::from_millis(1),
+        non_yieldable: Duration::from_millis(100),
+        ..RuntimeLimits::default()
+    };
+    let script = r#"
+        local function burn(seconds) local t = os.clock() while os.clock() - t < seconds do end end
+        do
+            local inner = coroutine.create(function() burn(0.01) end)
+            coroutine.resume(inner)
+        end
+        table.sort({1, 2}, function() while true do local _ = {coroutine.create(burn), string.rep("x", 100)} end end)
+    "#;
+    for _ in 0..3 {
+        let vm = Vm::with_limits(limits);
+        let verdict = vm.run(script);
+        assert!(matches!(verdict, Verdict::LimitExceeded { .. }), "{verdict:?}");
+    }
+}
+
+#[test]
+fn sets_of_characters_and_texts_with_brackets_do_not_take_for_ever() {
+    let vm = Vm::new();
+    for call in ["match(text, set)", "find(text, set)", "gmatch(text, set)", "gsub(text, set, '')"] {
+        let source = format!(
+            "local text, set = string.rep('a', 300000), '[' .. string.rep('b', 300000) .. 'a]*' return string.{call}"
+        );
+        assert!(vm.error(&source).contains("too long for so long a text"), "{call}");
+    }
+    let brackets = "return string.find(string.rep('a', 2000000), string.rep('a', 1000000) .. ']')";
+    assert_eq!(vm.value(brackets), khronos::KhronosValue::Null);
+    assert_eq!(vm.value("return string.gsub('hello', '[el]+', string.upper)"), {
+        khronos::KhronosValue::List(vec!["hELLo".into(), 1.0.into()])
+    });
+}
+
+#[test]
+fn an_error_in_somebody_elses_thread_keeps_its_text() {
+    let vm = Vm::new();
+    let script = "task.spawn(coroutine.create(function() error('the real reason') end)) return 1";
+    assert_eq!(vm.value(script), 1.0.into());
+    assert!(vm.logged()[0].contains("the real reason"), "{:?}", vm.logged());
+    let script = "local main = coroutine.running() task.defer(main) coroutine.yield() error('of main')";
+    assert_eq!(vm.error(script), "init.luau:1: of main");
+}
+
+#[test]
+fn a_closed_loader_lets_others_load() {
+    let vm = Vm::new();
+    let files = [
+        (
+            "init.luau",
+            "local loader = task.spawn(function() require('./m') end) local got \
+             task.spawn(function() got = require('./m') end) task.wait(1) coroutine.close(loader) task.wait(200) return got",
+        ),
+        ("m.luau", "task.wait(100) return 'loaded'"),
+    ];
+    assert_eq!(vm.run_files(&files), Verdict::Returned("loaded".into()));
+}
