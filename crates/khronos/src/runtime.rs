@@ -362,14 +362,6 @@ impl std::fmt::Debug for KhronosRuntime {
     }
 }
 
-/// The list marker, for values that the embedder builds itself.
-impl KhronosRuntime {
-    /// The metatable that makes a table a list also when it is empty.
-    pub fn array_metatable(&self) -> &Table {
-        &self.prelude.array
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::KhronosRuntime;
