@@ -1,8 +1,8 @@
 //! Pausing a running script so that it cannot notice: the only file that handles raw Luau states.
 //!
-//! Owns how a chain of Luau threads is resumed and broken, the interrupt handler, and the slot through which the
-//! ticker reaches a running VM. Leaves to `scheduler` who runs next and what a stop means, to `ticker` when time is
-//! up.
+//! Owns how a chain of Luau threads is resumed and broken, the interrupt handler, the slot through which the ticker
+//! reaches a running VM, and the budget that allocations are counted against. Leaves to `scheduler` who runs next and
+//! what a stop means, to `ticker` when time is up, to `collector` how much memory is too much.
 //!
 //! # How
 //! Luau calls `lua_Callbacks::interrupt` at every safepoint (loop back edges, calls, returns) if it is not null. It
@@ -12,6 +12,10 @@
 //! turn (`debuginterrupt` tells us the chain, innermost first) and goes on where it stopped when the chain is
 //! resumed in the same order.
 //!
+//! Allocations stop a script in the same way. Each is counted against a budget ([`on_allocate`], some instructions);
+//! once it is spent and the VM has reached its mark, the handler is armed, the script pauses at its next safepoint, and
+//! garbage is collected before it goes on. So it cannot fail for garbage, however fast it makes it.
+//!
 //! # Why the ticker never touches a VM that is gone
 //! The pointer to a VM's callbacks lives in a [`Slot`] behind a mutex, from just before `lua_resume` to just after
 //! it. The ticker dereferences it only while it holds that mutex. A VM is dropped by the thread that owns it, which
@@ -20,7 +24,7 @@
 #![expect(unsafe_code, reason = "Luau's break and resume are only reachable through its C API")]
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,11 +33,15 @@ use std::time::{Duration, Instant};
 use mlua::ffi::{self, lua_State};
 use mlua::{Function, Lua, Thread, Value};
 
+use super::collector;
 use super::ticker::TickerHandle;
 
 thread_local! {
     /// The slice that runs on this thread; the handlers below find it here, since Luau gives them a state only.
     static CURRENT: Cell<*mut Slice> = const { Cell::new(ptr::null_mut()) };
+    /// Bytes that may be allocated before somebody has to look at the VM's memory. Apart from the slice, because every
+    /// allocation comes here.
+    static BUDGET: Cell<isize> = const { Cell::new(isize::MAX) };
 }
 
 /// What the handlers note down while a slice runs.
@@ -44,11 +52,52 @@ struct Slice {
     broken: Vec<NonNull<lua_State>>,
     /// Whether [`pause`] broke them, and not the end of the slice.
     paused: bool,
+    /// When the slice is over.
+    ends: Instant,
     non_yieldable_limit: Duration,
     /// When the slice was over, and could not end: by the clock, and in CPU time of this thread.
     overdue: Option<(Instant, Duration)>,
-    /// An error was raised in place of a break, because the script ran below a C function for too long.
-    killed: bool,
+    /// An error was raised in place of a break, because the script ran below a C function for too long, or had too much
+    /// memory there.
+    killed: Option<Killed>,
+    memory: MemoryWatch,
+    /// The mark was reached.
+    pressed: bool,
+    callbacks: NonNull<ffi::lua_Callbacks>,
+}
+
+/// Why a script had to be ended where it cannot be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Killed {
+    /// It ran for too long.
+    Time,
+    /// All that it has is in use, and it is too much.
+    Memory,
+}
+
+/// How much memory a slice may come to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryWatch {
+    /// The VM. It runs, so it is alive.
+    pub(crate) lua: *const Lua,
+    /// Bytes that the host keeps for the VM; they count as if Luau had them.
+    pub(crate) external: usize,
+    /// The bytes at which garbage has to be collected.
+    pub(crate) mark: usize,
+    /// The bytes that may be in use once it has been.
+    pub(crate) limit: usize,
+}
+
+impl MemoryWatch {
+    fn used(&self) -> usize {
+        // SAFETY: `lua` points to the VM that runs this slice, whose owner is borrowed by the caller of `resume`.
+        unsafe { (*self.lua).used_memory() + self.external }
+    }
+
+    /// What may be allocated before the mark is reached.
+    fn left(&self) -> isize {
+        self.mark.saturating_sub(self.used()).try_into().unwrap_or(isize::MAX)
+    }
 }
 
 impl Slice {
@@ -95,6 +144,8 @@ pub(crate) enum Stop {
     SliceOver,
     /// The script called [`pause`]. Resume the chain to make that call return.
     Paused,
+    /// The script has allocated so much that garbage has to be collected. Then resume the chain to go on.
+    Pressed,
     /// The script ran longer than allowed where it cannot be paused, and was ended by an error.
     Killed,
 }
@@ -172,6 +223,36 @@ pub(crate) fn take_error(lua: &Lua, thread: &Thread) -> mlua::Result<Value> {
     }
 }
 
+/// Has what `thread` allocates from now on, and the threads that it makes, counted under `category`.
+pub(crate) fn count_under(thread: &Thread, category: u8) {
+    // SAFETY: the handle keeps the thread alive; a number is stored in it.
+    unsafe { ffi::lua_setmemcat(thread.state(), c_int::from(category)) }
+}
+
+/// Has what `make` makes counted under `category`.
+pub(crate) fn counted_under<R>(lua: &Lua, category: u8, make: impl FnOnce() -> R) -> R {
+    let count = |category| {
+        // SAFETY: as in `count_under`. A failure means that there is no memory, which `make` is about to find out.
+        let _ = unsafe {
+            lua.exec_raw::<()>((), |state| ffi::lua_setmemcat(ffi::lua_mainthread(state), category))
+        };
+    };
+    count(c_int::from(category));
+    let made = make();
+    count(0);
+    made
+}
+
+/// Bytes of what was counted under `category` and is in use.
+pub(crate) fn bytes_of(lua: &Lua, category: u8) -> usize {
+    let bytes = Cell::new(0);
+    // SAFETY: reads a number of the VM.
+    let read = unsafe {
+        lua.exec_raw::<()>((), |state| bytes.set(ffi::lua_totalbytes(state, c_int::from(category))))
+    };
+    read.map_or(0, |()| bytes.get())
+}
+
 /// The Luau function that pauses its caller: `pause()` returns when the scheduler resumes the chain. Where the
 /// caller cannot be paused (below a metamethod or a C function) it returns at once.
 pub(crate) fn pause_function(lua: &Lua) -> mlua::Result<Function> {
@@ -229,34 +310,41 @@ unsafe fn set_interrupt(callbacks: NonNull<ffi::lua_Callbacks>, handler: *mut ()
     }
 }
 
-/// How long a chain may run before it is paused, and before it is ended where it cannot be paused.
+/// How long a chain may run before it is paused, and before it is ended where it cannot be paused; and its memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SliceLimits {
     pub(crate) slice: Duration,
     pub(crate) non_yieldable: Duration,
+    pub(crate) memory: MemoryWatch,
 }
 
 /// Runs `chain` until it stops for one of the reasons in [`Stop`], at the latest soon after the slice is over.
 pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
     let slot = &ticker.slot;
     let started = Instant::now();
+    // SAFETY: `root` keeps its VM's state alive.
+    let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
     let mut slice = Slice {
         nesting: Vec::new(),
         broken: Vec::new(),
         paused: false,
+        ends: started + limits.slice,
         non_yieldable_limit: limits.non_yieldable,
         overdue: None,
-        killed: false,
+        killed: None,
+        memory: limits.memory,
+        pressed: false,
+        callbacks,
     };
-    // SAFETY: `root` keeps its VM's state alive.
-    let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
     // SAFETY: the VM is alive and only this thread runs it; Luau reads the fields when coroutines are resumed and break.
     unsafe {
         (*callbacks.as_ptr()).debuginterrupt = Some(on_level);
         (*callbacks.as_ptr()).preresume = Some(on_resume);
         (*callbacks.as_ptr()).postresume = Some(after_resume);
+        (*callbacks.as_ptr()).onallocate = Some(on_allocate);
     }
     let before = CURRENT.replace(&raw mut slice);
+    BUDGET.set(slice.memory.left());
     *slot.lock() = Some(Running { callbacks, started, slice: limits.slice });
     ticker.wake();
 
@@ -268,12 +356,15 @@ pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimi
     unsafe { set_interrupt(callbacks, ptr::null_mut()) };
     drop(running);
     CURRENT.set(before);
+    BUDGET.set(isize::MAX);
 
     match status {
-        _ if slice.killed => Stop::Killed,
+        _ if slice.killed == Some(Killed::Time) => Stop::Killed,
+        _ if slice.killed == Some(Killed::Memory) => Stop::OutOfMemory,
         ffi::LUA_OK => Stop::Finished,
         ffi::LUA_YIELD => Stop::Yielded,
         ffi::LUA_BREAK if slice.paused => Stop::Paused,
+        ffi::LUA_BREAK if slice.pressed => Stop::Pressed,
         ffi::LUA_BREAK => Stop::SliceOver,
         ffi::LUA_ERRMEM => Stop::OutOfMemory,
         _ => Stop::Failed,
@@ -314,14 +405,87 @@ unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c_int) {
     unsafe {
         let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
         if slice.is_breakable() {
-            set_interrupt(NonNull::new_unchecked(ffi::lua_callbacks(state)), ptr::null_mut());
+            set_interrupt(slice.callbacks, ptr::null_mut());
             slice.break_at(level);
             ffi::lua_break(state);
-        } else if slice.killed || slice.is_out_of_time() {
-            // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
-            slice.killed = true;
-            ffi::luaL_error(state, c"limit exceeded: ran too long where a script cannot be paused".as_ptr());
+            return;
         }
+        if slice.killed.is_none() && slice.pressed {
+            if slice.memory.used() > collector::hopeless(slice.memory.limit) {
+                slice.killed = Some(Killed::Memory);
+            } else {
+                // It has to be done here, then. The memory of a VM is little enough.
+                ffi::lua_gc(state, ffi::LUA_GCCOLLECT, 0);
+                after_collection(current);
+            }
+        }
+        let slice = &mut *current;
+        if slice.killed.is_none() && Instant::now() < slice.ends {
+            return set_interrupt(slice.callbacks, ptr::null_mut());
+        }
+        if slice.killed.is_none() && slice.is_out_of_time() {
+            slice.killed = Some(Killed::Time);
+        }
+        // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
+        let text = match slice.killed {
+            Some(Killed::Time) => c"limit exceeded: ran too long where a script cannot be paused",
+            Some(Killed::Memory) => c"limit exceeded: not enough memory",
+            None => return,
+        };
+        ffi::luaL_error(state, text.as_ptr());
+    }
+}
+
+/// Decides, where a script cannot be paused, whether what is left after a collection is too much.
+///
+/// # Safety
+/// `current` must be the running slice, and nothing else refer to it.
+unsafe fn after_collection(current: *mut Slice) {
+    // SAFETY: by the caller.
+    let slice = unsafe { &mut *current };
+    let used = slice.memory.used();
+    slice.pressed = false;
+    if used > slice.memory.limit {
+        slice.killed = Some(Killed::Memory);
+    }
+    slice.memory.mark = collector::mark_after(used, slice.memory.limit);
+    BUDGET.set(slice.memory.left());
+}
+
+/// Runs after each allocation of Luau, and so has to be short.
+unsafe extern "C-unwind" fn on_allocate(
+    _: *mut lua_State,
+    _: *mut c_void,
+    _: usize,
+    bytes: usize,
+    _: u8,
+    _: c_int,
+    _: c_int,
+) {
+    // What was freed meanwhile is not taken off: then the look comes early, and finds more to spend.
+    let left = BUDGET.get().saturating_sub_unsigned(bytes);
+    BUDGET.set(left);
+    if left < 0 {
+        budget_is_spent();
+    }
+}
+
+#[cold]
+fn budget_is_spent() {
+    let current = CURRENT.get();
+    if current.is_null() {
+        // The host allocates. The scheduler looks before it runs anything.
+        return BUDGET.set(isize::MAX);
+    }
+    // SAFETY: as in `on_interrupt`; the handlers that hold a reference to the slice allocate nothing meanwhile.
+    unsafe {
+        let left = (*current).memory.left();
+        if left > 0 {
+            return BUDGET.set(left);
+        }
+        (*current).pressed = true;
+        BUDGET.set(isize::MAX);
+        set_interrupt((*current).callbacks, on_interrupt as *mut ());
     }
 }
 
