@@ -287,15 +287,18 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Arms the interrupt of the VM that runs, if its slice is over. Returns whether any VM runs.
-    pub(crate) fn tick(&self, now: Instant) -> bool {
+    /// Arms the interrupt of the VM that runs, if its slice is over. Returns how long the slice, or the one that follows,
+    /// has still to go, if any VM runs.
+    pub(crate) fn tick(&self, now: Instant) -> Option<Duration> {
         let running = self.lock();
-        let Some(running) = &*running else { return false };
-        if now.saturating_duration_since(running.started) >= running.slice {
+        let running = running.as_ref()?;
+        let left = running.slice.saturating_sub(now.saturating_duration_since(running.started));
+        if left.is_zero() {
             // SAFETY: under the lock, so the VM is alive.
             unsafe { set_interrupt(running.callbacks, on_interrupt as *mut ()) }
+            return Some(running.slice);
         }
-        true
+        Some(left)
     }
 }
 
