@@ -17,7 +17,7 @@ use mlua::Lua;
 use mlua::state::{GcIncParams, GcMode};
 
 use super::ExecutionId;
-use super::preempt::MemoryWatch;
+use super::preempt::MemoryLimits;
 
 /// How often its limit Luau gets for a VM. That much is only asked for by single calls whose result could never be kept;
 /// everything less is noticed at the next safepoint, where no `pcall` is in the way.
@@ -122,8 +122,9 @@ impl Collector {
         Ok(Charge { external: Rc::clone(&self.external), bytes })
     }
 
-    pub(super) fn watch(&self, lua: &Lua) -> MemoryWatch {
-        MemoryWatch { lua, external: self.external.get(), mark: self.mark.get(), limit: self.limit.get() }
+    /// What the next slice may come to.
+    pub(super) fn limits(&self) -> MemoryLimits {
+        MemoryLimits { external: self.external.get(), mark: self.mark.get(), limit: self.limit.get() }
     }
 
     /// Whether nothing may run before garbage was collected.

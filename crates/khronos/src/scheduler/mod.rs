@@ -335,9 +335,9 @@ impl Scheduler {
         let limits = SliceLimits {
             slice: self.limits().slice,
             non_yieldable: self.limits().non_yieldable,
-            memory: self.collector.watch(lua),
+            memory: self.collector.limits(),
         };
-        let stop = preempt::resume(&mut link.chain, &self.options.ticker, limits);
+        let stop = preempt::resume(lua, &mut link.chain, &self.options.ticker, limits);
         self.current.set(None);
         link.mail = self.mail.take();
         self.stopped(id, strand, link, stop, lua, prelude);

@@ -1,8 +1,8 @@
-//! Pausing a running script so that it cannot notice: the only file that handles raw Luau states.
+//! Pausing a running script so that it cannot notice: the only module that handles raw Luau threads.
 //!
-//! Owns how a chain of Luau threads is resumed and broken, the interrupt handler, the slot through which the ticker
-//! reaches a running VM, and the budget that allocations are counted against. Leaves to `scheduler` who runs next and
-//! what a stop means, to `ticker` when time is up, to `collector` how much memory is too much.
+//! Owns how a chain of Luau threads is resumed and broken, and the slot through which the ticker reaches a running VM;
+//! what Luau calls meanwhile is in `slice`. Leaves to `scheduler` who runs next and what a stop means, to `ticker` when
+//! time is up, to `collector` how much memory is too much.
 //!
 //! # How
 //! Luau calls `lua_Callbacks::interrupt` at every safepoint (loop back edges, calls, returns) if it is not null. It
@@ -12,7 +12,7 @@
 //! turn (`debuginterrupt` tells us the chain, innermost first) and goes on where it stopped when the chain is
 //! resumed in the same order.
 //!
-//! Allocations stop a script in the same way. Each is counted against a budget ([`on_allocate`], some instructions);
+//! Allocations stop a script in the same way. Each is counted against a budget (`on_allocate`, some instructions);
 //! once it is spent and the VM has reached its mark, the handler is armed, the script pauses at its next safepoint, and
 //! garbage is collected before it goes on. So it cannot fail for garbage, however fast it makes it.
 //!
@@ -23,8 +23,10 @@
 
 #![expect(unsafe_code, reason = "Luau's break and resume are only reachable through its C API")]
 
+mod slice;
+
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -33,94 +35,8 @@ use std::time::{Duration, Instant};
 use mlua::ffi::{self, lua_State};
 use mlua::{Function, Lua, Thread, Value};
 
-use super::collector;
 use super::ticker::TickerHandle;
-
-thread_local! {
-    /// The slice that runs on this thread; the handlers below find it here, since Luau gives them a state only.
-    static CURRENT: Cell<*mut Slice> = const { Cell::new(ptr::null_mut()) };
-    /// Bytes that may be allocated before somebody has to look at the VM's memory. Apart from the slice, because every
-    /// allocation comes here.
-    static BUDGET: Cell<isize> = const { Cell::new(isize::MAX) };
-}
-
-/// What the handlers note down while a slice runs.
-struct Slice {
-    /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
-    nesting: Vec<NonNull<lua_State>>,
-    /// The threads that broke, innermost first.
-    broken: Vec<NonNull<lua_State>>,
-    /// Whether [`pause`] broke them, and not the end of the slice.
-    paused: bool,
-    /// When the slice is over.
-    ends: Instant,
-    non_yieldable_limit: Duration,
-    /// When the slice was over, and could not end: by the clock, and in CPU time of this thread.
-    overdue: Option<(Instant, Duration)>,
-    /// An error was raised in place of a break, because the script ran below a C function for too long, or had too much
-    /// memory there.
-    killed: Option<Killed>,
-    memory: MemoryWatch,
-    /// The mark was reached.
-    pressed: bool,
-    callbacks: NonNull<ffi::lua_Callbacks>,
-}
-
-/// Why a script had to be ended where it cannot be paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Killed {
-    /// It ran for too long.
-    Time,
-    /// All that it has is in use, and it is too much.
-    Memory,
-}
-
-/// How much memory a slice may come to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MemoryWatch {
-    /// The VM. It runs, so it is alive.
-    pub(crate) lua: *const Lua,
-    /// Bytes that the host keeps for the VM; they count as if Luau had them.
-    pub(crate) external: usize,
-    /// The bytes at which garbage has to be collected.
-    pub(crate) mark: usize,
-    /// The bytes that may be in use once it has been.
-    pub(crate) limit: usize,
-}
-
-impl MemoryWatch {
-    fn used(&self) -> usize {
-        // SAFETY: `lua` points to the VM that runs this slice, whose owner is borrowed by the caller of `resume`.
-        unsafe { (*self.lua).used_memory() + self.external }
-    }
-
-    /// What may be allocated before the mark is reached.
-    fn left(&self) -> isize {
-        self.mark.saturating_sub(self.used()).try_into().unwrap_or(isize::MAX)
-    }
-}
-
-impl Slice {
-    /// Whether all levels can be broken. A coroutine that can, inside a sort comparator that cannot, would break alone
-    /// and its parent would fail.
-    fn is_breakable(&self) -> bool {
-        // SAFETY: all of them are running inside this slice, and reading a state's call depth changes nothing.
-        self.nesting.iter().all(|level| unsafe { ffi::lua_isyieldable(level.as_ptr()) != 0 })
-    }
-
-    fn break_at(&mut self, level: NonNull<lua_State>) {
-        self.broken.clear();
-        self.broken.push(level);
-    }
-
-    /// Whether an overdue slice has used up the time that it may take in a place where it cannot be paused. CPU time
-    /// counts, so that a busy machine ends nobody; asking for it costs a system call, so the clock is asked first.
-    fn is_out_of_time(&mut self) -> bool {
-        let (since, cpu) = *self.overdue.get_or_insert_with(|| (Instant::now(), cpu_time()));
-        since.elapsed() > self.non_yieldable_limit
-            && cpu_time().saturating_sub(cpu) > self.non_yieldable_limit
-    }
-}
+use slice::{Slice, on_interrupt};
 
 /// CPU time of this thread.
 pub(super) fn cpu_time() -> Duration {
@@ -142,7 +58,7 @@ pub(crate) enum Stop {
     OutOfMemory,
     /// The slice was over. Resume the chain to go on.
     SliceOver,
-    /// The script called [`pause`]. Resume the chain to make that call return.
+    /// The script called `pause`. Resume the chain to make that call return.
     Paused,
     /// The script has allocated so much that garbage has to be collected. Then resume the chain to go on.
     Pressed,
@@ -257,13 +173,13 @@ pub(crate) fn bytes_of(lua: &Lua, category: u8) -> usize {
 /// caller cannot be paused (below a metamethod or a C function) it returns at once.
 pub(crate) fn pause_function(lua: &Lua) -> mlua::Result<Function> {
     // SAFETY: `pause` has the signature and the protocol of a Luau C function.
-    unsafe { lua.create_c_function(pause) }
+    unsafe { lua.create_c_function(slice::pause) }
 }
 
 /// The Luau function that says whether `pause()` would pause its caller.
 pub(crate) fn can_pause_function(lua: &Lua) -> mlua::Result<Function> {
     // SAFETY: `can_pause` has the signature and the protocol of a Luau C function.
-    unsafe { lua.create_c_function(can_pause) }
+    unsafe { lua.create_c_function(slice::can_pause) }
 }
 
 /// Where one worker thread shows the ticker which VM it runs, and since when.
@@ -318,60 +234,38 @@ unsafe fn set_interrupt(callbacks: NonNull<ffi::lua_Callbacks>, handler: *mut ()
 pub(crate) struct SliceLimits {
     pub(crate) slice: Duration,
     pub(crate) non_yieldable: Duration,
-    pub(crate) memory: MemoryWatch,
+    pub(crate) memory: MemoryLimits,
+}
+
+/// How much memory a VM may come to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryLimits {
+    /// Bytes that the host keeps for the VM; they count as if Luau had them.
+    pub(crate) external: usize,
+    /// The bytes at which garbage has to be collected.
+    pub(crate) mark: usize,
+    /// The bytes that may be in use once it has been.
+    pub(crate) limit: usize,
 }
 
 /// Runs `chain` until it stops for one of the reasons in [`Stop`], at the latest soon after the slice is over.
-pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
+pub(crate) fn resume(lua: &Lua, chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
     let slot = &ticker.slot;
     let started = Instant::now();
     // SAFETY: `root` keeps its VM's state alive.
     let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
-    let mut slice = Slice {
-        nesting: Vec::new(),
-        broken: Vec::new(),
-        paused: false,
-        ends: started + limits.slice,
-        non_yieldable_limit: limits.non_yieldable,
-        overdue: None,
-        killed: None,
-        memory: limits.memory,
-        pressed: false,
-        callbacks,
-    };
-    // SAFETY: the VM is alive and only this thread runs it; Luau reads the fields when coroutines are resumed and break.
-    unsafe {
-        (*callbacks.as_ptr()).debuginterrupt = Some(on_level);
-        (*callbacks.as_ptr()).preresume = Some(on_resume);
-        (*callbacks.as_ptr()).postresume = Some(after_resume);
-        (*callbacks.as_ptr()).onallocate = Some(on_allocate);
-    }
-    let before = CURRENT.replace(&raw mut slice);
-    BUDGET.set(slice.memory.left());
+    let mut slice = Slice::new(lua, callbacks, started, limits);
     *slot.lock() = Some(Running { callbacks, started, slice: limits.slice });
     ticker.wake();
 
-    let status = resume_states(&mut chain.states, &raw mut slice);
+    let status = slice.run(|slice| resume_states(&mut chain.states, slice));
 
     let mut running = slot.lock();
     *running = None;
     // SAFETY: the VM is alive; we hold the lock, so the ticker cannot arm it again.
     unsafe { set_interrupt(callbacks, ptr::null_mut()) };
     drop(running);
-    CURRENT.set(before);
-    BUDGET.set(isize::MAX);
-
-    match status {
-        _ if slice.killed == Some(Killed::Time) => Stop::Killed,
-        _ if slice.killed == Some(Killed::Memory) => Stop::OutOfMemory,
-        ffi::LUA_OK => Stop::Finished,
-        ffi::LUA_YIELD => Stop::Yielded,
-        ffi::LUA_BREAK if slice.paused => Stop::Paused,
-        ffi::LUA_BREAK if slice.pressed => Stop::Pressed,
-        ffi::LUA_BREAK => Stop::SliceOver,
-        ffi::LUA_ERRMEM => Stop::OutOfMemory,
-        _ => Stop::Failed,
-    }
+    slice.stop(status)
 }
 
 /// Resumes innermost first; once a level no longer breaks, the next one picks up its result. Returns the status of
@@ -385,7 +279,7 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
         status = unsafe { ffi::lua_resume(states[level].as_ptr(), ptr::null_mut(), 0, &raw mut results) };
         if status == ffi::LUA_BREAK {
             // SAFETY: `slice` outlives this call, and the handlers that write to it ran inside `lua_resume`.
-            let mut broken = unsafe { std::mem::take(&mut (*slice).broken) };
+            let mut broken = unsafe { (*slice).take_broken() };
             broken.extend_from_slice(&states[level + 1..]);
             *states = broken;
             return status;
@@ -394,146 +288,4 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
     // Those that finished may be garbage by now.
     states.drain(..states.len().saturating_sub(1));
     status
-}
-
-/// Runs at a safepoint after the ticker armed it.
-unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c_int) {
-    if gc >= 0 {
-        return; // a step of the garbage collector is no place to stop
-    }
-    let current = CURRENT.get();
-    // SAFETY: Luau calls us from inside `resume`, which set `CURRENT` to a live `Slice`; nothing else refers to it
-    // meanwhile. Raising or breaking is what an interrupt handler may do, and no value with a destructor is alive
-    // where `luaL_error` unwinds.
-    unsafe {
-        let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
-        if slice.is_breakable() {
-            set_interrupt(slice.callbacks, ptr::null_mut());
-            slice.break_at(level);
-            ffi::lua_break(state);
-            return;
-        }
-        if slice.killed.is_none() && slice.pressed {
-            if slice.memory.used() > collector::hopeless(slice.memory.limit) {
-                slice.killed = Some(Killed::Memory);
-            } else {
-                // It has to be done here, then. The memory of a VM is little enough.
-                ffi::lua_gc(state, ffi::LUA_GCCOLLECT, 0);
-                after_collection(current);
-            }
-        }
-        let slice = &mut *current;
-        if slice.killed.is_none() && Instant::now() < slice.ends {
-            return set_interrupt(slice.callbacks, ptr::null_mut());
-        }
-        if slice.killed.is_none() && slice.is_out_of_time() {
-            slice.killed = Some(Killed::Time);
-        }
-        // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
-        let text = match slice.killed {
-            Some(Killed::Time) => c"limit exceeded: ran too long where a script cannot be paused",
-            Some(Killed::Memory) => c"limit exceeded: not enough memory",
-            None => return,
-        };
-        ffi::luaL_error(state, text.as_ptr());
-    }
-}
-
-/// Decides, where a script cannot be paused, whether what is left after a collection is too much.
-///
-/// # Safety
-/// `current` must be the running slice, and nothing else refer to it.
-unsafe fn after_collection(current: *mut Slice) {
-    // SAFETY: by the caller.
-    let slice = unsafe { &mut *current };
-    let used = slice.memory.used();
-    slice.pressed = false;
-    if used > slice.memory.limit {
-        slice.killed = Some(Killed::Memory);
-    }
-    slice.memory.mark = collector::mark_after(used, slice.memory.limit);
-    BUDGET.set(slice.memory.left());
-}
-
-/// Runs after each allocation of Luau, and so has to be short.
-unsafe extern "C-unwind" fn on_allocate(
-    _: *mut lua_State,
-    _: *mut c_void,
-    _: usize,
-    bytes: usize,
-    _: u8,
-    _: c_int,
-    _: c_int,
-) {
-    // What was freed meanwhile is not taken off: then the look comes early, and finds more to spend.
-    let left = BUDGET.get().saturating_sub_unsigned(bytes);
-    BUDGET.set(left);
-    if left < 0 {
-        budget_is_spent();
-    }
-}
-
-#[cold]
-fn budget_is_spent() {
-    let current = CURRENT.get();
-    if current.is_null() {
-        // The host allocates. The scheduler looks before it runs anything.
-        return BUDGET.set(isize::MAX);
-    }
-    // SAFETY: as in `on_interrupt`; the handlers that hold a reference to the slice allocate nothing meanwhile.
-    unsafe {
-        let left = (*current).memory.left();
-        if left > 0 {
-            return BUDGET.set(left);
-        }
-        (*current).pressed = true;
-        BUDGET.set(isize::MAX);
-        set_interrupt((*current).callbacks, on_interrupt as *mut ());
-    }
-}
-
-/// Runs before a coroutine goes on, and [`after_resume`] when it stops, for whatever reason.
-unsafe extern "C-unwind" fn on_resume(state: *mut lua_State) {
-    // SAFETY: as in `on_interrupt`.
-    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
-        slice.nesting.push(level);
-    }
-}
-
-unsafe extern "C-unwind" fn after_resume(_: *mut lua_State) {
-    // SAFETY: as in `on_interrupt`.
-    if let Some(slice) = unsafe { CURRENT.get().as_mut() } {
-        slice.nesting.pop();
-    }
-}
-
-/// Runs once for each enclosing `coroutine.resume` or `wrap` of a thread that breaks.
-unsafe extern "C-unwind" fn on_level(state: *mut lua_State, _: *mut ffi::lua_Debug) {
-    // SAFETY: as in `on_interrupt`.
-    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
-        slice.broken.push(level);
-    }
-}
-
-unsafe extern "C-unwind" fn pause(state: *mut lua_State) -> c_int {
-    // SAFETY: as in `on_interrupt`; a C function that breaks returns what `lua_break` gave it, and its call returns
-    // no values when the chain is resumed.
-    unsafe {
-        let (Some(slice), Some(level)) = (CURRENT.get().as_mut(), NonNull::new(state)) else { return 0 };
-        if !slice.is_breakable() {
-            return 0;
-        }
-        slice.paused = true;
-        slice.break_at(level);
-        ffi::lua_break(state)
-    }
-}
-
-unsafe extern "C-unwind" fn can_pause(state: *mut lua_State) -> c_int {
-    // SAFETY: as in `on_interrupt`; a C function has room for its results.
-    unsafe {
-        let can = CURRENT.get().as_ref().is_some_and(Slice::is_breakable);
-        ffi::lua_pushboolean(state, c_int::from(can));
-    }
-    1
 }
