@@ -218,7 +218,7 @@ unsafe extern "C-unwind" fn on_allocate(
     _: c_int,
 ) {
     // What was freed meanwhile is not taken off: then the look comes early, and finds more to spend.
-    let left = BUDGET.get().saturating_sub_unsigned(bytes);
+    let left = BUDGET.get().wrapping_sub_unsigned(bytes);
     BUDGET.set(left);
     if left < 0 {
         budget_is_spent();
