@@ -9,6 +9,7 @@
 )]
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a bench prints, and fails where its set-up fails"
 )]

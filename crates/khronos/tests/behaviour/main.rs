@@ -4,6 +4,7 @@
 
 mod attacks;
 mod limits;
+mod round_trips;
 mod sandbox;
 mod scheduling;
 mod values;
