@@ -17,8 +17,8 @@ use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
 use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions};
-use crate::value::json::DecodeError;
-use crate::value::{KhronosValue, convert, json};
+use crate::value::json::{DecodeError, Decoder};
+use crate::value::{KhronosValue, convert};
 
 type OnBroken = Box<dyn FnOnce(&BrokenReason)>;
 
@@ -49,6 +49,7 @@ pub enum VmState {
 /// finished with [`take_completions`](Self::take_completions).
 pub struct KhronosRuntime {
     prelude: Prelude,
+    decoder: Decoder,
     isolates: Rc<Isolates>,
     scheduler: Rc<Scheduler>,
     touched: Cell<bool>,
@@ -93,6 +94,7 @@ impl KhronosRuntime {
         scheduler.set_array(prelude.array.clone());
         lua.set_memory_limit(memory)?;
         Ok(Self {
+            decoder: Decoder::new(prelude.array.clone()),
             prelude,
             isolates,
             scheduler,
@@ -164,11 +166,9 @@ impl KhronosRuntime {
     /// the memory limit was hit by decoding.
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
-        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| {
-            match error {
-                DecodeError::Json(text) => RuntimeError::Json(text),
-                DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
-            }
+        self.decoder.decode(&self.lua, text, self.scheduler.limits().json).map_err(|error| match error {
+            DecodeError::Json(text) => RuntimeError::Json(text),
+            DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
         })
     }
 
