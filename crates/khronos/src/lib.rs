@@ -61,5 +61,6 @@ pub use sandbox::BaseLibrary;
 pub use scheduler::inbox::Reply;
 pub use scheduler::ticker::{Ticker, TickerHandle};
 pub use scheduler::{Completion, ExecutionId};
+pub use value::encode::Json;
 pub use value::json::JsonLimits;
 pub use value::{KhronosValue, ValueError, ValueLimits};

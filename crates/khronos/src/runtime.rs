@@ -17,8 +17,8 @@ use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
 use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions, preempt};
-use crate::value::json::DecodeError;
-use crate::value::{KhronosValue, convert, json};
+use crate::value::json::{DecodeError, Decoder};
+use crate::value::{KhronosValue, convert};
 
 type OnBroken = Box<dyn FnOnce(&BrokenReason)>;
 
@@ -49,6 +49,7 @@ pub enum VmState {
 /// finished with [`take_completions`](Self::take_completions).
 pub struct KhronosRuntime {
     prelude: Prelude,
+    decoder: Decoder,
     isolates: Rc<Isolates>,
     scheduler: Rc<Scheduler>,
     touched: Cell<bool>,
@@ -93,6 +94,7 @@ impl KhronosRuntime {
         scheduler.set_array(prelude.array.clone());
         scheduler.set_memory_limit(&lua, memory)?;
         Ok(Self {
+            decoder: Decoder::new(prelude.array.clone()),
             prelude,
             isolates,
             scheduler,
@@ -146,10 +148,12 @@ impl KhronosRuntime {
     pub fn create_isolate(&self, name: &str, program: Program) -> Result<IsolateId, RuntimeError> {
         self.check()?;
         self.touched.set(true);
-        self.isolates.create(&self.lua, &self.prelude, name, program).map_err(|error| {
+        let isolate = self.isolates.create(&self.lua, &self.prelude, name, program).map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::CreateIsolate(error)
-        })
+        })?;
+        self.check_memory()?;
+        Ok(isolate)
     }
 
     /// Forgets a template's world. Executions that run in it go on to their end. Returns whether it was there.
@@ -164,12 +168,15 @@ impl KhronosRuntime {
     /// the memory limit was hit by decoding.
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
-        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| {
-            match error {
-                DecodeError::Json(text) => RuntimeError::Json(text),
-                DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
-            }
-        })
+        let value =
+            self.decoder.decode(&self.lua, text, self.scheduler.limits().json).map_err(
+                |error| match error {
+                    DecodeError::Json(text) => RuntimeError::Json(text),
+                    DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
+                },
+            )?;
+        self.check_memory()?;
+        Ok(value)
     }
 
     /// Puts `value` into the VM as Luau values that no script can change.
@@ -264,6 +271,11 @@ impl KhronosRuntime {
         self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
     }
 
+    /// Whether garbage has to be collected before anything else. What is put into the VM meanwhile comes on top.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.scheduler.is_short_of_memory(&self.lua)
+    }
+
     /// When a sleeping thread or a deadline is due next.
     pub fn next_timer(&self) -> Option<Instant> {
         self.scheduler.next_timer()
@@ -333,10 +345,20 @@ impl KhronosRuntime {
 
     /// Making a value fails for want of memory only, which breaks the VM.
     fn made<T>(&self, value: mlua::Result<T>) -> Result<T, RuntimeError> {
-        value.map_err(|error| {
+        let value = value.map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::CreateValue(error)
-        })
+        })?;
+        self.check_memory()?;
+        Ok(value)
+    }
+
+    /// Breaks the VM if the host has put more into it than a collection could make room for.
+    fn check_memory(&self) -> Result<(), RuntimeError> {
+        if self.scheduler.is_past_hope(&self.lua) {
+            return Err(RuntimeError::Broken(self.condemn_for_memory()));
+        }
+        Ok(())
     }
 
     fn condemn_for_memory(&self) -> BrokenReason {
