@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{Config, Strategy};
-use crate::dispatch::{Dispatcher, TemplateCache};
+use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
@@ -66,11 +66,12 @@ impl App {
     /// Starts the service on `storage`.
     ///
     /// # Errors
-    /// [`AppError::Threads`].
+    /// [`AppError`].
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
-        let shared = Arc::new(Shared::new(config.limits.clone(), log.clone())?);
+        let shared = Arc::new(Shared::new(Arc::new(config.limits.clone()), log.clone())?);
+        let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
             Strategy::ThreadPool => Arc::new(ThreadPool::start(
@@ -81,7 +82,7 @@ impl App {
         };
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
         let dispatcher =
-            Dispatcher::new(templates, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+            Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
     }
 

@@ -1,16 +1,22 @@
 //! What one guild may use of the machine, by the names that the field knows (`MAX_TEMPLATE_MEMORY_USAGE`, ..).
 //!
-//! Owns the names, the defaults and which values make sense. Each limit is enforced in one place elsewhere: the VM's in
+//! Owns the names, the defaults and which values make sense, and what of it can differ between guilds. Each limit is enforced in one place elsewhere: the VM's in
 //! `khronos`, an execution's in `execution`, those of requests in `api`, of stored things in `storage`.
 //!
 //! Sizes are bytes; durations are milliseconds, with the unit in the key, and a method without it gives a `Duration`.
 
+mod overrides;
+
 use std::time::Duration;
+
+pub use overrides::LimitOverrides;
 
 use crate::settings::{BadSetting, settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+/// The largest value of MAX_EVENT_DEPTH.
+pub(crate) const MOST_EVENT_DEPTH: usize = 128;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 settings! {
@@ -64,7 +70,7 @@ settings! {
         pub max_event_bytes: usize = 1 << 20, within KIB..=64 * MIB;
         /// MAX_EVENT_DEPTH: how deep arrays and objects may nest in the data of an event.
         /// 64, as for every value that enters or leaves a VM.
-        pub max_event_depth: usize = 64, within 1..=128;
+        pub max_event_depth: usize = 64, within 1..=MOST_EVENT_DEPTH as u64;
         /// MAX_TEMPLATES_PER_GUILD: templates that a guild may store.
         /// 100: few enough to load at once.
         pub max_templates_per_guild: usize = 100, within 1..=10_000;

@@ -15,7 +15,7 @@ use khronos::{BundleError, CompileError};
 
 use super::problem::{self, FileError, Problem};
 use crate::capabilities::CapabilityError;
-use crate::dispatch::DispatchError;
+use crate::dispatch::{DispatchError, LimitsError};
 use crate::events::{EventError, FilterError, UnknownEvent};
 use crate::execution::CompileFailure;
 use crate::storage::{StorageError, UnknownRight};
@@ -142,6 +142,15 @@ impl From<DispatchError> for ApiError {
             DispatchError::ShuttingDown => Self::shutting_down(),
             DispatchError::Event(_) => Self::from_text(Problem::InvalidEvent, &error),
             DispatchError::Storage(_) | DispatchError::Compile(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<LimitsError> for ApiError {
+    fn from(error: LimitsError) -> Self {
+        match error {
+            LimitsError::Bad(bad) => Self::from_text(Problem::InvalidValue, &bad),
+            LimitsError::Storage(error) => error.into(),
         }
     }
 }

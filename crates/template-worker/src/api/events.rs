@@ -56,7 +56,7 @@ pub(super) async fn send_event(
     QueryOf(query): QueryOf<Wait>,
     JsonBody(body): JsonBody<EventBody>,
 ) -> Result<Response, ApiError> {
-    let limits = &app.config.limits;
+    let limits = app.dispatcher.limits(guild.id);
     let wait = time_to_wait(&query, limits.max_templates_return_wait_time())?;
     let event = event(guild.id, body, limits.max_event_bytes)?;
     let event_id = event.id().clone();

@@ -12,6 +12,7 @@ mod extract;
 mod finish;
 mod health;
 mod impatient;
+mod limits;
 mod openapi;
 mod problem;
 mod request_id;
@@ -80,6 +81,7 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::send_event))
         .routes(routes!(vm::get_vm, vm::delete_vm))
         .routes(routes!(vm::act_on_vm))
+        .routes(routes!(limits::get_limits, limits::put_limits))
         .routes(routes!(threads::list_threads))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))

@@ -101,9 +101,10 @@ pub(super) async fn put_template(
     IfMatch(if_match): IfMatch,
     JsonBody(body): JsonBody<PutTemplate>,
 ) -> Result<Response, ApiError> {
-    let draft = draft(body, app.config.limits.max_template_source)?;
+    let limits = app.dispatcher.limits(guild.id);
+    let draft = draft(body, limits.max_template_source)?;
     app.compiler.compile(Arc::clone(&draft.bundle)).await?;
-    let most = app.config.limits.max_templates_per_guild;
+    let most = limits.max_templates_per_guild;
     let guild = guild.id;
     let (template, written) = to_the_end(async move {
         let written = app.storage.put_template(guild, &name, draft, if_match, most).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
 use crate::ids::ThreadId;
+use crate::limits::Limits;
 use crate::template::TemplateName;
 
 /// One thing that a VM is asked to do.
@@ -16,6 +17,8 @@ pub enum LuaVmAction {
         event: Arc<Event>,
         /// Which templates.
         templates: Vec<Arc<LoadedTemplate>>,
+        /// What the guild may use, from this event on.
+        limits: Arc<Limits>,
     },
     /// Destroy the VM; what runs in it ends with `vm_broken`.
     Stop,

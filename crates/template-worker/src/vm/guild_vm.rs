@@ -16,10 +16,12 @@ use time::OffsetDateTime;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::reply::{Present, Reply};
+use super::runtime_limits::execution_limits;
 use super::strategy::Shared;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, LogEntry, Outcome, TemplateLog, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
+use crate::limits::Limits;
 use crate::template::TemplateName;
 
 /// A template that is to run for an event, and the duty to say what came of it.
@@ -61,6 +63,8 @@ pub(super) struct GuildVm {
     store: Table,
     /// Which event each execution is for, for the log.
     event_of: EventOf,
+    /// What the guild may use, as its last event brought it.
+    limits: Arc<Limits>,
     shared: Arc<Shared>,
     /// The VM; after everything that refers to it.
     runtime: KhronosRuntime,
@@ -68,11 +72,12 @@ pub(super) struct GuildVm {
 }
 
 impl GuildVm {
-    /// Makes a VM for `guild`. `wake` is called from any thread when it has something to run again.
+    /// Makes a VM for `guild`, which may use `limits`: `options` have those of them that a VM has.
     pub(super) fn new(
         guild: GuildId,
         thread: ThreadId,
         shared: &Arc<Shared>,
+        limits: &Arc<Limits>,
         mut options: RuntimeOptions,
     ) -> Result<Self, RuntimeError> {
         let event_of = EventOf::default();
@@ -90,6 +95,7 @@ impl GuildVm {
             decoded: None,
             store,
             event_of,
+            limits: Arc::clone(limits),
             shared: Arc::clone(shared),
             runtime,
             _alive: shared.vms.enter(),
@@ -98,6 +104,24 @@ impl GuildVm {
 
     pub(super) fn runtime(&self) -> &KhronosRuntime {
         &self.runtime
+    }
+
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Keeps to `limits` from now on, as far as a living VM can: what runs keeps its own, and what the VM was made with
+    /// stays, but for its memory.
+    pub(super) fn keep_to(&mut self, limits: &Arc<Limits>) {
+        if Arc::ptr_eq(&self.limits, limits) {
+            return;
+        }
+        let memory = limits.max_template_memory_usage;
+        if self.limits.max_template_memory_usage != memory {
+            // A VM that is broken is about to be replaced by one with the new limit.
+            let _ = self.runtime.set_memory_limit(memory);
+        }
+        self.limits = Arc::clone(limits);
     }
 
     /// Whether an answer is owed.
@@ -121,7 +145,7 @@ impl GuildVm {
     }
 
     fn has_job_to_start(&self) -> bool {
-        !self.waiting.is_empty() && self.running.len() < self.shared.limits.max_executions_in_flight
+        !self.waiting.is_empty() && self.running.len() < self.limits.max_executions_in_flight
     }
 
     /// Starts at most one job, runs one slice, and answers what is finished.
@@ -207,7 +231,13 @@ impl GuildVm {
         let started = self.event_value(&job.event).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
-            self.runtime.start(isolate, job.event.name().as_str(), &event, &ctx, self.shared.execution_limits)
+            self.runtime.start(
+                isolate,
+                job.event.name().as_str(),
+                &event,
+                &ctx,
+                execution_limits(&self.limits),
+            )
         });
         let (event, template) = (job.event.id().clone(), job.template.info.name.clone());
         match started {

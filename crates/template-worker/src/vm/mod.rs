@@ -12,6 +12,7 @@ mod guild_vm;
 mod handle;
 mod reaper;
 mod reply;
+mod runtime_limits;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;

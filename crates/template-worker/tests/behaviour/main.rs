@@ -7,6 +7,7 @@ mod api_templates;
 mod api_tokens;
 mod dispatching;
 mod examples;
+mod guild_limits;
 mod isolation;
 mod limits;
 mod panics;
