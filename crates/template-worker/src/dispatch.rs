@@ -17,7 +17,7 @@ pub use templates::TemplateCache;
 use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Outcome};
 use crate::ids::GuildId;
-use crate::limits::{LimitOverrides, Limits};
+use crate::limits::{Limit, LimitOverrides, Limits};
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
 use crate::template::TemplateName;
@@ -32,9 +32,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub enum DispatchError {
     /// The guild has as many executions in flight and waiting as it may.
     #[error(
-        "this guild has as many events running and waiting as it may; send this one again a little later"
+        "this guild has as many executions running and waiting as it may ({running} and {waiting}: \
+         MAX_EXECUTIONS_IN_FLIGHT and MAX_EXECUTIONS_WAITING); send this event again a little later"
     )]
     Busy {
+        /// How many may run.
+        running: usize,
+        /// How many may wait.
+        waiting: usize,
         /// When to try again.
         retry_after: Duration,
     },
@@ -95,12 +100,22 @@ impl Dispatcher {
         let Inner { strategy, shared, .. } = &*self.0;
         let guild = event.guild();
         let limits = self.limits(guild);
-        payload::check(event.data(), &limits).map_err(DispatchError::Event)?;
+        payload::check(event.data(), &limits).map_err(|refused| {
+            refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
+            DispatchError::Event(refused.text)
+        })?;
         let templates = self.0.templates.listening(&event).await?;
         if templates.is_empty() {
             return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
         }
-        let busy = || DispatchError::Busy { retry_after: RETRY_AFTER };
+        let busy = || {
+            shared.metrics.exceeded(Limit::ExecutionsWaiting);
+            DispatchError::Busy {
+                running: limits.max_executions_in_flight,
+                waiting: limits.max_executions_waiting,
+                retry_after: RETRY_AFTER,
+            }
+        };
         let places = u32::try_from(templates.len()).map_err(|_| busy())?;
         let admission =
             strategy.admission(guild, limits.max_executions_in_flight + limits.max_executions_waiting);

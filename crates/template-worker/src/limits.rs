@@ -5,10 +5,12 @@
 //!
 //! Sizes are bytes; durations are milliseconds, with the unit in the key, and a method without it gives a `Duration`.
 
+mod limit;
 mod overrides;
 
 use std::time::Duration;
 
+pub use limit::Limit;
 pub use overrides::LimitOverrides;
 
 use crate::settings::{BadSetting, settings};
@@ -53,6 +55,9 @@ settings! {
         /// MAX_LUAU_THREADS: Luau threads of a guild's VM that are ready, wait or sleep: executions and tasks.
         /// 1,000: each costs memory before it does anything, and an event needs a few.
         pub max_luau_threads: usize = 1000, within 1..=1_000_000;
+        /// MAX_LOG_LINES_PER_SECOND: lines that a guild's templates may write to their log, failures included; what is not
+        /// used is saved up for ten seconds. 200: far more than anybody reads, far less than what keeps others from it.
+        pub max_log_lines_per_second: usize = 200, within 1..=100_000;
         /// MAX_TEMPLATE_SOURCE: bytes of source of a template, all its files together.
         /// 1 MiB, which is also the most that the runtime takes.
         pub max_template_source: usize = 1 << 20, within KIB..=MIB;

@@ -36,6 +36,7 @@ const fn endpoint(method: &'static str, path: &'static str, access: Access) -> E
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/healthz", Access::Public),
     endpoint("GET", "/readyz", Access::Public),
+    endpoint("GET", "/metrics", Access::Public),
     endpoint("GET", "/openapi.json", Access::Public),
     endpoint("GET", "/docs", Access::Public),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates", Access::Guild(Right::TemplatesRead)),
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     /// Adding to this list opens something to everyone.
-    const WITHOUT_TOKEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+    const WITHOUT_TOKEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
 
     /// What a guild must not do with itself.
     const OF_A_GUILD_FOR_ADMINS: [(&str, &str); 1] = [("PUT", "/api/v1/guilds/{guild_id}/limits")];

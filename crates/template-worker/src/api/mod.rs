@@ -13,6 +13,7 @@ mod finish;
 mod health;
 mod impatient;
 mod limits;
+mod metrics;
 mod openapi;
 mod problem;
 mod request_id;
@@ -55,7 +56,9 @@ const LAST_BYTES: Duration = Duration::from_millis(250);
 
 /// What answers as long as the process lives.
 fn unconditional() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::head()).routes(routes!(health::healthz))
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(health::healthz))
+        .routes(routes!(metrics::metrics))
 }
 
 /// What needs to be let in.

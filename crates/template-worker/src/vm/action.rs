@@ -1,5 +1,6 @@
 //! What a guild's VM can be asked to do, and what comes back. Plain data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::events::Event;
@@ -119,6 +120,8 @@ pub struct VmStatus {
     pub waiting: usize,
     /// Templates that have a world in it.
     pub templates: usize,
+    /// Bytes that the objects of each template take, where the runtime tells.
+    pub template_memory: BTreeMap<TemplateName, usize>,
     /// The thread that it lives on.
     pub thread: Option<ThreadId>,
     /// Milliseconds since it was made.
@@ -137,6 +140,7 @@ impl VmStatus {
             in_flight: 0,
             waiting: 0,
             templates: 0,
+            template_memory: BTreeMap::new(),
             thread: None,
             uptime_ms: 0,
         }

@@ -6,6 +6,7 @@ mod admission;
 mod api_templates;
 mod api_tokens;
 mod dispatching;
+mod every_limit;
 mod examples;
 mod guild_limits;
 mod isolation;

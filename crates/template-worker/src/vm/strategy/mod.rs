@@ -21,12 +21,15 @@ use super::thread_entry::Command;
 use crate::execution::TemplateLog;
 use crate::ids::GuildId;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 
 /// What all threads of a service share.
 #[derive(Debug)]
 pub struct Shared {
     /// The limits of guilds that have none of their own.
     pub limits: Arc<Limits>,
+    /// What happens, counted.
+    pub metrics: Metrics,
     /// Where templates' log entries go.
     pub log: TemplateLog,
     /// The runtime's own Luau code.
@@ -44,9 +47,10 @@ impl Shared {
     ///
     /// # Errors
     /// When the runtime's own code does not compile, which would be a defect.
-    pub fn new(limits: Arc<Limits>, log: TemplateLog) -> Result<Self, RuntimeError> {
+    pub fn new(limits: Arc<Limits>, metrics: Metrics, log: TemplateLog) -> Result<Self, RuntimeError> {
         let base = BaseLibrary::compile()?;
         Ok(Self {
+            metrics,
             limits,
             log,
             base,
