@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use guild_limits::{GuildLimits, LimitsError};
+pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
 
 use crate::events::Event;

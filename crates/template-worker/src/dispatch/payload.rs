@@ -3,7 +3,7 @@
 use crate::limits::{Limit, Limits};
 
 /// Values in one event. The runtime refuses more as well; here the caller still hears of it.
-const MOST_VALUES: usize = 100_000;
+pub const MOST_VALUES: usize = 100_000;
 
 /// Why data was refused: the limit of the guild that it exceeds, if it is one, and the words for whoever sent it.
 #[derive(Debug, PartialEq, Eq)]

@@ -181,6 +181,21 @@ async fn hit(case: &Case) -> (String, &'static str) {
     }
 }
 
+/// Whether the limit's line on the page quotes what was heard, with `..` for numbers.
+fn is_on_the_page(limit: Limit, heard: &str) -> bool {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md")).unwrap();
+    let line = page.lines().find(|line| line.contains(&format!("| `{}` |", limit.key()))).unwrap();
+    let words = heard.split(' ').map(|word| {
+        let (before, rest) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap_or(word.len()));
+        let is_number = before.is_empty() || before == "(";
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        if is_number && !rest.is_empty() { format!("{before}..{after}") } else { word.to_owned() }
+    });
+    let heard = words.collect::<Vec<_>>().join(" ");
+    let mut quoted = line.split('`').skip(1).step_by(2);
+    quoted.any(|words| (words.contains(' ') || words == "timed_out") && heard.contains(words))
+}
+
 /// The value of a metric with this label.
 async fn metric(worker: &TestWorker, name: &str, label: &str) -> u64 {
     let answer = answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await;
@@ -199,6 +214,10 @@ async fn every_limit_that_is_hit_says_so_in_words_that_help_and_is_counted() {
         case.guild = (818_880_986_845_679_757 + index as u64).to_string();
         let (heard, expected) = hit(&case).await;
         assert!(heard.contains(expected), "{limit:?}: {heard}");
+        // These two do no harm that anybody could be told of.
+        if !matches!(limit, Limit::Slice | Limit::ExecutionsInFlight) {
+            assert!(is_on_the_page(*limit, &heard), "{limit:?}: docs/limits.md does not have: {heard}");
+        }
         let label = format!("limit=\"{}\"", limit.name());
         let counted = async || metric(&case.worker, "template_worker_limit_exceeded_total", &label).await > 0;
         if *limit == Limit::Stack {

@@ -11,6 +11,7 @@ mod examples;
 mod guild_limits;
 mod isolation;
 mod limits;
+mod limits_page;
 mod panics;
 mod process;
 mod vms;
