@@ -5,10 +5,9 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use khronos::{
-    BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, IsolateId, KhronosRuntime, KhronosValue,
-    RuntimeOptions, Ticker,
+    BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, IsolateId, KhronosRuntime, RuntimeOptions, Ticker,
 };
 use mlua::{Function, Lua, LuaOptions, StdLib, Value};
 
@@ -132,56 +131,5 @@ fn warm_dispatch(c: &mut Criterion) {
     group.finish();
 }
 
-const PROGRAMS: [(&str, &str); 5] = [
-    (
-        "fib(27)",
-        "local function fib(n) return if n < 2 then n else fib(n - 1) + fib(n - 2) end return fib(27)",
-    ),
-    ("a loop of 2M", "local x = 0 for i = 1, 2000000 do x += i % 7 end return x"),
-    (
-        "string building",
-        "local t = {} for i = 1, 50000 do t[#t + 1] = 'item ' .. i end return #table.concat(t, ',')",
-    ),
-    (
-        "generators",
-        "local s = 0 for i = 1, 200 do \
-         for v in coroutine.wrap(function() for j = 1, 500 do coroutine.yield(j) end end) do s += v end end return s",
-    ),
-    ("table insert", "local t = {} for i = 1, 200000 do table.insert(t, i) end return #t"),
-];
-
-fn programs(c: &mut Criterion) {
-    let ticker = Ticker::start().unwrap();
-    for (name, source) in PROGRAMS {
-        let mut group = c.benchmark_group(format!("limits cost nothing: {name}"));
-        group.sample_size(20);
-        let bare = bare();
-        let chunk = bare.load(source).into_function().unwrap();
-        group.bench_function("bare mlua, no limits", |b| {
-            b.iter_batched(
-                || bare.gc_collect().unwrap(),
-                |()| black_box(chunk.call::<f64>(()).unwrap()),
-                BatchSize::PerIteration,
-            );
-        });
-        let runtime = runtime(&ticker);
-        let isolate = isolate(&runtime, source);
-        group.bench_function("khronos, all limits", |b| {
-            b.iter_batched(
-                || runtime.collect_garbage().unwrap(),
-                |()| {
-                    let verdict = run(&runtime, isolate, &Value::Nil);
-                    assert!(
-                        matches!(verdict, khronos::Verdict::Returned(KhronosValue::Integer(_))),
-                        "{verdict:?}"
-                    );
-                },
-                BatchSize::PerIteration,
-            );
-        });
-        group.finish();
-    }
-}
-
-criterion_group!(benches, create_a_vm, decode_the_event, warm_dispatch, programs);
+criterion_group!(benches, create_a_vm, decode_the_event, warm_dispatch);
 criterion_main!(benches);

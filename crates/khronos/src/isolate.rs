@@ -14,7 +14,7 @@ use mlua::{Function, Lua, Table, Value};
 use crate::bytecode::Program;
 use crate::options::LogLevel;
 use crate::sandbox::{INTERNAL, Prelude};
-use crate::scheduler::{Scheduler, host_functions};
+use crate::scheduler::{Scheduler, host_functions, preempt};
 use crate::value::convert::kind;
 
 /// Names one isolate of a runtime. Its template runs in it until it is removed.
@@ -35,7 +35,12 @@ pub(crate) struct Isolate {
     entry: Function,
     /// A function, or a table of them by event name.
     handlers: RefCell<Option<Value>>,
+    /// What its allocations are counted under.
+    pub(crate) category: u8,
 }
+
+/// What is counted under no isolate, because it belongs to all, or because there are too many of them.
+const SHARED: u8 = 0;
 
 impl Isolate {
     /// What the next execution runs: the entry chunk, or the handlers.
@@ -79,13 +84,25 @@ impl Isolates {
             *next += 1;
             *next
         };
-        let env: Table = prelude.isolate.call((id, &prelude.shared))?;
-        // No script can replace a library function that it sees, so imports and fast calls may be resolved early.
-        env.set_safeenv(true);
-        let entry = load(lua, &program, program.entry(), &env)?;
-        let isolate = Isolate { name: Arc::from(name), program, env, entry, handlers: RefCell::new(None) };
+        let category = self.free_category();
+        let (env, entry) = preempt::counted_under(lua, category, || {
+            let env: Table = prelude.isolate.call((id, &prelude.shared))?;
+            // No script can replace a library function that it sees, so imports and fast calls may be resolved early.
+            env.set_safeenv(true);
+            let entry = load(lua, &program, program.entry(), &env)?;
+            mlua::Result::Ok((env, entry))
+        })?;
+        let (name, handlers) = (Arc::from(name), RefCell::new(None));
+        let isolate = Isolate { name, program, env, entry, handlers, category };
         self.by_id.borrow_mut().insert(id, Rc::new(isolate));
         Ok(IsolateId(id))
+    }
+
+    /// A category that no isolate has. What one that was removed left behind may still be in it.
+    fn free_category(&self) -> u8 {
+        let by_id = self.by_id.borrow();
+        let is_free = |category: &u8| by_id.values().all(|isolate| isolate.category != *category);
+        (1..=u8::MAX).find(is_free).unwrap_or(SHARED)
     }
 
     fn at(&self, id: u64) -> Result<Rc<Isolate>, String> {

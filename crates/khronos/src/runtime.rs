@@ -16,7 +16,7 @@ use crate::limits::ExecutionLimits;
 use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
-use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions};
+use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions, preempt};
 use crate::value::json::DecodeError;
 use crate::value::{KhronosValue, convert, json};
 
@@ -91,7 +91,7 @@ impl KhronosRuntime {
         isolates.add_to(&lua, &scheduler, &host)?;
         let prelude = sandbox::install(&lua, &base, host)?;
         scheduler.set_array(prelude.array.clone());
-        lua.set_memory_limit(memory)?;
+        scheduler.set_memory_limit(&lua, memory)?;
         Ok(Self {
             prelude,
             isolates,
@@ -246,20 +246,22 @@ impl KhronosRuntime {
             self.condemn_for_memory();
             RuntimeError::Start(error)
         })?;
+        preempt::count_under(&main, world.category);
         self.scheduler.start(id, world.name.clone(), main, limits);
         Ok(id)
     }
 
-    /// Runs one execution for about one slice. Returns whether there was one to run.
+    /// Runs one execution for about one slice, or collects garbage for as long where that is due. Returns whether there
+    /// was something to do.
     pub fn run_slice(&self) -> bool {
         let ran = self.scheduler.run_slice(&self.lua, &self.prelude);
         self.announce();
         ran
     }
 
-    /// Whether there is something to run now.
+    /// Whether there is something to do now.
     pub fn is_ready(&self) -> bool {
-        self.scheduler.broken().is_none() && self.scheduler.is_ready()
+        self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
     }
 
     /// When a sleeping thread or a deadline is due next.
@@ -282,25 +284,29 @@ impl KhronosRuntime {
         self.scheduler.threads()
     }
 
-    /// Bytes that Luau has allocated.
+    /// Bytes that Luau has allocated, and those that the host keeps for this VM: arguments and answers of host calls.
     pub fn used_memory(&self) -> usize {
-        self.lua.used_memory()
+        self.scheduler.used_memory(&self.lua)
     }
 
-    /// Bytes that Luau may allocate.
+    /// Bytes that the template in `isolate` has allocated and that were not collected yet; 0 where it was removed. What
+    /// all templates have together (the library, events) is nobody's.
+    pub fn memory_of(&self, isolate: IsolateId) -> usize {
+        self.isolates.get(isolate).map_or(0, |isolate| preempt::bytes_of(&self.lua, isolate.category))
+    }
+
+    /// Bytes that may be in use.
     pub fn memory_limit(&self) -> usize {
         self.scheduler.memory_limit()
     }
 
-    /// Changes how many bytes Luau may allocate. Less than what is in use breaks the VM at its next allocation.
+    /// Changes how many bytes may be in use. If it is less than what is, the VM breaks before it runs anything.
     ///
     /// # Errors
     /// [`RuntimeError::Broken`].
     pub fn set_memory_limit(&self, bytes: usize) -> Result<(), RuntimeError> {
         self.check()?;
-        self.lua.set_memory_limit(bytes).map_err(RuntimeError::CreateValue)?;
-        self.scheduler.set_memory_limit(bytes);
-        Ok(())
+        self.scheduler.set_memory_limit(&self.lua, bytes).map_err(RuntimeError::CreateValue)
     }
 
     /// Collects all garbage now. The runtime does that by itself, little by little; this is for operators.

@@ -23,6 +23,10 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
         "arms Luau's interrupt from another thread and resumes raw Lua states",
     ),
     (
+        "crates/khronos/src/scheduler/preempt/slice.rs",
+        "is what Luau calls while a script runs, with raw Lua states",
+    ),
+    (
         "crates/khronos/src/value/json.rs",
         "builds tables on the Lua stack in one pass, without a handle for each value",
     ),
@@ -34,7 +38,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
 
 /// The one file with a `thread_local!`: Luau's interrupt is a bare function pointer, so what it needs to know
 /// about the running slice can't be passed to it.
-const THREAD_LOCAL_FILE: &str = "crates/khronos/src/scheduler/preempt.rs";
+const THREAD_LOCAL_FILE: &str = "crates/khronos/src/scheduler/preempt/slice.rs";
 
 /// The one folder that reads the environment.
 const CONFIG_FOLDER: &str = "crates/template-worker/src/config/";

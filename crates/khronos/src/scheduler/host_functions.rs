@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Thread, Value};
 
+use super::calls::Delivery;
 use super::inbox::Reply;
 use super::verdicts::beginning;
-use super::{Call, ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
+use super::{ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
 use crate::value::{KhronosValue, convert};
@@ -74,6 +75,10 @@ pub(crate) fn table(lua: &Lua, scheduler: &Rc<Scheduler>) -> mlua::Result<Table>
     let s = Rc::clone(scheduler);
     let has_room = move |lua: &Lua, ()| Ok(lua.used_memory() + ROOM_TO_CLOSE <= s.memory_limit());
     host.raw_set("has_room", lua.create_function(has_room)?)?;
+    // Asked before a single call takes much: a refusal is an error that a script can handle, a VM past its limit is not.
+    let s = Rc::clone(scheduler);
+    let fits = move |lua: &Lua, bytes: f64| Ok(s.make_room(lua, as_bytes(bytes)));
+    host.raw_set("fits", lua.create_function(fits)?)?;
     add_task(lua, scheduler, &host)?;
     add_waiting(lua, scheduler, &host)?;
     Ok(host)
@@ -141,17 +146,17 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
         })?,
     )?;
     let s = Rc::clone(scheduler);
-    add(lua, scheduler, host, "park", move |_, ()| s.begin_call(true))?;
+    add(lua, scheduler, host, "park", move |lua, ()| s.begin_call(lua, 0, true))?;
     let s = Rc::clone(scheduler);
     let unpark = lua.create_function(move |_, call: u64| {
-        s.answer(call, Ok(KhronosValue::Null));
+        s.answer(call, Delivery::wake_up());
         Ok(())
     })?;
     host.raw_set("unpark", unpark)?;
     let s = Rc::clone(scheduler);
     add(lua, scheduler, host, "take", move |lua, ()| {
-        let answer = s.mail.borrow_mut().delivered.take();
-        match answer {
+        let delivery = s.mail.borrow_mut().delivered.take();
+        match delivery.map(|delivery| delivery.answer) {
             Some(Ok(value)) => {
                 let array = s.array.borrow();
                 let Some(array) = &*array else { return Err("internal error".to_owned()) };
@@ -193,7 +198,7 @@ pub(crate) fn awaiting(
     serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
 ) -> mlua::Result<Function> {
     let s = Rc::clone(scheduler);
-    let begin = function(lua, scheduler, move |_, args: MultiValue| {
+    let begin = function(lua, scheduler, move |lua, args: MultiValue| {
         let limits = s.limits().values;
         let array = s.array.borrow().clone();
         let args = args.iter().enumerate().map(|(index, value)| {
@@ -201,7 +206,7 @@ pub(crate) fn awaiting(
                 .map_err(|error| error.to_string())
         });
         let args = args.collect::<Result<Vec<_>, String>>()?;
-        let call = s.begin_call(false)?;
+        let call = s.begin_call(lua, args.iter().map(KhronosValue::size).sum(), false)?;
         serve(args, Reply::new(call, std::sync::Arc::clone(&s.inbox)));
         Ok(())
     })?;
@@ -233,7 +238,7 @@ impl Scheduler {
         (self.options.log)(LogLine { isolate, execution, level, text });
     }
 
-    fn check_room(&self) -> Result<(), String> {
+    pub(super) fn check_room(&self) -> Result<(), String> {
         let most = self.limits().threads;
         if self.threads() < most {
             return Ok(());
@@ -241,19 +246,6 @@ impl Scheduler {
         Err(format!(
             "limit exceeded: {most} threads of this guild are waiting already; wait for some of them to end"
         ))
-    }
-
-    fn begin_call(&self, is_park: bool) -> Result<u64, String> {
-        self.check_room()?;
-        let id = self.current()?;
-        let mut state = self.state.borrow_mut();
-        let call = state.fresh();
-        state.calls.insert(call, Call { execution: id, is_park, parked: None, answer: None });
-        if let Some(execution) = state.executions.get_mut(&id) {
-            execution.calls.insert(call);
-        }
-        self.mail.borrow_mut().pending = Some(Pending::Call(call));
-        Ok(call)
     }
 
     /// Makes sure that the scheduler never resumes `thread` again. Closing it is up to the caller, where Luau allows it.
@@ -291,6 +283,16 @@ impl Scheduler {
         };
         value.map_err(|error| format!("cannot return the result: {error}"))
     }
+}
+
+/// A size that Luau worked out, in its only kind of number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts of floats saturate, NaN is 0"
+)]
+fn as_bytes(size: f64) -> usize {
+    size as usize
 }
 
 /// Seconds as scripts give them: nothing is 0, NaN and negative ones are 0, huge ones are [`LONGEST_SLEEP`].

@@ -9,6 +9,8 @@
 //! execution runs its strands strictly in order, so pausing at the end of a slice changes nothing that a script can
 //! see; executions take turns.
 
+mod calls;
+mod collector;
 pub(crate) mod host_functions;
 pub(crate) mod inbox;
 pub(crate) mod preempt;
@@ -28,7 +30,9 @@ use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 use crate::options::{LogLevel, RuntimeOptions};
 use crate::sandbox::Prelude;
-use inbox::{Answer, CallId, Inbox};
+use calls::{Call, Delivery};
+use collector::{Collected, Collector};
+use inbox::{CallId, Inbox};
 use preempt::{Chain, Resumability, SliceLimits, Stop};
 use timers::{Timers, Wakeup};
 use verdicts::traceback;
@@ -56,9 +60,10 @@ pub struct Completion {
     pub wall_clock: Duration,
 }
 
-/// Luau may use a page more than its limit, because mlua lifts the limit for its own small allocations; more than
-/// that is a script that lives off them.
-const MEMORY_SLACK: usize = 64 << 10;
+/// The part of the memory limit, in percent, at which the author is warned.
+const WARN_AT: usize = 80;
+/// The part at which the warning may come again.
+const WARN_AGAIN_BELOW: usize = 60;
 
 pub(crate) struct Scheduler {
     pub(crate) options: RuntimeOptions,
@@ -75,7 +80,11 @@ pub(crate) struct Scheduler {
     epoch: Instant,
     /// One more than links are alive.
     links: Rc<()>,
-    memory_limit: Cell<usize>,
+    collector: Collector,
+    /// Whether the author knows that memory gets short.
+    warned: Cell<bool>,
+    /// What ran last: who made the garbage that has to be collected.
+    last: Cell<Option<ExecutionId>>,
 }
 
 #[derive(Clone, Copy)]
@@ -113,15 +122,6 @@ impl State {
             execution.timers.remove(&timer);
             self.touched.insert(id);
         }
-    }
-
-    /// Takes away a call, answered or not.
-    fn forget_call(&mut self, call: CallId) -> Option<Call> {
-        let slot = self.calls.remove(&call)?;
-        if let Some(execution) = self.executions.get_mut(&slot.execution) {
-            execution.calls.remove(&call);
-        }
-        Some(slot)
     }
 }
 
@@ -172,7 +172,7 @@ struct Mail {
     /// Why the chain is about to call `pause`.
     pending: Option<Pending>,
     /// What `host.take` will return.
-    delivered: Option<Answer>,
+    delivered: Option<Delivery>,
 }
 
 enum Pending {
@@ -180,20 +180,11 @@ enum Pending {
     Spawn(Thread),
 }
 
-/// A host call, or a thread parked until another one wakes it.
-struct Call {
-    execution: ExecutionId,
-    /// Threads parked by `require` are woken when any execution ends, to look again.
-    is_park: bool,
-    parked: Option<Strand>,
-    answer: Option<Answer>,
-}
-
 impl Scheduler {
     pub(crate) fn new(options: RuntimeOptions) -> Rc<Self> {
         let inbox = Arc::new(Inbox::new(Arc::clone(&options.wake)));
         Rc::new(Self {
-            memory_limit: Cell::new(options.limits.memory),
+            collector: Collector::new(options.limits.memory),
             options,
             inbox,
             state: RefCell::default(),
@@ -203,6 +194,8 @@ impl Scheduler {
             array: RefCell::new(None),
             epoch: Instant::now(),
             links: Rc::default(),
+            warned: Cell::new(false),
+            last: Cell::new(None),
         })
     }
 
@@ -214,12 +207,22 @@ impl Scheduler {
         (self.options.clock)()
     }
 
-    pub(crate) fn set_memory_limit(&self, bytes: usize) {
-        self.memory_limit.set(bytes);
+    pub(crate) fn set_memory_limit(&self, lua: &Lua, bytes: usize) -> mlua::Result<()> {
+        self.collector.set_limit(lua, bytes)
     }
 
     pub(crate) fn memory_limit(&self) -> usize {
-        self.memory_limit.get()
+        self.collector.limit()
+    }
+
+    /// Whether `bytes` more would be within the limit, once there is no garbage.
+    pub(crate) fn make_room(&self, lua: &Lua, bytes: usize) -> bool {
+        self.collector.make_room(lua, bytes)
+    }
+
+    /// Bytes that Luau and the host have for this VM.
+    pub(crate) fn used_memory(&self, lua: &Lua) -> usize {
+        self.collector.used(lua)
     }
 
     /// Why the VM is broken, if it is.
@@ -284,9 +287,12 @@ impl Scheduler {
         std::mem::take(&mut self.state.borrow_mut().completions)
     }
 
-    /// Whether [`Scheduler::run_slice`] would find something to run now.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.has_turn() || !self.inbox.is_empty() || self.next_timer().is_some_and(|at| at <= self.now())
+    /// Whether [`Scheduler::run_slice`] would find something to do now.
+    pub(crate) fn is_ready(&self, lua: &Lua) -> bool {
+        self.has_turn()
+            || !self.inbox.is_empty()
+            || self.collector.is_due(lua)
+            || self.next_timer().is_some_and(|at| at <= self.now())
     }
 
     fn has_turn(&self) -> bool {
@@ -298,12 +304,17 @@ impl Scheduler {
         self.state.borrow_mut().timers.next()
     }
 
-    /// Runs one chain for at most about a slice. Returns whether there was one.
+    /// Runs one chain for at most about a slice, or collects garbage for as long. Returns whether there was something to
+    /// do.
     pub(crate) fn run_slice(&self, lua: &Lua, prelude: &Prelude) -> bool {
         if self.broken.borrow().is_some() {
             return false;
         }
-        self.collect_answers();
+        if self.collector.is_due(lua) {
+            self.collect_garbage(lua);
+            return true;
+        }
+        self.collect_answers(lua);
         self.fire_timers(lua, prelude);
         let Some((id, mut strand)) = self.next_strand(lua, prelude) else { return false };
         let Some(mut link) = strand.0.pop() else { return false };
@@ -320,8 +331,13 @@ impl Scheduler {
         self.mail.replace(std::mem::take(&mut link.mail));
         let root = link.chain.root().state().cast_const();
         self.current.set(Some(Current { execution: id, link: link.id, root }));
-        let limits = SliceLimits { slice: self.limits().slice, non_yieldable: self.limits().non_yieldable };
-        let stop = preempt::resume(&mut link.chain, &self.options.ticker, limits);
+        self.last.set(Some(id));
+        let limits = SliceLimits {
+            slice: self.limits().slice,
+            non_yieldable: self.limits().non_yieldable,
+            memory: self.collector.limits(),
+        };
+        let stop = preempt::resume(lua, &mut link.chain, &self.options.ticker, limits);
         self.current.set(None);
         link.mail = self.mail.take();
         self.stopped(id, strand, link, stop, lua, prelude);
@@ -331,10 +347,42 @@ impl Scheduler {
         }
         // With what the host had to do for it, such as writing its errors down.
         self.charge(id, preempt::cpu_time().saturating_sub(before));
-        if lua.used_memory() > self.memory_limit.get() + MEMORY_SLACK {
-            self.out_of_memory(id);
-        }
         true
+    }
+
+    /// Does a slice of the collection that is due, at the cost of whoever made it necessary.
+    fn collect_garbage(&self, lua: &Lua) {
+        let before = preempt::cpu_time();
+        let collected = self.collector.collect(lua, self.last.get(), self.limits().slice);
+        if let Some(id) = self.last.get() {
+            self.charge(id, preempt::cpu_time().saturating_sub(before));
+        }
+        match collected {
+            Ok(Collected::Partly) => {}
+            Ok(Collected::Within(used)) => self.warn_of_memory(used),
+            Ok(Collected::TooMuch(by)) => self.out_of_memory(by),
+            Err(_) => self.out_of_memory(self.last.get()),
+        }
+    }
+
+    /// Tells the author, once, that memory gets short.
+    fn warn_of_memory(&self, used: usize) {
+        let limit = self.collector.limit();
+        let percent = used.saturating_mul(100) / limit.max(1);
+        if percent < WARN_AGAIN_BELOW {
+            self.warned.set(false);
+        }
+        if percent < WARN_AT || self.warned.get() {
+            return;
+        }
+        if let Some(id) = self.last.get().filter(|id| self.is_alive(*id)) {
+            self.warned.set(true);
+            let text = format!(
+                "{percent} % of the memory limit is in use: {used} of {limit} bytes, for all templates of the guild \
+                 together; keep less in tables, or the VM ends, and with it everything that is kept in variables"
+            );
+            self.log(id, LogLevel::Warn, &text);
+        }
     }
 
     /// Whether a queued chain must not be resumed any more: somebody else has resumed or closed its thread.
@@ -386,7 +434,7 @@ impl Scheduler {
         prelude: &Prelude,
     ) {
         match stop {
-            Stop::SliceOver => {
+            Stop::SliceOver | Stop::Pressed => {
                 strand.0.push(link);
                 self.requeue(id, strand, true);
             }
@@ -411,7 +459,7 @@ impl Scheduler {
                 self.failed(id, link.chain.root(), lua, prelude);
                 self.go_on(id, strand, lua, prelude);
             }
-            Stop::OutOfMemory => self.out_of_memory(id),
+            Stop::OutOfMemory => self.out_of_memory(Some(id)),
             Stop::Killed => {
                 let limit = self.limits().non_yieldable;
                 self.settle(id, |_| Verdict::LimitExceeded {
@@ -463,47 +511,6 @@ impl Scheduler {
         if !std::mem::replace(&mut execution.queued, true) {
             state.turn.push_back(id);
         }
-    }
-
-    /// Puts a strand aside until its call is answered; it may have been already.
-    fn park(&self, call: CallId, strand: Strand) {
-        let answer = {
-            let mut state = self.state.borrow_mut();
-            let Some(slot) = state.calls.get_mut(&call) else { return };
-            let Some(answer) = slot.answer.take() else {
-                slot.parked = Some(strand);
-                return;
-            };
-            answer
-        };
-        self.unpark(call, strand, answer);
-    }
-
-    fn collect_answers(&self) {
-        for (call, answer) in self.inbox.take() {
-            self.answer(call, answer);
-        }
-    }
-
-    fn answer(&self, call: CallId, answer: Answer) {
-        let strand = {
-            let mut state = self.state.borrow_mut();
-            let Some(slot) = state.calls.get_mut(&call) else { return };
-            let Some(strand) = slot.parked.take() else {
-                slot.answer = Some(answer); // not parked yet: it will find the answer when it does
-                return;
-            };
-            strand
-        };
-        self.unpark(call, strand, answer);
-    }
-
-    fn unpark(&self, call: CallId, mut strand: Strand, answer: Answer) {
-        let Some(slot) = self.state.borrow_mut().forget_call(call) else { return };
-        if let Some(top) = strand.0.last_mut() {
-            top.mail.delivered = Some(answer);
-        }
-        self.requeue(slot.execution, strand, false);
     }
 
     fn fire_timers(&self, lua: &Lua, prelude: &Prelude) {

@@ -1,8 +1,8 @@
-//! Pausing a running script so that it cannot notice: the only file that handles raw Luau states.
+//! Pausing a running script so that it cannot notice: the only module that handles raw Luau threads.
 //!
-//! Owns how a chain of Luau threads is resumed and broken, the interrupt handler, and the slot through which the
-//! ticker reaches a running VM. Leaves to `scheduler` who runs next and what a stop means, to `ticker` when time is
-//! up.
+//! Owns how a chain of Luau threads is resumed and broken, and the slot through which the ticker reaches a running VM;
+//! what Luau calls meanwhile is in `slice`. Leaves to `scheduler` who runs next and what a stop means, to `ticker` when
+//! time is up, to `collector` how much memory is too much.
 //!
 //! # How
 //! Luau calls `lua_Callbacks::interrupt` at every safepoint (loop back edges, calls, returns) if it is not null. It
@@ -12,12 +12,18 @@
 //! turn (`debuginterrupt` tells us the chain, innermost first) and goes on where it stopped when the chain is
 //! resumed in the same order.
 //!
+//! Allocations stop a script in the same way. Each is counted against a budget (`on_allocate`, some instructions);
+//! once it is spent and the VM has reached its mark, the handler is armed, the script pauses at its next safepoint, and
+//! garbage is collected before it goes on. So it cannot fail for garbage, however fast it makes it.
+//!
 //! # Why the ticker never touches a VM that is gone
 //! The pointer to a VM's callbacks lives in a [`Slot`] behind a mutex, from just before `lua_resume` to just after
 //! it. The ticker dereferences it only while it holds that mutex. A VM is dropped by the thread that owns it, which
 //! is not inside `lua_resume` then, so its slot is empty, and emptying it waited for the ticker to let go.
 
 #![expect(unsafe_code, reason = "Luau's break and resume are only reachable through its C API")]
+
+mod slice;
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -30,48 +36,7 @@ use mlua::ffi::{self, lua_State};
 use mlua::{Function, Lua, Thread, Value};
 
 use super::ticker::TickerHandle;
-
-thread_local! {
-    /// The slice that runs on this thread; the handlers below find it here, since Luau gives them a state only.
-    static CURRENT: Cell<*mut Slice> = const { Cell::new(ptr::null_mut()) };
-}
-
-/// What the handlers note down while a slice runs.
-struct Slice {
-    /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
-    nesting: Vec<NonNull<lua_State>>,
-    /// The threads that broke, innermost first.
-    broken: Vec<NonNull<lua_State>>,
-    /// Whether [`pause`] broke them, and not the end of the slice.
-    paused: bool,
-    non_yieldable_limit: Duration,
-    /// When the slice was over, and could not end: by the clock, and in CPU time of this thread.
-    overdue: Option<(Instant, Duration)>,
-    /// An error was raised in place of a break, because the script ran below a C function for too long.
-    killed: bool,
-}
-
-impl Slice {
-    /// Whether all levels can be broken. A coroutine that can, inside a sort comparator that cannot, would break alone
-    /// and its parent would fail.
-    fn is_breakable(&self) -> bool {
-        // SAFETY: all of them are running inside this slice, and reading a state's call depth changes nothing.
-        self.nesting.iter().all(|level| unsafe { ffi::lua_isyieldable(level.as_ptr()) != 0 })
-    }
-
-    fn break_at(&mut self, level: NonNull<lua_State>) {
-        self.broken.clear();
-        self.broken.push(level);
-    }
-
-    /// Whether an overdue slice has used up the time that it may take in a place where it cannot be paused. CPU time
-    /// counts, so that a busy machine ends nobody; asking for it costs a system call, so the clock is asked first.
-    fn is_out_of_time(&mut self) -> bool {
-        let (since, cpu) = *self.overdue.get_or_insert_with(|| (Instant::now(), cpu_time()));
-        since.elapsed() > self.non_yieldable_limit
-            && cpu_time().saturating_sub(cpu) > self.non_yieldable_limit
-    }
-}
+use slice::{Slice, on_interrupt};
 
 /// CPU time of this thread.
 pub(super) fn cpu_time() -> Duration {
@@ -93,8 +58,10 @@ pub(crate) enum Stop {
     OutOfMemory,
     /// The slice was over. Resume the chain to go on.
     SliceOver,
-    /// The script called [`pause`]. Resume the chain to make that call return.
+    /// The script called `pause`. Resume the chain to make that call return.
     Paused,
+    /// The script has allocated so much that garbage has to be collected. Then resume the chain to go on.
+    Pressed,
     /// The script ran longer than allowed where it cannot be paused, and was ended by an error.
     Killed,
 }
@@ -172,17 +139,47 @@ pub(crate) fn take_error(lua: &Lua, thread: &Thread) -> mlua::Result<Value> {
     }
 }
 
+/// Has what `thread` allocates from now on, and the threads that it makes, counted under `category`.
+pub(crate) fn count_under(thread: &Thread, category: u8) {
+    // SAFETY: the handle keeps the thread alive; a number is stored in it.
+    unsafe { ffi::lua_setmemcat(thread.state(), c_int::from(category)) }
+}
+
+/// Has what `make` makes counted under `category`.
+pub(crate) fn counted_under<R>(lua: &Lua, category: u8, make: impl FnOnce() -> R) -> R {
+    let count = |category| {
+        // SAFETY: as in `count_under`. A failure means that there is no memory, which `make` is about to find out.
+        let _ = unsafe {
+            lua.exec_raw::<()>((), |state| ffi::lua_setmemcat(ffi::lua_mainthread(state), category))
+        };
+    };
+    count(c_int::from(category));
+    let made = make();
+    count(0);
+    made
+}
+
+/// Bytes of what was counted under `category` and is in use.
+pub(crate) fn bytes_of(lua: &Lua, category: u8) -> usize {
+    let bytes = Cell::new(0);
+    // SAFETY: reads a number of the VM.
+    let read = unsafe {
+        lua.exec_raw::<()>((), |state| bytes.set(ffi::lua_totalbytes(state, c_int::from(category))))
+    };
+    read.map_or(0, |()| bytes.get())
+}
+
 /// The Luau function that pauses its caller: `pause()` returns when the scheduler resumes the chain. Where the
 /// caller cannot be paused (below a metamethod or a C function) it returns at once.
 pub(crate) fn pause_function(lua: &Lua) -> mlua::Result<Function> {
     // SAFETY: `pause` has the signature and the protocol of a Luau C function.
-    unsafe { lua.create_c_function(pause) }
+    unsafe { lua.create_c_function(slice::pause) }
 }
 
 /// The Luau function that says whether `pause()` would pause its caller.
 pub(crate) fn can_pause_function(lua: &Lua) -> mlua::Result<Function> {
     // SAFETY: `can_pause` has the signature and the protocol of a Luau C function.
-    unsafe { lua.create_c_function(can_pause) }
+    unsafe { lua.create_c_function(slice::can_pause) }
 }
 
 /// Where one worker thread shows the ticker which VM it runs, and since when.
@@ -206,15 +203,18 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Arms the interrupt of the VM that runs, if its slice is over. Returns whether any VM runs.
-    pub(crate) fn tick(&self, now: Instant) -> bool {
+    /// Arms the interrupt of the VM that runs, if its slice is over. Returns how long the slice, or the one that follows,
+    /// has still to go, if any VM runs.
+    pub(crate) fn tick(&self, now: Instant) -> Option<Duration> {
         let running = self.lock();
-        let Some(running) = &*running else { return false };
-        if now.saturating_duration_since(running.started) >= running.slice {
+        let running = running.as_ref()?;
+        let left = running.slice.saturating_sub(now.saturating_duration_since(running.started));
+        if left.is_zero() {
             // SAFETY: under the lock, so the VM is alive.
             unsafe { set_interrupt(running.callbacks, on_interrupt as *mut ()) }
+            return Some(running.slice);
         }
-        true
+        Some(left)
     }
 }
 
@@ -229,55 +229,43 @@ unsafe fn set_interrupt(callbacks: NonNull<ffi::lua_Callbacks>, handler: *mut ()
     }
 }
 
-/// How long a chain may run before it is paused, and before it is ended where it cannot be paused.
+/// How long a chain may run before it is paused, and before it is ended where it cannot be paused; and its memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SliceLimits {
     pub(crate) slice: Duration,
     pub(crate) non_yieldable: Duration,
+    pub(crate) memory: MemoryLimits,
+}
+
+/// How much memory a VM may come to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MemoryLimits {
+    /// Bytes that the host keeps for the VM; they count as if Luau had them.
+    pub(crate) external: usize,
+    /// The bytes at which garbage has to be collected.
+    pub(crate) mark: usize,
+    /// The bytes that may be in use once it has been.
+    pub(crate) limit: usize,
 }
 
 /// Runs `chain` until it stops for one of the reasons in [`Stop`], at the latest soon after the slice is over.
-pub(crate) fn resume(chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
+pub(crate) fn resume(lua: &Lua, chain: &mut Chain, ticker: &TickerHandle, limits: SliceLimits) -> Stop {
     let slot = &ticker.slot;
     let started = Instant::now();
-    let mut slice = Slice {
-        nesting: Vec::new(),
-        broken: Vec::new(),
-        paused: false,
-        non_yieldable_limit: limits.non_yieldable,
-        overdue: None,
-        killed: false,
-    };
     // SAFETY: `root` keeps its VM's state alive.
     let callbacks = unsafe { NonNull::new_unchecked(ffi::lua_callbacks(chain.root.state())) };
-    // SAFETY: the VM is alive and only this thread runs it; Luau reads the fields when coroutines are resumed and break.
-    unsafe {
-        (*callbacks.as_ptr()).debuginterrupt = Some(on_level);
-        (*callbacks.as_ptr()).preresume = Some(on_resume);
-        (*callbacks.as_ptr()).postresume = Some(after_resume);
-    }
-    let before = CURRENT.replace(&raw mut slice);
+    let mut slice = Slice::new(lua, callbacks, started, limits);
     *slot.lock() = Some(Running { callbacks, started, slice: limits.slice });
     ticker.wake();
 
-    let status = resume_states(&mut chain.states, &raw mut slice);
+    let status = slice.run(|slice| resume_states(&mut chain.states, slice));
 
     let mut running = slot.lock();
     *running = None;
     // SAFETY: the VM is alive; we hold the lock, so the ticker cannot arm it again.
     unsafe { set_interrupt(callbacks, ptr::null_mut()) };
     drop(running);
-    CURRENT.set(before);
-
-    match status {
-        _ if slice.killed => Stop::Killed,
-        ffi::LUA_OK => Stop::Finished,
-        ffi::LUA_YIELD => Stop::Yielded,
-        ffi::LUA_BREAK if slice.paused => Stop::Paused,
-        ffi::LUA_BREAK => Stop::SliceOver,
-        ffi::LUA_ERRMEM => Stop::OutOfMemory,
-        _ => Stop::Failed,
-    }
+    slice.stop(status)
 }
 
 /// Resumes innermost first; once a level no longer breaks, the next one picks up its result. Returns the status of
@@ -291,7 +279,7 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
         status = unsafe { ffi::lua_resume(states[level].as_ptr(), ptr::null_mut(), 0, &raw mut results) };
         if status == ffi::LUA_BREAK {
             // SAFETY: `slice` outlives this call, and the handlers that write to it ran inside `lua_resume`.
-            let mut broken = unsafe { std::mem::take(&mut (*slice).broken) };
+            let mut broken = unsafe { (*slice).take_broken() };
             broken.extend_from_slice(&states[level + 1..]);
             *states = broken;
             return status;
@@ -300,73 +288,4 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
     // Those that finished may be garbage by now.
     states.drain(..states.len().saturating_sub(1));
     status
-}
-
-/// Runs at a safepoint after the ticker armed it.
-unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c_int) {
-    if gc >= 0 {
-        return; // a step of the garbage collector is no place to stop
-    }
-    let current = CURRENT.get();
-    // SAFETY: Luau calls us from inside `resume`, which set `CURRENT` to a live `Slice`; nothing else refers to it
-    // meanwhile. Raising or breaking is what an interrupt handler may do, and no value with a destructor is alive
-    // where `luaL_error` unwinds.
-    unsafe {
-        let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
-        if slice.is_breakable() {
-            set_interrupt(NonNull::new_unchecked(ffi::lua_callbacks(state)), ptr::null_mut());
-            slice.break_at(level);
-            ffi::lua_break(state);
-        } else if slice.killed || slice.is_out_of_time() {
-            // Stays armed: caught by a `pcall`, it is raised again, until the script can be paused for good.
-            slice.killed = true;
-            ffi::luaL_error(state, c"limit exceeded: ran too long where a script cannot be paused".as_ptr());
-        }
-    }
-}
-
-/// Runs before a coroutine goes on, and [`after_resume`] when it stops, for whatever reason.
-unsafe extern "C-unwind" fn on_resume(state: *mut lua_State) {
-    // SAFETY: as in `on_interrupt`.
-    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
-        slice.nesting.push(level);
-    }
-}
-
-unsafe extern "C-unwind" fn after_resume(_: *mut lua_State) {
-    // SAFETY: as in `on_interrupt`.
-    if let Some(slice) = unsafe { CURRENT.get().as_mut() } {
-        slice.nesting.pop();
-    }
-}
-
-/// Runs once for each enclosing `coroutine.resume` or `wrap` of a thread that breaks.
-unsafe extern "C-unwind" fn on_level(state: *mut lua_State, _: *mut ffi::lua_Debug) {
-    // SAFETY: as in `on_interrupt`.
-    if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
-        slice.broken.push(level);
-    }
-}
-
-unsafe extern "C-unwind" fn pause(state: *mut lua_State) -> c_int {
-    // SAFETY: as in `on_interrupt`; a C function that breaks returns what `lua_break` gave it, and its call returns
-    // no values when the chain is resumed.
-    unsafe {
-        let (Some(slice), Some(level)) = (CURRENT.get().as_mut(), NonNull::new(state)) else { return 0 };
-        if !slice.is_breakable() {
-            return 0;
-        }
-        slice.paused = true;
-        slice.break_at(level);
-        ffi::lua_break(state)
-    }
-}
-
-unsafe extern "C-unwind" fn can_pause(state: *mut lua_State) -> c_int {
-    // SAFETY: as in `on_interrupt`; a C function has room for its results.
-    unsafe {
-        let can = CURRENT.get().as_ref().is_some_and(Slice::is_breakable);
-        ffi::lua_pushboolean(state, c_int::from(can));
-    }
-    1
 }

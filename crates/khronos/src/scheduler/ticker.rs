@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::preempt::Slot;
 
-/// How often running VMs are looked at. A slice is over at most this much late.
+/// How often running VMs are looked at, at the least. A slice that began after a look is over at most this much late.
 const PERIOD: Duration = Duration::from_micros(500);
+/// And at the most, however short slices are.
+const SHORTEST_PERIOD: Duration = Duration::from_micros(20);
 /// So many looks in vain, and the ticker goes to sleep until a VM runs.
 const IDLE_LOOKS: u32 = 20;
 
@@ -82,18 +84,15 @@ impl Drop for Ticker {
 fn run(shared: &Shared) {
     let mut in_vain = 0;
     while !shared.stop.load(Ordering::SeqCst) {
-        if look(shared) {
-            in_vain = 0;
-        } else {
-            in_vain += 1;
-        }
+        let next = look(shared);
+        in_vain = if next.is_some() { 0 } else { in_vain + 1 };
         if in_vain < IDLE_LOOKS {
-            std::thread::park_timeout(PERIOD);
+            std::thread::park_timeout(next.unwrap_or(PERIOD).clamp(SHORTEST_PERIOD, PERIOD));
             continue;
         }
         shared.asleep.store(true, Ordering::SeqCst);
         // A VM that started between the last look and the store has not seen that we are asleep.
-        if !look(shared) && !shared.stop.load(Ordering::SeqCst) {
+        if look(shared).is_none() && !shared.stop.load(Ordering::SeqCst) {
             std::thread::park();
         }
         shared.asleep.store(false, Ordering::SeqCst);
@@ -101,16 +100,16 @@ fn run(shared: &Shared) {
     }
 }
 
-/// Ticks every slot; returns whether any VM runs.
-fn look(shared: &Shared) -> bool {
+/// Ticks every slot; returns when the next look is worth it, if any VM runs.
+fn look(shared: &Shared) -> Option<Duration> {
     let now = Instant::now();
-    let mut running = false;
+    let mut next: Option<Duration> = None;
     shared.slots.lock().unwrap_or_else(PoisonError::into_inner).retain(|slot| match slot.upgrade() {
         Some(slot) => {
-            running |= slot.tick(now);
+            next = [next, slot.tick(now)].into_iter().flatten().min();
             true
         }
         None => false,
     });
-    running
+    next
 }

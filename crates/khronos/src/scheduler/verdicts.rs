@@ -12,21 +12,20 @@
 
 use mlua::{Lua, Thread, Value};
 
-use super::inbox::CallId;
 use super::preempt::{self, Chain};
-use super::{Call, Completion, Execution, ExecutionId, Scheduler, Start, State};
+use super::{Completion, Execution, ExecutionId, Scheduler, Start, State};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::limits::LimitExceeded;
 use crate::options::LogLevel;
 use crate::sandbox::{Prelude, clean_traceback};
-use crate::value::{KhronosValue, convert};
+use crate::value::convert;
 
 impl Scheduler {
     pub(super) fn failed(&self, id: ExecutionId, thread: &Thread, lua: &Lua, prelude: &Prelude) {
         let traceback = traceback(lua, prelude, &Chain::new(thread.clone()));
         let message = match preempt::take_error(lua, thread) {
             Ok(error) => render_error(&error, &prelude.array),
-            Err(_) => return self.out_of_memory(id),
+            Err(_) => return self.out_of_memory(Some(id)),
         };
         self.blame(id, thread, TemplateError { message, traceback });
     }
@@ -69,13 +68,16 @@ impl Scheduler {
         self.remove(id);
     }
 
-    pub(super) fn out_of_memory(&self, id: ExecutionId) {
-        let limit = self.memory_limit.get();
-        // No traceback: reading one allocates.
-        self.settle(id, |_| Verdict::LimitExceeded {
-            limit: LimitExceeded::Memory(limit),
-            traceback: String::new(),
-        });
+    /// Gives up the VM for want of memory, and tells the execution that is to blame what it did.
+    pub(super) fn out_of_memory(&self, by: Option<ExecutionId>) {
+        let limit = self.memory_limit();
+        if let Some(id) = by {
+            // No traceback: reading one allocates.
+            self.settle(id, |_| Verdict::LimitExceeded {
+                limit: LimitExceeded::Memory(limit),
+                traceback: String::new(),
+            });
+        }
         self.condemn(BrokenReason::OutOfMemory { limit });
     }
 
@@ -120,15 +122,6 @@ impl Scheduler {
         }
         drop(state);
         self.wake_parked();
-    }
-
-    /// Lets the threads that wait for a module look again: whoever was loading it may be gone.
-    pub(super) fn wake_parked(&self) {
-        let parked = |(call, slot): (&CallId, &Call)| slot.is_park.then_some(*call);
-        let looking: Vec<CallId> = self.state.borrow().calls.iter().filter_map(parked).collect();
-        for call in looking {
-            self.answer(call, Ok(KhronosValue::Null));
-        }
     }
 
     /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.

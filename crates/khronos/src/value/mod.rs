@@ -34,6 +34,20 @@ pub enum KhronosValue {
     Map(BTreeMap<String, KhronosValue>),
 }
 
+impl KhronosValue {
+    /// Bytes that it takes on the host's side, about.
+    pub(crate) fn size(&self) -> usize {
+        const NODE: usize = size_of::<KhronosValue>();
+        NODE + match self {
+            Self::Text(text) => text.len(),
+            Self::Buffer(bytes) => bytes.len(),
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            Self::Map(entries) => entries.iter().map(|(key, value)| NODE + key.len() + value.size()).sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// How much one conversion may take out of a VM. Counted while it runs, not afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueLimits {

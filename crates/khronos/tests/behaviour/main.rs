@@ -4,6 +4,7 @@
 
 mod attacks;
 mod limits;
+mod memory;
 mod sandbox;
 mod scheduling;
 mod values;
