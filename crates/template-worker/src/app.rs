@@ -1,15 +1,19 @@
 //! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
 //! services as it likes.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use crate::config::{Config, Strategy};
-use crate::dispatch::{Dispatcher, TemplateCache};
+use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
+use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
 use crate::vm::strategy::{Shared, ThreadPool, VmDistributionStrategy};
+
+/// How often what histograms have taken in is folded.
+const FOLD_METRICS: Duration = Duration::from_secs(5);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -39,6 +43,9 @@ pub enum AppError {
     /// The operating system gave no thread.
     #[error("failed to start threads; lower `vm.threads` or `limits.max_vm_thread_stack_size`")]
     Threads(#[from] std::io::Error),
+    /// The metrics could not be set up.
+    #[error("failed to set up the metrics")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The runtime could not be set up.
     #[error("failed to set up the Luau runtime")]
     Runtime(#[from] khronos::RuntimeError),
@@ -66,11 +73,17 @@ impl App {
     /// Starts the service on `storage`.
     ///
     /// # Errors
-    /// [`AppError::Threads`].
+    /// [`AppError`].
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
-        let shared = Arc::new(Shared::new(config.limits.clone(), log.clone())?);
+        let shared = Arc::new(Shared::new(
+            Arc::new(config.limits.clone()),
+            Metrics::new(&config.limits)?,
+            log.clone(),
+        )?);
+        fold_metrics(&shared, stopping.clone());
+        let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
             Strategy::ThreadPool => Arc::new(ThreadPool::start(
@@ -81,7 +94,7 @@ impl App {
         };
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
         let dispatcher =
-            Dispatcher::new(templates, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+            Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
     }
 
@@ -102,4 +115,15 @@ impl App {
     pub async fn close(&self) {
         self.storage.close().await;
     }
+}
+
+/// Keeps histograms from growing where nobody reads the metrics. Ends with the service.
+fn fold_metrics(shared: &Arc<Shared>, stopping: Stopping) {
+    let shared: Weak<Shared> = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        while tokio::time::timeout(FOLD_METRICS, stopping.wait()).await.is_err() {
+            let Some(shared) = shared.upgrade() else { return };
+            shared.metrics.fold();
+        }
+    });
 }

@@ -1,8 +1,9 @@
 //! From an event to the outcomes of the templates that listen to it.
 //!
-//! Owns which templates an event is for, admission, and waiting for answers. Leaves where VMs live to `vm`, and where
+//! Owns which templates an event is for, what its guild may use, admission, and waiting for answers. Leaves where VMs live to `vm`, and where
 //! events come from to `api` and `sources`.
 
+mod guild_limits;
 mod payload;
 mod templates;
 
@@ -10,11 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use guild_limits::{GuildLimits, LimitsError};
+pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
 
 use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Outcome};
 use crate::ids::GuildId;
+use crate::limits::{Limit, LimitOverrides, Limits};
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
 use crate::template::TemplateName;
@@ -29,9 +33,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub enum DispatchError {
     /// The guild has as many executions in flight and waiting as it may.
     #[error(
-        "this guild has as many events running and waiting as it may; send this one again a little later"
+        "this guild has as many executions running and waiting as it may ({running} and {waiting}: \
+         MAX_EXECUTIONS_IN_FLIGHT and MAX_EXECUTIONS_WAITING); send this event again a little later"
     )]
     Busy {
+        /// How many may run.
+        running: usize,
+        /// How many may wait.
+        waiting: usize,
         /// When to try again.
         retry_after: Duration,
     },
@@ -62,20 +71,22 @@ pub struct Dispatcher(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     templates: TemplateCache,
+    limits: GuildLimits,
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     stopping: Stopping,
 }
 
 impl Dispatcher {
-    /// A dispatcher that reads templates from `templates` and sends to `strategy`.
+    /// A dispatcher that reads templates from `templates`, keeps to `limits`, and sends to `strategy`.
     pub fn new(
         templates: TemplateCache,
+        limits: GuildLimits,
         strategy: Arc<dyn VmDistributionStrategy>,
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
-        Self(Arc::new(Inner { templates, strategy, shared, stopping }))
+        Self(Arc::new(Inner { templates, limits, strategy, shared, stopping }))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -88,17 +99,31 @@ impl Dispatcher {
             return Err(DispatchError::ShuttingDown);
         }
         let Inner { strategy, shared, .. } = &*self.0;
-        payload::check(event.data(), &shared.limits).map_err(DispatchError::Event)?;
         let guild = event.guild();
+        let limits = self.limits(guild);
+        payload::check(event.data(), &limits).map_err(|refused| {
+            refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
+            DispatchError::Event(refused.text)
+        })?;
         let templates = self.0.templates.listening(&event).await?;
         if templates.is_empty() {
             return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
         }
-        let busy = || DispatchError::Busy { retry_after: RETRY_AFTER };
+        let busy = || {
+            shared.metrics.exceeded(Limit::ExecutionsWaiting);
+            DispatchError::Busy {
+                running: limits.max_executions_in_flight,
+                waiting: limits.max_executions_waiting,
+                retry_after: RETRY_AFTER,
+            }
+        };
         let places = u32::try_from(templates.len()).map_err(|_| busy())?;
-        let permits = strategy.admission(guild).try_acquire_many_owned(places).map_err(|_| busy())?;
+        let admission =
+            strategy.admission(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
+        let permits = admission.try_acquire_many_owned(places).map_err(|_| busy())?;
         let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
-        let action = LuaVmAction::DispatchEvent { event: Arc::new(event), templates: templates.clone() };
+        let (event, templates_to_run) = (Arc::new(event), templates.clone());
+        let action = LuaVmAction::DispatchEvent { event, templates: templates_to_run, limits };
         strategy.send(Command::new(guild, action, replies)).map_err(refusal)?;
         Ok(Dispatched { templates, answers })
     }
@@ -127,6 +152,29 @@ impl Dispatcher {
             LuaVmResult::Status(status) => status,
             _ => VmStatus::absent(),
         })
+    }
+
+    /// What the guild may use.
+    pub fn limits(&self, guild: GuildId) -> Arc<Limits> {
+        self.0.limits.of(guild)
+    }
+
+    /// Which of the guild's limits differ from the service's.
+    pub fn limit_overrides(&self, guild: GuildId) -> LimitOverrides {
+        self.0.limits.overrides(guild)
+    }
+
+    /// Sets which of the guild's limits differ from the service's; its next event finds them so. Returns what the guild
+    /// may use then.
+    ///
+    /// # Errors
+    /// See [`LimitsError`].
+    pub async fn set_limits(
+        &self,
+        guild: GuildId,
+        overrides: LimitOverrides,
+    ) -> Result<Arc<Limits>, LimitsError> {
+        self.0.limits.set(guild, overrides).await
     }
 
     /// How all worker threads are.

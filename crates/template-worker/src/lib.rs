@@ -9,6 +9,7 @@
 //! # Modules
 //! - [`ids`]: guilds, users, threads, events, tokens: one type per kind of id
 //! - [`limits`]: what one guild may use, by the names that the field knows
+//! - [`metrics`]: what the service counts about itself
 //! - [`config`]: what an operator can set, from file, environment and command line
 //! - [`capabilities`]: the closed list of what a template may be allowed, and the comparison of patterns
 //! - [`events`]: the closed list of events, one event, and what a template listens to
@@ -26,6 +27,7 @@ pub mod events;
 pub mod execution;
 pub mod ids;
 pub mod limits;
+pub mod metrics;
 mod nearest;
 pub mod settings;
 pub mod shutdown;

@@ -1,16 +1,24 @@
 //! What one guild may use of the machine, by the names that the field knows (`MAX_TEMPLATE_MEMORY_USAGE`, ..).
 //!
-//! Owns the names, the defaults and which values make sense. Each limit is enforced in one place elsewhere: the VM's in
+//! Owns the names, the defaults and which values make sense, and what of it can differ between guilds. Each limit is enforced in one place elsewhere: the VM's in
 //! `khronos`, an execution's in `execution`, those of requests in `api`, of stored things in `storage`.
 //!
 //! Sizes are bytes; durations are milliseconds, with the unit in the key, and a method without it gives a `Duration`.
 
+mod limit;
+mod overrides;
+
 use std::time::Duration;
+
+pub use limit::Limit;
+pub use overrides::LimitOverrides;
 
 use crate::settings::{BadSetting, settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+/// The largest value of MAX_EVENT_DEPTH.
+pub(crate) const MOST_EVENT_DEPTH: usize = 128;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 settings! {
@@ -47,6 +55,9 @@ settings! {
         /// MAX_LUAU_THREADS: Luau threads of a guild's VM that are ready, wait or sleep: executions and tasks.
         /// 1,000: each costs memory before it does anything, and an event needs a few.
         pub max_luau_threads: usize = 1000, within 1..=1_000_000;
+        /// MAX_LOG_LINES_PER_SECOND: lines that a guild's templates may write to their log, failures included; what is not
+        /// used is saved up for ten seconds. 200: far more than anybody reads, far less than what keeps others from it.
+        pub max_log_lines_per_second: usize = 200, within 1..=100_000;
         /// MAX_TEMPLATE_SOURCE: bytes of source of a template, all its files together.
         /// 1 MiB, which is also the most that the runtime takes.
         pub max_template_source: usize = 1 << 20, within KIB..=MIB;
@@ -64,7 +75,7 @@ settings! {
         pub max_event_bytes: usize = 1 << 20, within KIB..=64 * MIB;
         /// MAX_EVENT_DEPTH: how deep arrays and objects may nest in the data of an event.
         /// 64, as for every value that enters or leaves a VM.
-        pub max_event_depth: usize = 64, within 1..=128;
+        pub max_event_depth: usize = 64, within 1..=MOST_EVENT_DEPTH as u64;
         /// MAX_TEMPLATES_PER_GUILD: templates that a guild may store.
         /// 100: few enough to load at once.
         pub max_templates_per_guild: usize = 100, within 1..=10_000;

@@ -1,7 +1,7 @@
 //! Who sends a request, and whether they may: bearer tokens, admins, guilds and rights.
 //!
-//! Owns the only two doors to a handler: [`Admin`] and [`Guild`]. A handler gets the id of a guild from [`Guild`] alone,
-//! so that none can forget to ask. Tokens, their hashes and their rights are `storage`'s business.
+//! Owns the only doors to a handler: [`Admin`], [`Guild`], and [`GuildForAdmin`]. A handler gets the id of a guild from the
+//! latter two alone, so that none can forget to ask. Tokens, their hashes and their rights are `storage`'s business.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub(super) struct Guild<R> {
     pub(super) by_admin: bool,
     right: PhantomData<R>,
 }
+
+/// The guild in the path; an admin sent the request.
+pub(super) struct GuildForAdmin(pub(super) GuildId);
 
 /// A right, as a type: what a handler demands stands in its signature.
 pub(super) trait Needs {
@@ -75,6 +78,15 @@ impl<R: Needs> FromRequestParts<Arc<App>> for Guild<R> {
         let id = path_part(parts, "guild_id", Problem::InvalidGuildId).await?;
         demand(&token.owner, id, R::RIGHT)?;
         Ok(Self { id, by_admin: token.owner == TokenOwner::Admin, right: PhantomData })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for GuildForAdmin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        Admin::from_request_parts(parts, app).await?;
+        path_part(parts, "guild_id", Problem::InvalidGuildId).await.map(Self)
     }
 }
 

@@ -36,6 +36,7 @@ const fn endpoint(method: &'static str, path: &'static str, access: Access) -> E
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/healthz", Access::Public),
     endpoint("GET", "/readyz", Access::Public),
+    endpoint("GET", "/metrics", Access::Public),
     endpoint("GET", "/openapi.json", Access::Public),
     endpoint("GET", "/docs", Access::Public),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates", Access::Guild(Right::TemplatesRead)),
@@ -48,6 +49,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/api/v1/guilds/{guild_id}/vm", Access::Guild(Right::VmManage)),
     endpoint("DELETE", "/api/v1/guilds/{guild_id}/vm", Access::Guild(Right::VmManage)),
     endpoint("POST", "/api/v1/guilds/{guild_id}/vm/actions", Access::Guild(Right::VmManage)),
+    endpoint("GET", "/api/v1/guilds/{guild_id}/limits", Access::Guild(Right::TemplatesRead)),
+    endpoint("PUT", "/api/v1/guilds/{guild_id}/limits", Access::Admin),
     endpoint("GET", "/api/v1/threads", Access::Admin),
     endpoint("GET", "/api/v1/tokens", Access::Admin),
     endpoint("POST", "/api/v1/tokens", Access::Admin),
@@ -59,7 +62,10 @@ mod tests {
     use super::*;
 
     /// Adding to this list opens something to everyone.
-    const WITHOUT_TOKEN: [&str; 4] = ["/healthz", "/readyz", "/openapi.json", "/docs"];
+    const WITHOUT_TOKEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+
+    /// What a guild must not do with itself.
+    const OF_A_GUILD_FOR_ADMINS: [(&str, &str); 1] = [("PUT", "/api/v1/guilds/{guild_id}/limits")];
 
     #[test]
     fn exactly_these_endpoints_need_no_token() {
@@ -71,7 +77,14 @@ mod tests {
     fn who_may_use_an_endpoint_fits_its_path() {
         for endpoint in ENDPOINTS {
             let of_a_guild = endpoint.path.starts_with("/api/v1/guilds/{guild_id}/");
-            assert_eq!(matches!(endpoint.access, Access::Guild(_)), of_a_guild, "{endpoint:?}");
+            let fits = match endpoint.access {
+                Access::Public => !endpoint.path.starts_with("/api/"),
+                Access::Guild(_) => of_a_guild,
+                Access::Admin => {
+                    !of_a_guild || OF_A_GUILD_FOR_ADMINS.contains(&(endpoint.method, endpoint.path))
+                }
+            };
+            assert!(fits, "{endpoint:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use khronos::{BundleError, CompileError};
 
 use super::problem::{self, FileError, Problem};
 use crate::capabilities::CapabilityError;
-use crate::dispatch::DispatchError;
+use crate::dispatch::{DispatchError, LimitsError};
 use crate::events::{EventError, FilterError, UnknownEvent};
 use crate::execution::CompileFailure;
 use crate::storage::{StorageError, UnknownRight};
@@ -86,7 +86,6 @@ impl ApiError {
     }
 
     /// The kind of problem.
-    #[cfg(test)]
     pub(super) fn problem(&self) -> Problem {
         self.problem
     }
@@ -133,7 +132,7 @@ impl From<StorageError> for ApiError {
 impl From<DispatchError> for ApiError {
     fn from(error: DispatchError) -> Self {
         match error {
-            DispatchError::Busy { retry_after } => {
+            DispatchError::Busy { retry_after, .. } => {
                 Self::new(Problem::GuildBusy, error.to_string()).retry_after(retry_after)
             }
             DispatchError::Overloaded { retry_after } => {
@@ -142,6 +141,15 @@ impl From<DispatchError> for ApiError {
             DispatchError::ShuttingDown => Self::shutting_down(),
             DispatchError::Event(_) => Self::from_text(Problem::InvalidEvent, &error),
             DispatchError::Storage(_) | DispatchError::Compile(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<LimitsError> for ApiError {
+    fn from(error: LimitsError) -> Self {
+        match error {
+            LimitsError::Bad(bad) => Self::from_text(Problem::InvalidValue, &bad),
+            LimitsError::Storage(error) => error.into(),
         }
     }
 }
@@ -234,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_a_problem_document_and_says_when_to_come_back() {
-        let busy = DispatchError::Busy { retry_after: Duration::from_millis(1200) };
+        let busy = DispatchError::Busy { running: 1, waiting: 2, retry_after: Duration::from_millis(1200) };
         let (response, body) = sent(busy.into()).await;
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");

@@ -21,7 +21,9 @@ use super::problem::{Problem, problems};
 use super::types::{Accepted, EventBody, Results};
 use crate::app::App;
 use crate::events::Event;
+use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{EventId, GuildId};
+use crate::limits::Limit;
 
 problems!(EventProblems: ANY | IN_GUILD | WITH_BODY | OF_DISPATCH, InvalidEvent, UnknownEvent, InvalidValue);
 
@@ -56,9 +58,13 @@ pub(super) async fn send_event(
     QueryOf(query): QueryOf<Wait>,
     JsonBody(body): JsonBody<EventBody>,
 ) -> Result<Response, ApiError> {
-    let limits = &app.config.limits;
+    let limits = app.dispatcher.limits(guild.id);
     let wait = time_to_wait(&query, limits.max_templates_return_wait_time())?;
-    let event = event(guild.id, body, limits.max_event_bytes)?;
+    let event = event(guild.id, body, limits.max_event_bytes).inspect_err(|error| {
+        if error.problem() == Problem::TooLarge {
+            app.shared.metrics.exceeded(Limit::EventBytes);
+        }
+    })?;
     let event_id = event.id().clone();
     let dispatched = app.dispatcher.dispatch(event).await?;
     Ok(match wait {
@@ -70,6 +76,11 @@ pub(super) async fn send_event(
             // A minute's wait costs next to nothing: it must not keep others from being served.
             place.give_back();
             let outcomes = dispatched.outcomes(wait).await;
+            if wait >= limits.max_templates_return_wait_time() {
+                let is_late = |outcome: &&Outcome| outcome.result == OutcomeResult::TimedOut;
+                let late = outcomes.values().filter(is_late).count();
+                app.shared.metrics.exceeded_times(Limit::ReturnWait, late);
+            }
             let results = outcomes
                 .into_iter()
                 .map(|(name, outcome)| (name.as_str().to_owned(), outcome.into()))

@@ -12,6 +12,8 @@ mod extract;
 mod finish;
 mod health;
 mod impatient;
+mod limits;
+mod metrics;
 mod openapi;
 mod problem;
 mod request_id;
@@ -54,7 +56,9 @@ const LAST_BYTES: Duration = Duration::from_millis(250);
 
 /// What answers as long as the process lives.
 fn unconditional() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::head()).routes(routes!(health::healthz))
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(health::healthz))
+        .routes(routes!(metrics::metrics))
 }
 
 /// What needs to be let in.
@@ -80,6 +84,7 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::send_event))
         .routes(routes!(vm::get_vm, vm::delete_vm))
         .routes(routes!(vm::act_on_vm))
+        .routes(routes!(limits::get_limits, limits::put_limits))
         .routes(routes!(threads::list_threads))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))

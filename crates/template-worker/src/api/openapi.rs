@@ -26,6 +26,7 @@ use crate::template::TemplateName;
         (name = "templates", description = "Scripts of a guild, what they listen to, and what they may do."),
         (name = "events", description = "Sending events to a guild's templates."),
         (name = "vm", description = "The VM that all templates of a guild share, and that lives on between events."),
+        (name = "limits", description = "What a guild may use: the service's limits, and those that differ for one guild."),
         (name = "threads", description = "The worker threads that VMs live on."),
         (name = "tokens", description = "Who may use this API."),
         (name = "service", description = "For those who watch the service. No token needed."),

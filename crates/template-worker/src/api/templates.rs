@@ -29,7 +29,8 @@ use crate::app::App;
 use crate::capabilities::Capabilities;
 use crate::events::EventFilter;
 use crate::ids::GuildId;
-use crate::storage::Written;
+use crate::limits::Limit;
+use crate::storage::{StorageError, Written};
 use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// Templates of a page where the client doesn't say.
@@ -101,12 +102,21 @@ pub(super) async fn put_template(
     IfMatch(if_match): IfMatch,
     JsonBody(body): JsonBody<PutTemplate>,
 ) -> Result<Response, ApiError> {
-    let draft = draft(body, app.config.limits.max_template_source)?;
+    let limits = app.dispatcher.limits(guild.id);
+    let draft = draft(body, limits.max_template_source).inspect_err(|error| {
+        if error.problem() == Problem::TooLarge {
+            app.shared.metrics.exceeded(Limit::TemplateSource);
+        }
+    })?;
     app.compiler.compile(Arc::clone(&draft.bundle)).await?;
-    let most = app.config.limits.max_templates_per_guild;
+    let most = limits.max_templates_per_guild;
     let guild = guild.id;
     let (template, written) = to_the_end(async move {
-        let written = app.storage.put_template(guild, &name, draft, if_match, most).await?;
+        let put = app.storage.put_template(guild, &name, draft, if_match, most).await;
+        if let Err(StorageError::TooManyTemplates { .. }) = &put {
+            app.shared.metrics.exceeded(Limit::TemplatesPerGuild);
+        }
+        let written = put?;
         app.dispatcher.templates_changed(guild).await;
         Ok(written)
     })

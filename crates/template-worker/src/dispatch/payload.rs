@@ -1,19 +1,30 @@
 //! Whether an event's data fits the limits, before anybody accepts it. One pass over the text, nothing allocated.
 
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 
 /// Values in one event. The runtime refuses more as well; here the caller still hears of it.
-const MOST_VALUES: usize = 100_000;
+pub const MOST_VALUES: usize = 100_000;
+
+/// Why data was refused: the limit of the guild that it exceeds, if it is one, and the words for whoever sent it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) limit: Option<Limit>,
+    pub(super) text: String,
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Self {
+        Self { limit: None, text }
+    }
+}
 
 /// Says no to JSON text that is too long, too deep, has too many values, or holds a text or a number that Luau cannot
 /// have. That it is JSON has been found out before.
-pub(super) fn check(json: &str, limits: &Limits) -> Result<(), String> {
+pub(super) fn check(json: &str, limits: &Limits) -> Result<(), Refused> {
     if json.len() > limits.max_event_bytes {
-        return Err(format!(
-            "the event's data has {} bytes, and may have {}",
-            json.len(),
-            limits.max_event_bytes
-        ));
+        let (bytes, most) = (json.len(), limits.max_event_bytes);
+        let text = format!("the event's data has {bytes} bytes, and may have {most} (MAX_EVENT_BYTES)");
+        return Err(Refused { limit: Some(Limit::EventBytes), text });
     }
     let (mut depth, mut values) = (0_usize, 1_usize);
     let mut rest = json.as_bytes();
@@ -25,10 +36,10 @@ pub(super) fn check(json: &str, limits: &Limits) -> Result<(), String> {
                 depth += 1;
                 values += 1;
                 if depth > limits.max_event_depth {
-                    return Err(format!(
-                        "the event's data is nested deeper than {} levels",
-                        limits.max_event_depth
-                    ));
+                    let most = limits.max_event_depth;
+                    let text =
+                        format!("the event's data is nested deeper than {most} levels (MAX_EVENT_DEPTH)");
+                    return Err(Refused { limit: Some(Limit::EventDepth), text });
                 }
                 tail
             }
@@ -44,7 +55,7 @@ pub(super) fn check(json: &str, limits: &Limits) -> Result<(), String> {
         };
     }
     if values > MOST_VALUES {
-        return Err(format!("the event's data has more than {MOST_VALUES} values"));
+        return Err(format!("the event's data has more than {MOST_VALUES} values").into());
     }
     Ok(())
 }
@@ -107,15 +118,21 @@ mod tests {
             Ok(())
         );
         for half in [r#"["\ud83d"]"#, r#""\ude00""#, r#""\ud83d\u0041""#, r#""\ud83dx""#] {
-            assert!(check(half, &limits).is_err_and(|error| error.contains("half of a pair")), "{half}");
+            assert!(check(half, &limits).is_err_and(|error| error.text.contains("half of a pair")), "{half}");
         }
         for large in ["1e999", "[-1e400]", &"9".repeat(400)] {
-            assert!(check(large, &limits).is_err_and(|error| error.contains("too large")), "{large}");
+            assert!(check(large, &limits).is_err_and(|error| error.text.contains("too large")), "{large}");
         }
-        assert!(check("[[[1]]]", &limits).unwrap_err().contains("deeper than 2 levels"));
-        assert!(check(&" ".repeat((1 << 20) + 1), &limits).unwrap_err().contains("may have 1048576"));
-        assert!(
-            check(&format!("[{}1]", "1,".repeat(100_000)), &limits).unwrap_err().contains("100000 values")
-        );
+        let refused =
+            |json: &str| check(json, &limits).map_err(|Refused { limit, text }| (limit, text)).unwrap_err();
+        let (limit, text) = refused("[[[1]]]");
+        assert_eq!(limit, Some(Limit::EventDepth));
+        assert!(text.contains("deeper than 2 levels"), "{text}");
+        let (limit, text) = refused(&" ".repeat((1 << 20) + 1));
+        assert_eq!(limit, Some(Limit::EventBytes));
+        assert!(text.contains("may have 1048576"), "{text}");
+        let (limit, text) = refused(&format!("[{}1]", "1,".repeat(100_000)));
+        assert_eq!(limit, None);
+        assert!(text.contains("100000 values"), "{text}");
     }
 }

@@ -10,5 +10,5 @@ mod registry;
 
 pub use event::{Event, EventError, MAX_SCOPE_BYTES, MAX_SCOPES};
 pub use filter::{EventFilter, FilterError};
-pub use name::{BaseName, EventName, UnknownEvent};
+pub use name::{BaseName, EventName, MAX_NAME_BYTES, UnknownEvent};
 pub use registry::{ANTIRAID, DISCORD};

@@ -11,7 +11,7 @@ use crate::ids::text_outside;
 use crate::nearest::{did_you_mean, nearest};
 
 /// Most bytes in a made-up name.
-const MAX_NAME_BYTES: usize = 64;
+pub const MAX_NAME_BYTES: usize = 64;
 
 /// Where an event comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

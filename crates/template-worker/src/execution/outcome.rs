@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use khronos::{BrokenReason, Completion, Json, LimitExceeded, Verdict};
+use khronos::{BrokenReason, Completion, Json, LimitExceeded, ValueError, Verdict};
 use serde::Serialize;
+
+use crate::limits::{Limit, Limits};
+use crate::metrics::Metrics;
 
 /// The result of one template for one event, and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -104,6 +107,22 @@ impl Outcome {
         Self { result: OutcomeResult::TimedOut, duration_us: micros(waited), cpu_us: 0 }
     }
 
+    /// Counts how the execution ended, and the limit that it met.
+    pub(crate) fn count(&self, metrics: &Metrics, limits: &Limits) {
+        let (status, limit) = match &self.result {
+            OutcomeResult::Ok { .. } => ("ok", None),
+            OutcomeResult::Error { error, .. } => ("error", limit_of_result(error, limits)),
+            OutcomeResult::LimitExceeded { limit, .. } => ("limit_exceeded", Limit::named(limit)),
+            // Nobody waits for it any more: it has not ended.
+            OutcomeResult::TimedOut => return,
+            OutcomeResult::VmBroken { .. } => ("vm_broken", None),
+        };
+        metrics.executed(status);
+        if let Some(limit) = limit {
+            metrics.exceeded(limit);
+        }
+    }
+
     /// What the author has to know of it; nothing if all went well.
     pub(crate) fn complaint(&self) -> Option<String> {
         match &self.result {
@@ -115,6 +134,16 @@ impl Outcome {
             OutcomeResult::VmBroken { reason } => Some(format!("the VM of this guild broke: {reason}")),
         }
     }
+}
+
+/// The limit that kept a result in its VM, by the words that the runtime has for it.
+fn limit_of_result(error: &str, limits: &Limits) -> Option<Limit> {
+    let words = [
+        (Limit::ResultDepth, ValueError::TooDeep { limit: limits.max_result_depth }),
+        (Limit::ResultNodes, ValueError::TooManyNodes { limit: limits.max_result_nodes }),
+        (Limit::ResultBytes, ValueError::TooManyBytes { limit: limits.max_result_bytes }),
+    ];
+    words.into_iter().find(|(_, words)| error.ends_with(&words.to_string())).map(|(limit, _)| limit)
 }
 
 fn micros(duration: Duration) -> u64 {

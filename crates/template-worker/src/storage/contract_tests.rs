@@ -299,6 +299,30 @@ async fn two_tokens_never_share_a_secret<F: Fixture>(place: F) {
     assert_eq!(storage.find_token_by_hash(&hash).await.unwrap(), Some(first));
 }
 
+fn overrides(text: &str) -> LimitOverrides {
+    serde_json::from_str(text).unwrap()
+}
+
+async fn the_limits_of_a_guild_are_those_that_were_put_last<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    assert_eq!(storage.all_limits().await.unwrap(), []);
+    let (first, second) =
+        (overrides(r#"{"slice_ms": 1, "max_cpu_time_ms": 500}"#), overrides(r#"{"max_luau_threads": 7}"#));
+    // The guild has no template, and needs none.
+    storage.put_limits(guild(2), &first).await.unwrap();
+    storage.put_limits(guild(1), &first).await.unwrap();
+    storage.put_limits(guild(1), &second).await.unwrap();
+    let expected = [(guild(1), second), (guild(2), first)];
+    assert_eq!(storage.all_limits().await.unwrap(), expected);
+    storage.close().await;
+
+    let storage = place.open().await;
+    assert_eq!(storage.all_limits().await.unwrap(), expected, "they survive a restart");
+    storage.put_limits(guild(2), &LimitOverrides::default()).await.unwrap();
+    storage.put_limits(guild(3), &LimitOverrides::default()).await.unwrap();
+    assert_eq!(storage.all_limits().await.unwrap(), expected[..1]);
+}
+
 async fn a_closed_storage_answers_with_an_error<F: Fixture>(place: F) {
     let storage = place.open().await;
     assert!(storage.check().await.is_ok());
@@ -333,6 +357,7 @@ macro_rules! contract {
                 pages_are_complete_and_ordered,
                 two_writers_at_once_lose_nothing,
                 reopening_keeps_everything,
+                the_limits_of_a_guild_are_those_that_were_put_last,
                 a_token_is_found_until_it_expires_or_is_revoked,
                 two_tokens_never_share_a_secret,
                 a_closed_storage_answers_with_an_error,

@@ -1,4 +1,4 @@
-//! What outlives the process: templates with their versions, and access tokens.
+//! What outlives the process: templates with their versions, limits of single guilds, and access tokens.
 //!
 //! Owns the [`Storage`] trait and what it promises; a backend owns how. What is acknowledged is stored: a method that
 //! changes something returns after the change is safe, also from a crash of the machine. A method that fails has
@@ -23,6 +23,7 @@ pub use sqlite::SqliteStorage;
 pub use tokens::{Right, Token, TokenOwner, UnknownRight};
 
 use crate::ids::{GuildId, TokenId};
+use crate::limits::LimitOverrides;
 use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// How many versions of a template are kept, the current one included.
@@ -162,6 +163,12 @@ pub trait Storage: Send + Sync {
         guild: GuildId,
         name: &TemplateName,
     ) -> Result<Vec<TemplateVersion>, StorageError>;
+
+    /// Sets which limits of the guild differ from the service's, instead of all that did; none clears them.
+    async fn put_limits(&self, guild: GuildId, overrides: &LimitOverrides) -> Result<(), StorageError>;
+
+    /// The guilds whose limits differ from the service's, ordered by id.
+    async fn all_limits(&self) -> Result<Vec<(GuildId, LimitOverrides)>, StorageError>;
 
     /// Keeps a new token. Two tokens with one id or one hash are an error.
     async fn insert_token(&self, token: &Token, hash: &TokenHash) -> Result<(), StorageError>;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use khronos::Bundle;
 use time::OffsetDateTime;
 
-pub use name::{NameError, TemplateName};
+pub use name::{MAX_NAME_BYTES, NameError, TemplateName};
 
 use crate::capabilities::Capabilities;
 use crate::events::{Event, EventFilter};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::ids::text_outside;
 
 /// Most bytes in a name.
-const MAX_NAME_BYTES: usize = 64;
+pub const MAX_NAME_BYTES: usize = 64;
 
 /// A name that an author chose. Ordered by its bytes, as storage orders it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,10 +1,12 @@
 //! What a guild's VM can be asked to do, and what comes back. Plain data.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
 use crate::ids::ThreadId;
+use crate::limits::Limits;
 use crate::template::TemplateName;
 
 /// One thing that a VM is asked to do.
@@ -16,6 +18,8 @@ pub enum LuaVmAction {
         event: Arc<Event>,
         /// Which templates.
         templates: Vec<Arc<LoadedTemplate>>,
+        /// What the guild may use, from this event on.
+        limits: Arc<Limits>,
     },
     /// Destroy the VM; what runs in it ends with `vm_broken`.
     Stop,
@@ -116,6 +120,8 @@ pub struct VmStatus {
     pub waiting: usize,
     /// Templates that have a world in it.
     pub templates: usize,
+    /// Bytes that the objects of each template take, where the runtime tells.
+    pub template_memory: BTreeMap<TemplateName, usize>,
     /// The thread that it lives on.
     pub thread: Option<ThreadId>,
     /// Milliseconds since it was made.
@@ -134,6 +140,7 @@ impl VmStatus {
             in_flight: 0,
             waiting: 0,
             templates: 0,
+            template_memory: BTreeMap::new(),
             thread: None,
             uptime_ms: 0,
         }

@@ -8,15 +8,17 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use khronos::{JsonLimits, RuntimeLimits, RuntimeOptions, TickerHandle, ValueLimits};
+use khronos::{RuntimeOptions, TickerHandle};
 use tokio::sync::Notify;
 
 use super::action::LuaVmResult;
 use super::guild_vm::{GuildVm, Job};
 use super::reply::Reply;
+use super::runtime_limits::runtime_limits;
 use super::strategy::Shared;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
+use crate::limits::Limits;
 
 /// Tells the strategy that a guild has no VM on this thread any more, so that it is free to place it anew.
 pub(super) type Vacate = Box<dyn Fn(GuildId)>;
@@ -91,10 +93,10 @@ impl GuildTable {
         Ok(())
     }
 
-    /// Gives jobs of one event to the guild's VM, which is made if there is none.
-    pub(super) fn dispatch(&mut self, guild: GuildId, jobs: Vec<Job>) {
+    /// Gives jobs of one event to the guild's VM, which is made if there is none, and keeps to `limits` from now on.
+    pub(super) fn dispatch(&mut self, guild: GuildId, limits: &Arc<Limits>, jobs: Vec<Job>) {
         if !self.slots.contains_key(&guild) {
-            match GuildVm::new(guild, self.thread, &self.shared, self.options(guild)) {
+            match GuildVm::new(guild, self.thread, &self.shared, limits, self.options(guild, limits)) {
                 Ok(vm) => {
                     self.slots.insert(guild, Slot { vm, queued: false, timer: None });
                 }
@@ -108,6 +110,7 @@ impl GuildTable {
             }
         }
         if let Some(slot) = self.slots.get_mut(&guild) {
+            slot.vm.keep_to(limits);
             slot.vm.queue(jobs);
         }
         self.look_at(guild);
@@ -182,12 +185,12 @@ impl GuildTable {
         let status = slot.vm.status();
         tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
         slot.vm.answer();
-        let waiting = slot.vm.take_waiting();
+        let (limits, waiting) = (Arc::clone(slot.vm.limits()), slot.vm.take_waiting());
         slot.vm.close();
         if waiting.is_empty() {
             self.vacate(guild);
         } else {
-            self.dispatch(guild, waiting);
+            self.dispatch(guild, &limits, waiting);
         }
     }
 
@@ -215,22 +218,9 @@ impl GuildTable {
         }
     }
 
-    fn options(&self, guild: GuildId) -> RuntimeOptions {
-        let limits = &self.shared.limits;
+    fn options(&self, guild: GuildId, limits: &Limits) -> RuntimeOptions {
         let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
-        options.limits = RuntimeLimits {
-            memory: limits.max_template_memory_usage,
-            threads: limits.max_luau_threads,
-            slice: limits.slice(),
-            non_yieldable: limits.max_non_yieldable_time(),
-            values: ValueLimits {
-                depth: limits.max_result_depth,
-                nodes: limits.max_result_nodes,
-                bytes: limits.max_result_bytes,
-            },
-            // One level for the event object around its data.
-            json: JsonLimits { depth: limits.max_event_depth + 1, ..JsonLimits::default() },
-        };
+        options.limits = runtime_limits(limits);
         let woken = Arc::clone(&self.woken);
         options.wake = Arc::new(move || woken.wake(guild));
         options

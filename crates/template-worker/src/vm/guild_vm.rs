@@ -12,14 +12,18 @@ use khronos::{
     BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, LogLine, RuntimeError, RuntimeOptions,
 };
 use mlua::{Table, Value};
-use time::OffsetDateTime;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
+use super::guild_log::GuildLog;
 use super::reply::{Present, Reply};
+use super::runtime_limits::execution_limits;
 use super::strategy::Shared;
+use super::warnings::Warnings;
 use crate::events::Event;
-use crate::execution::{LoadedTemplate, LogEntry, Outcome, TemplateLog, create_context};
+use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
+use crate::limits::{Limit, Limits};
+use crate::metrics::MemoryShare;
 use crate::template::TemplateName;
 
 /// A template that is to run for an event, and the duty to say what came of it.
@@ -46,7 +50,6 @@ struct World {
 type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
 
 pub(super) struct GuildVm {
-    guild: GuildId,
     thread: ThreadId,
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
@@ -61,6 +64,15 @@ pub(super) struct GuildVm {
     store: Table,
     /// Which event each execution is for, for the log.
     event_of: EventOf,
+    /// What the guild may use, as its last event brought it.
+    limits: Arc<Limits>,
+    log: Rc<GuildLog>,
+    /// What authors were told of limits that are near.
+    warnings: Warnings,
+    /// Its part in the memory of all VMs.
+    memory: MemoryShare,
+    /// Whether it had as many Luau threads as it may, when that was looked at last.
+    threads_full: bool,
     shared: Arc<Shared>,
     /// The VM; after everything that refers to it.
     runtime: KhronosRuntime,
@@ -68,19 +80,20 @@ pub(super) struct GuildVm {
 }
 
 impl GuildVm {
-    /// Makes a VM for `guild`. `wake` is called from any thread when it has something to run again.
+    /// Makes a VM for `guild`, which may use `limits`: `options` have those of them that a VM has.
     pub(super) fn new(
         guild: GuildId,
         thread: ThreadId,
         shared: &Arc<Shared>,
+        limits: &Arc<Limits>,
         mut options: RuntimeOptions,
     ) -> Result<Self, RuntimeError> {
         let event_of = EventOf::default();
-        options.log = write_to(shared.log.clone(), guild, Rc::clone(&event_of));
+        let log = Rc::new(GuildLog::new(guild, Arc::clone(shared), limits.max_log_lines_per_second));
+        options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
         let runtime = KhronosRuntime::new(options)?;
         let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
         Ok(Self {
-            guild,
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
@@ -90,6 +103,11 @@ impl GuildVm {
             decoded: None,
             store,
             event_of,
+            limits: Arc::clone(limits),
+            log,
+            warnings: Warnings::default(),
+            memory: shared.metrics.vm_memory(),
+            threads_full: false,
             shared: Arc::clone(shared),
             runtime,
             _alive: shared.vms.enter(),
@@ -100,6 +118,25 @@ impl GuildVm {
         &self.runtime
     }
 
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    /// Keeps to `limits` from now on, as far as a living VM can: what runs keeps its own, and what the VM was made with
+    /// stays, but for its memory.
+    pub(super) fn keep_to(&mut self, limits: &Arc<Limits>) {
+        if Arc::ptr_eq(&self.limits, limits) {
+            return;
+        }
+        let memory = limits.max_template_memory_usage;
+        if self.limits.max_template_memory_usage != memory {
+            // A VM that is broken is about to be replaced by one with the new limit.
+            let _ = self.runtime.set_memory_limit(memory);
+        }
+        self.log.set_limit(limits.max_log_lines_per_second);
+        self.limits = Arc::clone(limits);
+    }
+
     /// Whether an answer is owed.
     pub(super) fn owes(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty() || !self.garbage.is_empty()
@@ -107,7 +144,18 @@ impl GuildVm {
 
     /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
     pub(super) fn queue(&mut self, jobs: Vec<Job>) {
+        let free = self.limits.max_executions_in_flight.saturating_sub(self.running.len());
         self.waiting.extend(jobs);
+        let put_off = self.waiting.len().saturating_sub(free);
+        if put_off > 0 {
+            self.shared.metrics.exceeded(Limit::ExecutionsInFlight);
+        }
+        if let Some(last) = self.waiting.back().map(|job| &job.template.info.name)
+            && let Some((limit, text)) = self.warnings.of_waiting(last, put_off, &self.limits)
+        {
+            self.shared.metrics.warned(limit);
+            self.log.write(&Arc::from(last.as_str()), None, LogLevel::Warn, text);
+        }
     }
 
     /// Collects all garbage in the VM's next turn, once for all who ask until then.
@@ -121,7 +169,7 @@ impl GuildVm {
     }
 
     fn has_job_to_start(&self) -> bool {
-        !self.waiting.is_empty() && self.running.len() < self.shared.limits.max_executions_in_flight
+        !self.waiting.is_empty() && self.running.len() < self.limits.max_executions_in_flight
     }
 
     /// Starts at most one job, runs one slice, and answers what is finished.
@@ -143,6 +191,21 @@ impl GuildVm {
         }
         self.runtime.run_slice();
         self.answer();
+        self.look_at_limits();
+    }
+
+    /// Counts what the runtime does not tell: a slice that was not enough, and as many Luau threads as there may be. The
+    /// one that met that limit may have ended by it.
+    fn look_at_limits(&mut self) {
+        if self.runtime.is_ready() {
+            self.shared.metrics.exceeded(Limit::Slice);
+        }
+        let is_full = self.runtime.threads() + 1 >= self.limits.max_luau_threads;
+        if is_full && !std::mem::replace(&mut self.threads_full, is_full) {
+            self.shared.metrics.exceeded(Limit::LuauThreads);
+        }
+        self.threads_full = is_full;
+        self.memory.set(self.runtime.used_memory());
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -175,6 +238,7 @@ impl GuildVm {
 
     /// Forgets the world of `template`, or all.
     pub(super) fn forget(&mut self, template: Option<&TemplateName>) {
+        self.warnings.forget(template);
         self.worlds.retain(|name, world| {
             let kept = template.is_some_and(|wanted| wanted != name);
             if !kept {
@@ -199,6 +263,11 @@ impl GuildVm {
             in_flight: self.running.len(),
             waiting: self.waiting.len(),
             templates: self.worlds.len(),
+            template_memory: self
+                .worlds
+                .iter()
+                .filter_map(|(name, world)| Some((name.clone(), self.memory_of(world)?)))
+                .collect(),
             thread: Some(self.thread),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
@@ -208,7 +277,13 @@ impl GuildVm {
         let started = self.event_value(&job.event).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
-            self.runtime.start(isolate, job.event.name().as_str(), &event, &ctx, self.shared.execution_limits)
+            self.runtime.start(
+                isolate,
+                job.event.name().as_str(),
+                &event,
+                &ctx,
+                execution_limits(&self.limits),
+            )
         });
         let (event, template) = (job.event.id().clone(), job.template.info.name.clone());
         match started {
@@ -269,37 +344,44 @@ impl GuildVm {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
                 let outcome = Outcome::of(completion);
+                self.warn(&running, &outcome);
                 self.settle(running.event, &running.template, running.reply, outcome);
             }
         }
     }
 
-    fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
-        if let Some(text) = outcome.complaint() {
-            self.shared.log.write(LogEntry {
-                at: OffsetDateTime::now_utc(),
-                guild: self.guild,
-                template: Arc::from(template.as_str()),
-                event: Some(event),
-                level: LogLevel::Error,
-                text,
-            });
+    /// Tells the author that what has just ended was near a limit.
+    fn warn(&mut self, running: &Running, outcome: &Outcome) {
+        for (limit, text) in self.warnings.of_execution(&running.template, outcome, &self.limits) {
+            self.shared.metrics.warned(limit);
+            let name = Arc::from(running.template.as_str());
+            self.log.write(&name, Some(running.event.clone()), LogLevel::Warn, text);
         }
+    }
+
+    /// Bytes that the objects of a template's world take; `None` where the runtime does not tell.
+    fn memory_of(&self, _world: &World) -> Option<usize> {
+        None
+    }
+
+    fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
+        outcome.count(&self.shared.metrics, &self.limits);
+        if let Some(bytes) = self.worlds.get(template).and_then(|world| self.memory_of(world)) {
+            self.shared.metrics.template_memory(bytes);
+        }
+        let name = Arc::from(template.as_str());
+        if let Some(text) = outcome.complaint() {
+            self.log.write(&name, Some(event), LogLevel::Error, text);
+        }
+        self.log.tell_of_dropped(&name);
         reply.send(LuaVmResult::Outcome(outcome));
     }
 }
 
-/// A sink for the lines that templates of `guild` print.
-fn write_to(log: TemplateLog, guild: GuildId, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
+/// A sink for the lines that the templates print.
+fn write_to(log: Rc<GuildLog>, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
     Rc::new(move |line| {
         let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
-        log.write(LogEntry {
-            at: OffsetDateTime::now_utc(),
-            guild,
-            template: line.isolate,
-            event,
-            level: line.level,
-            text: line.text,
-        });
+        log.write(&line.isolate, event, line.level, line.text);
     })
 }

@@ -4,7 +4,6 @@ use super::action::{LuaVmAction, LuaVmResult};
 use super::guild_table::GuildTable;
 use super::guild_vm::{GuildVm, Job};
 use super::reply::Reply;
-use super::strategy::Shared;
 use super::thread_entry::Command;
 use crate::ids::GuildId;
 
@@ -13,16 +12,16 @@ const LEAST_MEMORY: usize = 1 << 20;
 
 impl Command {
     /// Does what the command says, on the thread of the guild's VM. Every reply is answered now or is with the VM.
-    pub(super) fn handle(self, table: &mut GuildTable, shared: &Shared) {
+    pub(super) fn handle(self, table: &mut GuildTable) {
         let Self { guild, action, replies, queued } = self;
         // From here on the command is not on its way any more; should the guild leave this thread, nothing is lost.
         drop(queued);
         match action {
-            LuaVmAction::DispatchEvent { event, templates } => {
+            LuaVmAction::DispatchEvent { event, templates, limits } => {
                 let jobs = templates.into_iter().zip(replies);
                 let jobs =
                     jobs.map(|(template, reply)| Job { event: event.clone(), template, reply }).collect();
-                table.dispatch(guild, jobs);
+                table.dispatch(guild, &limits, jobs);
             }
             LuaVmAction::Stop => {
                 let stopped = table.stop(guild, "the VM was stopped by an operator or the guild");
@@ -33,8 +32,7 @@ impl Command {
             }
             LuaVmAction::GetMemoryUsage => answer(replies, ask(table, guild, memory_usage)),
             LuaVmAction::SetMemoryLimit { limit } => {
-                let most = shared.limits.max_template_memory_usage;
-                answer(replies, ask(table, guild, |vm| set_memory_limit(vm, limit, most)));
+                answer(replies, ask(table, guild, |vm| set_memory_limit(vm, limit)));
             }
             LuaVmAction::ClearCache { template } => answer(
                 replies,
@@ -81,7 +79,8 @@ fn memory_usage(vm: &mut GuildVm) -> LuaVmResult {
     LuaVmResult::MemoryUsage { used: vm.runtime().used_memory(), limit: vm.runtime().memory_limit() }
 }
 
-fn set_memory_limit(vm: &mut GuildVm, limit: usize, most: usize) -> LuaVmResult {
+fn set_memory_limit(vm: &mut GuildVm, limit: usize) -> LuaVmResult {
+    let most = vm.limits().max_template_memory_usage;
     if !(LEAST_MEMORY..=most).contains(&limit) {
         let reason = format!("a memory limit is from {LEAST_MEMORY} to {most} bytes here, not {limit}");
         return LuaVmResult::Refused { reason };

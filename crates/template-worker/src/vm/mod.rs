@@ -7,14 +7,17 @@
 //! on that thread's bounded queue. The *thread loop* owns the VMs of its thread, and gives each a slice in turn.
 
 mod action;
+mod guild_log;
 mod guild_table;
 mod guild_vm;
 mod handle;
 mod reaper;
 mod reply;
+mod runtime_limits;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;
+mod warnings;
 
 pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
 pub use reaper::Reaper;

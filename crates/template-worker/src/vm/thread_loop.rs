@@ -51,7 +51,7 @@ impl ThreadLoop {
             // For a slice at most, like everybody else: a flood of commands cannot keep VMs from running.
             let until = Instant::now() + self.shared.limits.slice();
             while let Ok(command) = self.commands.try_recv() {
-                command.handle(&mut self.table, &self.shared);
+                command.handle(&mut self.table);
                 if Instant::now() >= until {
                     break;
                 }
@@ -74,7 +74,7 @@ impl ThreadLoop {
                 // The order matters only when several are there at once; commands first, since they may stop a VM.
                 biased;
                 command = self.commands.recv() => match command {
-                    Some(command) => command.handle(&mut self.table, &self.shared),
+                    Some(command) => command.handle(&mut self.table),
                     // Nobody can reach this thread any more.
                     None => return self.finish(),
                 },

@@ -20,6 +20,8 @@ fn endpoints(guild: &str) -> Vec<(Method, String, &'static str)> {
         (Method::GET, at("/vm"), "vm:manage"),
         (Method::DELETE, at("/vm"), "vm:manage"),
         (Method::POST, at("/vm/actions"), "vm:manage"),
+        (Method::GET, at("/limits"), "templates:read"),
+        (Method::PUT, at("/limits"), "admin"),
         (Method::GET, "/api/v1/threads".to_owned(), "admin"),
         (Method::GET, "/api/v1/tokens".to_owned(), "admin"),
         (Method::POST, "/api/v1/tokens".to_owned(), "admin"),

@@ -4,6 +4,7 @@
 //! request may get wrong (events, capabilities, rights) stay text here: the handlers read them, with words for each.
 
 mod events;
+mod limits;
 mod templates;
 mod tokens;
 mod vm;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use events::{Accepted, EventBody, Results};
+pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use templates::{
     PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };

@@ -1,5 +1,7 @@
 //! Bodies about VMs and the threads that they live on.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,6 +32,9 @@ pub(in crate::api) struct VmBody {
     waiting: usize,
     /// Templates that have run in it.
     templates: usize,
+    /// Bytes that the objects of each template take, by its name, where that is known.
+    #[schema(example = json!({"ping": 52_310}))]
+    template_memory: BTreeMap<String, usize>,
     /// The worker thread that it lives on; null where there is no VM.
     #[schema(value_type = Option<u32>)]
     thread: Option<ThreadId>,
@@ -69,6 +74,11 @@ impl From<VmStatus> for VmBody {
             in_flight: status.in_flight,
             waiting: status.waiting,
             templates: status.templates,
+            template_memory: status
+                .template_memory
+                .into_iter()
+                .map(|(name, bytes)| (name.as_str().to_owned(), bytes))
+                .collect(),
             thread: status.thread,
             uptime_ms: status.uptime_ms,
         }

@@ -1,7 +1,7 @@
 //! The embedded default: one SQLite file in the data folder.
 //!
-//! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates` and
-//! `tokens`.
+//! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates`,
+//! `limits` and `tokens`.
 //!
 //! There is one connection that writes and a few that read. Writers queue up for the one, in order and without polling;
 //! in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
@@ -10,6 +10,7 @@
 //! `synchronous` is FULL. NORMAL would survive a `kill -9`, since the operating system has the pages by then, but it
 //! loses the last commits with the machine. Templates and tokens change rarely, so the flush per change is cheap.
 
+mod limits;
 mod templates;
 mod tokens;
 
@@ -19,13 +20,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
 use super::{
     Storage, StorageError, Template, TemplateVersion, Token, TokenHash, Written, folder as data_folder,
 };
 use crate::ids::{GuildId, TokenId};
+use crate::limits::LimitOverrides;
 use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 const FILE: &str = "template-worker.db";
@@ -35,8 +37,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
+    (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
+];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.
 #[derive(Debug)]
@@ -137,6 +141,16 @@ fn guild_column(guild: GuildId) -> i64 {
     i64::try_from(guild.get()).unwrap_or(i64::MAX)
 }
 
+/// Makes sure that there is a row for the guild, which others refer to.
+async fn make_guild(db: &mut SqliteConnection, guild: GuildId) -> Result<(), StorageError> {
+    sqlx::query("INSERT INTO guilds (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        .bind(guild_column(guild))
+        .bind(now())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 #[async_trait]
 impl Storage for SqliteStorage {
     async fn put_template(
@@ -200,6 +214,16 @@ impl Storage for SqliteStorage {
         name: &TemplateName,
     ) -> Result<Vec<TemplateVersion>, StorageError> {
         templates::versions(&mut *self.read().await?, guild, name).await
+    }
+
+    async fn put_limits(&self, guild: GuildId, overrides: &LimitOverrides) -> Result<(), StorageError> {
+        let mut transaction = self.write().await?;
+        limits::put(&mut transaction, guild, overrides).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn all_limits(&self) -> Result<Vec<(GuildId, LimitOverrides)>, StorageError> {
+        limits::all(&mut *self.read().await?).await
     }
 
     async fn insert_token(&self, token: &Token, hash: &TokenHash) -> Result<(), StorageError> {

@@ -6,7 +6,7 @@ use khronos::Bundle;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _, SqliteConnection};
 
-use super::{Unreadable, from_micros, guild_column, now};
+use super::{Unreadable, from_micros, guild_column, make_guild, now};
 use crate::ids::GuildId;
 use crate::storage::{KEPT_VERSIONS, StorageError, TemplateVersion, Written};
 use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
@@ -204,11 +204,7 @@ fn check_version(wanted: Option<u32>, current: Option<u32>) -> Result<(), Storag
 
 /// Makes sure that the guild exists and may have one template more.
 async fn make_room(db: &mut SqliteConnection, guild: GuildId, limit: usize) -> Result<(), StorageError> {
-    sqlx::query("INSERT INTO guilds (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
-        .bind(guild_column(guild))
-        .bind(now())
-        .execute(&mut *db)
-        .await?;
+    make_guild(db, guild).await?;
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM templates WHERE guild = ?")
         .bind(guild_column(guild))
         .fetch_one(db)

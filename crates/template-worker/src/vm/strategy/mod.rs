@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use khronos::{BaseLibrary, ExecutionLimits, RuntimeError};
+use khronos::{BaseLibrary, RuntimeError};
 use tokio::sync::Semaphore;
 
 pub use thread_pool::ThreadPool;
@@ -21,14 +21,15 @@ use super::thread_entry::Command;
 use crate::execution::TemplateLog;
 use crate::ids::GuildId;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 
 /// What all threads of a service share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The limits of guilds.
-    pub limits: Limits,
-    /// Those of them that an execution has.
-    pub execution_limits: ExecutionLimits,
+    /// The limits of guilds that have none of their own.
+    pub limits: Arc<Limits>,
+    /// What happens, counted.
+    pub metrics: Metrics,
     /// Where templates' log entries go.
     pub log: TemplateLog,
     /// The runtime's own Luau code.
@@ -46,13 +47,11 @@ impl Shared {
     ///
     /// # Errors
     /// When the runtime's own code does not compile, which would be a defect.
-    pub fn new(limits: Limits, log: TemplateLog) -> Result<Self, RuntimeError> {
-        let execution_limits =
-            ExecutionLimits { cpu: limits.max_cpu_time(), wall_clock: limits.max_templates_execution_time() };
+    pub fn new(limits: Arc<Limits>, metrics: Metrics, log: TemplateLog) -> Result<Self, RuntimeError> {
         let base = BaseLibrary::compile()?;
         Ok(Self {
+            metrics,
             limits,
-            execution_limits,
             log,
             base,
             vms: Census::default(),
@@ -83,9 +82,9 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// [`NotSent`].
     fn send(&self, command: Command) -> Result<(), NotSent>;
 
-    /// The places that the guild has for executions that run or wait. Taken before a dispatch, given back with each
-    /// answer.
-    fn admission(&self, guild: GuildId) -> Arc<Semaphore>;
+    /// The guild's `places` for executions that run or wait. Taken before a dispatch, given back with each answer. Where
+    /// the number changes, all of them are free again, and what was accepted before is not counted any more.
+    fn admission(&self, guild: GuildId, places: usize) -> Arc<Semaphore>;
 
     /// All threads.
     fn threads(&self) -> Vec<ThreadStatus>;

@@ -40,7 +40,7 @@ struct Pool {
 struct Table {
     threads: BTreeMap<ThreadId, Place>,
     routes: HashMap<GuildId, Route>,
-    admissions: HashMap<GuildId, Weak<Semaphore>>,
+    admissions: HashMap<GuildId, Places>,
     next_id: u32,
     stopping: bool,
 }
@@ -51,6 +51,13 @@ struct Route {
     thread: ThreadId,
     /// Commands for it that its thread has not taken up yet.
     queued: Census,
+}
+
+/// A guild's places for executions.
+#[derive(Debug)]
+struct Places {
+    all: usize,
+    free: Weak<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -98,9 +105,8 @@ impl VmDistributionStrategy for ThreadPool {
         self.0.lock().send(command)
     }
 
-    fn admission(&self, guild: GuildId) -> Arc<Semaphore> {
-        let limits = &self.0.shared.limits;
-        self.0.lock().admission(guild, limits.max_executions_in_flight + limits.max_executions_waiting)
+    fn admission(&self, guild: GuildId, places: usize) -> Arc<Semaphore> {
+        self.0.lock().admission(guild, places)
     }
 
     fn threads(&self) -> Vec<ThreadStatus> {
@@ -189,15 +195,16 @@ impl Table {
     }
 
     fn admission(&mut self, guild: GuildId, places: usize) -> Arc<Semaphore> {
-        if let Some(known) = self.admissions.get(&guild).and_then(Weak::upgrade) {
+        let known = self.admissions.get(&guild).filter(|known| known.all == places);
+        if let Some(known) = known.and_then(|known| known.free.upgrade()) {
             return known;
         }
         // Permits keep their semaphore alive, so one that is gone had all its permits back.
         if self.admissions.len() == self.admissions.capacity() {
-            self.admissions.retain(|_, admission| admission.strong_count() > 0);
+            self.admissions.retain(|_, known| known.free.strong_count() > 0);
         }
         let fresh = Arc::new(Semaphore::new(places));
-        self.admissions.insert(guild, Arc::downgrade(&fresh));
+        self.admissions.insert(guild, Places { all: places, free: Arc::downgrade(&fresh) });
         fresh
     }
 }
