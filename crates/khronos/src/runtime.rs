@@ -304,7 +304,8 @@ impl KhronosRuntime {
     /// Bytes that the template in `isolate` has allocated and that were not collected yet; 0 where it was removed. What
     /// all templates have together (the library, events) is nobody's.
     pub fn memory_of(&self, isolate: IsolateId) -> usize {
-        self.isolates.get(isolate).map_or(0, |isolate| preempt::bytes_of(&self.lua, isolate.category))
+        let main = self.lua.current_thread();
+        self.isolates.get(isolate).map_or(0, |isolate| preempt::bytes_of(&main, isolate.category))
     }
 
     /// Bytes that may be in use.
