@@ -173,22 +173,28 @@ fn to_luau(lua: &Lua, value: &serde_json::Value) -> Value {
     }
 }
 
-fn main() {
-    let ticker = Ticker::start().unwrap();
-    let options = || RuntimeOptions::new(BaseLibrary::compile().unwrap(), ticker.handle());
-    let runtime = KhronosRuntime::new(options()).unwrap();
+fn decode(runtime: &KhronosRuntime, what: &str, text: &str) {
     let (raw, tables) = (bare(), bare());
     compare(
-        &format!("decode {} bytes", EVENT.len()),
+        &format!("decode {what}: {} bytes", text.len()),
         &mut [
-            ("the plainest pass, bare mlua", Box::new(|| drop(black_box(plain(&raw, EVENT))))),
-            ("khronos", Box::new(|| drop(black_box(runtime.decode_json(EVENT).unwrap())))),
+            ("the plainest pass, bare mlua", Box::new(|| drop(black_box(plain(&raw, text))))),
+            ("khronos", Box::new(|| drop(black_box(runtime.decode_json(text).unwrap())))),
             (
                 "serde_json::Value, then tables, bare mlua",
-                Box::new(|| drop(black_box(to_luau(&tables, &serde_json::from_str(EVENT).unwrap())))),
+                Box::new(|| drop(black_box(to_luau(&tables, &serde_json::from_str(text).unwrap())))),
             ),
         ],
     );
+}
+
+fn main() {
+    let ticker = Ticker::start().unwrap();
+    let options = RuntimeOptions::new(BaseLibrary::compile().unwrap(), ticker.handle());
+    let runtime = KhronosRuntime::new(options).unwrap();
+    decode(&runtime, "a MESSAGE_CREATE", EVENT);
+    decode(&runtime, "the same with keys of one's own", &EVENT.replace("\":", "_\":"));
+    decode(&runtime, "a list of 50 of them", &format!("[{}]", vec![EVENT; 50].join(",")));
 
     let run = |source: &str, event: &Value| {
         let bundle = Bundle::new([("init.luau".to_owned(), source.to_owned())]).unwrap();

@@ -37,7 +37,7 @@ pub(crate) fn results(
     array: Option<&Table>,
     limits: ValueLimits,
 ) -> Result<Json, ValueError> {
-    let mut writer = Writer { room: Room(limits.bytes), text: Vec::new() };
+    let mut writer = Writer { room: Room(limits.bytes), text: Vec::with_capacity(64) };
     Walk::new(&mut writer, array, limits).results(values)?;
     // What `serde_json` writes is UTF-8.
     Ok(Json(String::from_utf8(writer.text).unwrap_or_default().into()))

@@ -75,9 +75,10 @@ impl Decoder {
             }
         };
         let failure = RefCell::new(None);
-        // SAFETY: `Push` leaves exactly one value on the stack for each value it reads, asks for stack space before it
-        // pushes, and keeps no Rust value with a destructor that matters alive across a Luau call: if Luau raises (out
-        // of memory), the frames of the parser are unwound, which free their scratch buffers.
+        // SAFETY: `Push` leaves exactly one value on the stack for each value it reads, and asks for stack space before
+        // it pushes. If Luau raises, for want of memory, it throws a C++ exception through functions that are all
+        // "C-unwind": the frames of the parser unwind as in a panic, which frees their buffers, and neither `failure`
+        // nor `nodes` is borrowed while Luau is called.
         let decoded = unsafe {
             lua.exec_raw::<Value>((&self.array, keys), |state| {
                 let keys = ffi::lua_gettop(state);
@@ -129,7 +130,7 @@ impl<'a> Push<'a> {
         if self.depth >= most {
             return Err(E::custom(format_args!("nested deeper than {most} levels")));
         }
-        // SAFETY: see below.
+        // SAFETY: `state` is the running state of the protected call in `decode`.
         if unsafe { ffi::lua_checkstack(self.vm.state, ROOM) } == 0 {
             return Err(E::custom("nested too deep for the Luau stack"));
         }
@@ -154,7 +155,7 @@ impl<'de> DeserializeSeed<'de> for Push<'_> {
     }
 }
 
-// SAFETY of all blocks in this file: `state` is the running state of the protected call in `decode`; `open` asked for the
+// SAFETY of all blocks below: `state` is the running state of the protected call in `decode`; `open` asked for the
 // stack space of every entry of a table (and `exec_raw` for the outermost value).
 impl<'de> Visitor<'de> for Push<'_> {
     type Value = ();

@@ -95,6 +95,11 @@ pub enum ValueError {
         /// The limit.
         limit: usize,
     },
+    /// Tables with much more room than entries, many times over.
+    #[error(
+        "the value takes too long to read: some of its tables had very many entries once; return fresh tables instead"
+    )]
+    TooSlow,
     /// A function, a thread, userdata.
     #[error(
         "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned"

@@ -3,12 +3,26 @@
 //! Owns the limits on depth and nodes, what counts as a list, and what the messages call a place. Leaves to a [`Sink`]
 //! what is built, and how many bytes that is. Only raw access: no metamethod of a script ever runs here.
 
+use std::time::Duration;
+
 use mlua::{MultiValue, Table, Value};
 
 use super::{ValueError, ValueLimits};
 
 /// What messages call the values that an execution returned.
 const RESULT: &str = "result";
+
+/// CPU time that a walk may take besides what its nodes explain.
+///
+/// A table that had a million entries and lost them costs as much to look through as a full one, and is one node. Two
+/// names for it are two looks.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// CPU time that a node explains: ten times what it takes.
+const A_NODE: Duration = Duration::from_micros(2);
+
+/// Tables from one look at the clock to the next, which costs as much as a small table does.
+const TABLES_A_LOOK: usize = 16;
 
 /// A value without parts.
 #[derive(Debug, Clone, Copy)]
@@ -106,12 +120,15 @@ pub(super) struct Walk<'a, S> {
     array: Option<&'a Table>,
     limits: ValueLimits,
     nodes: usize,
+    tables: usize,
+    /// The thread's CPU clock at the first look.
+    since: Option<Duration>,
 }
 
 impl<'a, S: Sink> Walk<'a, S> {
     /// Tables whose metatable is `array` are lists.
     pub(super) fn new(sink: &'a mut S, array: Option<&'a Table>, limits: ValueLimits) -> Self {
-        Self { sink, array, limits, nodes: 0 }
+        Self { sink, array, limits, nodes: 0, tables: 0, since: None }
     }
 
     pub(super) fn arguments(&mut self, values: &MultiValue) -> Result<(), ValueError> {
@@ -173,6 +190,7 @@ impl<'a, S: Sink> Walk<'a, S> {
         if place.depth >= self.limits.depth {
             return Err(ValueError::TooDeep { limit: self.limits.depth });
         }
+        self.look_at_the_clock()?;
         let marked = self.array.is_some_and(|array| table.metatable().as_ref() == Some(array));
         let mut shape = if marked { Some(self.open(Shape::List)?) } else { None };
         let mut count = 0;
@@ -207,6 +225,20 @@ impl<'a, S: Sink> Walk<'a, S> {
             (None, Ok(())) => self.open_once(&mut shape, Shape::Map)?,
         }
         self.full(|sink| sink.close(shape.unwrap_or(Shape::Map)))
+    }
+
+    fn look_at_the_clock(&mut self) -> Result<(), ValueError> {
+        self.tables += 1;
+        if !self.tables.is_multiple_of(TABLES_A_LOOK) {
+            return Ok(());
+        }
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
+        let now = now.map(Duration::from).unwrap_or_default();
+        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
+        if now.saturating_sub(*self.since.get_or_insert(now)) > GRACE + A_NODE * nodes {
+            return Err(ValueError::TooSlow);
+        }
+        Ok(())
     }
 
     /// The rest of a list that Luau does not keep in order, such as `{[2] = "b", [1] = "a"}`. `stray` is the key that

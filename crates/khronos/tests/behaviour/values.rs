@@ -203,3 +203,24 @@ fn an_error_has_a_message_and_a_traceback_of_the_authors_lines() {
     let lines: Vec<&str> = error.traceback.lines().collect();
     assert_eq!(lines, ["m.luau:2 function inner", "m.luau:4 function fail", "init.luau:3"]);
 }
+
+#[test]
+fn hollow_tables_cannot_hold_the_thread() {
+    for hollow in [
+        "table.create(1000000)",
+        "(function() local t = {x = 1} for i = 1, 50000 do t[i .. ''] = i end for i = 1, 50000 do t[i .. ''] = nil end return t end)()",
+    ] {
+        let source = format!("local h, r = {hollow}, {{}} for i = 1, 50000 do r[i] = h end");
+        // It would take half a minute, and would be killed for that.
+        let messages = [
+            Vm::new().error(&format!("{source} return r")),
+            arguments(&Vm::new(), &format!("{source} take(r)")).unwrap_err(),
+        ];
+        for message in messages {
+            assert!(message.contains("takes too long to read"), "{message}");
+        }
+    }
+    let vm = Vm::new();
+    let full = text(&vm, "local e, r = {}, {} for i = 1, 90000 do r[i] = e end return r");
+    assert_eq!(full.len(), 90_000 * 3 + 1);
+}
