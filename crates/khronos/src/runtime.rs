@@ -10,6 +10,7 @@ use std::time::Instant;
 use mlua::{Function, Lua, Table, Value};
 
 use crate::bytecode::Program;
+use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
 use crate::limits::ExecutionLimits;
@@ -335,9 +336,23 @@ impl KhronosRuntime {
         Ok(())
     }
 
-    /// Ends the VM and gives its memory back. Dropping does the same; this says so.
-    pub fn close(self) {
-        drop(self);
+    /// Ends the VM and gives its memory back, bit by bit. Every value of it must have been dropped before. Dropping a VM
+    /// does the same at once, which may take long where a script wants it to.
+    pub fn close(self) -> Closing {
+        Closing::new(self)
+    }
+
+    /// Drops everything that keeps objects of scripts alive.
+    pub(crate) fn let_go(&self) {
+        // Handles to threads and tables, while the VM can still take them back.
+        self.scheduler.clear();
+        self.isolates.clear();
+    }
+
+    /// A step of a collection in a VM that is being closed. Returns whether that was the last of one.
+    pub(crate) fn collect_a_step(&self) -> mlua::Result<bool> {
+        self.lua.set_memory_limit(0)?;
+        self.lua.gc_step()
     }
 
     fn check(&self) -> Result<(), RuntimeError> {
@@ -379,9 +394,7 @@ impl KhronosRuntime {
 
 impl Drop for KhronosRuntime {
     fn drop(&mut self) {
-        // Handles to threads and tables first, while the VM can still take them back.
-        self.scheduler.clear();
-        self.isolates.clear();
+        self.let_go();
     }
 }
 
