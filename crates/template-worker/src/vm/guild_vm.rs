@@ -265,7 +265,7 @@ impl GuildVm {
             template_memory: self
                 .worlds
                 .iter()
-                .filter_map(|(name, world)| Some((name.clone(), self.memory_of(world)?)))
+                .map(|(name, world)| (name.clone(), self.runtime.memory_of(world.isolate)))
                 .collect(),
             thread: Some(self.thread),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -358,15 +358,10 @@ impl GuildVm {
         }
     }
 
-    /// Bytes that the objects of a template's world take; `None` where the runtime does not tell.
-    fn memory_of(&self, _world: &World) -> Option<usize> {
-        None
-    }
-
     fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
         outcome.count(&self.shared.metrics, &self.limits);
-        if let Some(bytes) = self.worlds.get(template).and_then(|world| self.memory_of(world)) {
-            self.shared.metrics.template_memory(bytes);
+        if let Some(world) = self.worlds.get(template) {
+            self.shared.metrics.template_memory(self.runtime.memory_of(world.isolate));
         }
         let name = Arc::from(template.as_str());
         if let Some(text) = outcome.complaint() {
