@@ -39,7 +39,7 @@ const VM_MEMORY: Declared =
     ("template_worker_vm_memory_bytes", "Bytes that the VMs have allocated, all together.");
 const TEMPLATE_MEMORY: Declared = (
     "template_worker_template_memory_bytes",
-    "Bytes that a template's objects take, seen each time an execution of it ends.",
+    "Bytes that a template has allocated, garbage included, seen each time an execution of it ends.",
 );
 
 /// The names of all metrics.

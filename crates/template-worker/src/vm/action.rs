@@ -120,7 +120,7 @@ pub struct VmStatus {
     pub waiting: usize,
     /// Templates that have a world in it.
     pub templates: usize,
-    /// Bytes that the objects of each template take, where the runtime tells.
+    /// Bytes that each of them has allocated, garbage included.
     pub template_memory: BTreeMap<TemplateName, usize>,
     /// The thread that it lives on.
     pub thread: Option<ThreadId>,

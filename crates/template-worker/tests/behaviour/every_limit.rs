@@ -278,6 +278,10 @@ async fn the_memory_of_all_vms_is_told_and_goes_with_them() {
     };
     assert_eq!(all().await, (0, 0));
     assert_eq!(worker.event(testkit::GUILD, &json!({})).await["t"]["value"], 1_000_000);
+    let below = async |bytes| {
+        metric(&worker, "template_worker_template_memory_bytes_bucket", &format!("le=\"{bytes}\"")).await
+    };
+    assert_eq!((below(262_144).await, below(1_048_576).await), (0, 1), "the template has a million bytes");
     until("the VM's memory is told", async || all().await.1 > 1_000_000).await;
     worker.delete(&format!("/api/v1/guilds/{}/vm", testkit::GUILD)).await.expect(204);
     until("it is gone", async || all().await == (0, 0)).await;

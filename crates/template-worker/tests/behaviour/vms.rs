@@ -25,6 +25,8 @@ async fn a_vm_tells_how_it_is() {
         (&json!("ready"), &json!(0), &json!(1))
     );
     assert!(ready["memory_used"].as_u64().unwrap() > 10_000, "{ready}");
+    let of_template = ready["template_memory"]["wait"].as_u64().unwrap();
+    assert!((1..100_000).contains(&of_template), "{ready}");
     worker
         .post(
             &format!("/api/v1/guilds/{GUILD}/events"),
@@ -32,6 +34,7 @@ async fn a_vm_tells_how_it_is() {
         )
         .await
         .expect(202);
+    testkit::until("it runs", async || worker.get(&path).await.expect(200)["in_flight"] == 1).await;
     let busy = worker.get(&path).await.expect(200);
     assert_eq!(
         (&busy["state"], &busy["in_flight"], &busy["luau_threads"]),

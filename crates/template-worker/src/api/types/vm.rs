@@ -32,7 +32,7 @@ pub(in crate::api) struct VmBody {
     waiting: usize,
     /// Templates that have run in it.
     templates: usize,
-    /// Bytes that the objects of each template take, by its name, where that is known.
+    /// Bytes that each of them has allocated, by its name, garbage included. What they share is nobody's.
     #[schema(example = json!({"ping": 52_310}))]
     template_memory: BTreeMap<String, usize>,
     /// The worker thread that it lives on; null where there is no VM.
