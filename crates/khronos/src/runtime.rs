@@ -12,7 +12,7 @@ use mlua::{Function, Lua, Table, Value};
 use crate::bytecode::Program;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
-use crate::limits::ExecutionLimits;
+use crate::limits::{ExecutionLimits, RuntimeLimits};
 use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
@@ -297,9 +297,17 @@ impl KhronosRuntime {
     /// # Errors
     /// [`RuntimeError::Broken`].
     pub fn set_memory_limit(&self, bytes: usize) -> Result<(), RuntimeError> {
+        self.set_limits(RuntimeLimits { memory: bytes, ..self.scheduler.limits() })
+    }
+
+    /// Changes the limits: of a VM that was made before it was known for whom. They hold from the next slice on.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`].
+    pub fn set_limits(&self, limits: RuntimeLimits) -> Result<(), RuntimeError> {
         self.check()?;
-        self.lua.set_memory_limit(bytes).map_err(RuntimeError::CreateValue)?;
-        self.scheduler.set_memory_limit(bytes);
+        self.lua.set_memory_limit(limits.memory).map_err(RuntimeError::CreateValue)?;
+        self.scheduler.set_limits(limits);
         Ok(())
     }
 

@@ -75,7 +75,7 @@ pub(crate) struct Scheduler {
     epoch: Instant,
     /// One more than links are alive.
     links: Rc<()>,
-    memory_limit: Cell<usize>,
+    limits: Cell<RuntimeLimits>,
 }
 
 #[derive(Clone, Copy)]
@@ -193,7 +193,7 @@ impl Scheduler {
     pub(crate) fn new(options: RuntimeOptions) -> Rc<Self> {
         let inbox = Arc::new(Inbox::new(Arc::clone(&options.wake)));
         Rc::new(Self {
-            memory_limit: Cell::new(options.limits.memory),
+            limits: Cell::new(options.limits),
             options,
             inbox,
             state: RefCell::default(),
@@ -206,20 +206,20 @@ impl Scheduler {
         })
     }
 
-    pub(crate) fn limits(&self) -> &RuntimeLimits {
-        &self.options.limits
+    pub(crate) fn limits(&self) -> RuntimeLimits {
+        self.limits.get()
+    }
+
+    pub(crate) fn set_limits(&self, limits: RuntimeLimits) {
+        self.limits.set(limits);
     }
 
     fn now(&self) -> Instant {
         (self.options.clock)()
     }
 
-    pub(crate) fn set_memory_limit(&self, bytes: usize) {
-        self.memory_limit.set(bytes);
-    }
-
     pub(crate) fn memory_limit(&self) -> usize {
-        self.memory_limit.get()
+        self.limits.get().memory
     }
 
     /// Why the VM is broken, if it is.
@@ -331,7 +331,7 @@ impl Scheduler {
         }
         // With what the host had to do for it, such as writing its errors down.
         self.charge(id, preempt::cpu_time().saturating_sub(before));
-        if lua.used_memory() > self.memory_limit.get() + MEMORY_SLACK {
+        if lua.used_memory() > self.memory_limit() + MEMORY_SLACK {
             self.out_of_memory(id);
         }
         true

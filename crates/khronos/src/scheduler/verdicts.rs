@@ -70,7 +70,7 @@ impl Scheduler {
     }
 
     pub(super) fn out_of_memory(&self, id: ExecutionId) {
-        let limit = self.memory_limit.get();
+        let limit = self.memory_limit();
         // No traceback: reading one allocates.
         self.settle(id, |_| Verdict::LimitExceeded {
             limit: LimitExceeded::Memory(limit),
