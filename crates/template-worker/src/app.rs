@@ -70,7 +70,7 @@ impl App {
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
-        let shared = Arc::new(Shared::new(config.limits.clone(), log.clone())?);
+        let shared = Arc::new(Shared::new(config.limits.clone(), &config.vm, log.clone())?);
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
             Strategy::ThreadPool => Arc::new(ThreadPool::start(

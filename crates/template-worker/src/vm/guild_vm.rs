@@ -2,23 +2,21 @@
 //!
 //! Owns the way from an accepted job to its answered reply. Leaves which VM gets a slice to `guild_table`.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use khronos::{
-    BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, LogLine, RuntimeError, RuntimeOptions,
-};
+use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError, RuntimeLimits};
 use mlua::{Table, Value};
 use time::OffsetDateTime;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
+use super::memory::Charge;
 use super::reply::{Present, Reply};
 use super::strategy::Shared;
+use super::warm_pool::{EventOf, WarmVm};
 use crate::events::Event;
-use crate::execution::{LoadedTemplate, LogEntry, Outcome, TemplateLog, create_context};
+use crate::execution::{LoadedTemplate, LogEntry, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::template::TemplateName;
 
@@ -43,8 +41,6 @@ struct World {
     ctx: Value,
 }
 
-type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
-
 pub(super) struct GuildVm {
     guild: GuildId,
     thread: ThreadId,
@@ -59,26 +55,25 @@ pub(super) struct GuildVm {
     decoded: Option<(Arc<Event>, Value)>,
     /// The table that the guild's templates share as `ctx.store`.
     store: Table,
-    /// Which event each execution is for, for the log.
     event_of: EventOf,
     shared: Arc<Shared>,
+    memory: Charge,
     /// The VM; after everything that refers to it.
     runtime: KhronosRuntime,
     _alive: Present,
 }
 
 impl GuildVm {
-    /// Makes a VM for `guild`. `wake` is called from any thread when it has something to run again.
+    /// Makes `vm` the VM of `guild`.
     pub(super) fn new(
+        vm: WarmVm,
         guild: GuildId,
         thread: ThreadId,
         shared: &Arc<Shared>,
-        mut options: RuntimeOptions,
+        limits: RuntimeLimits,
     ) -> Result<Self, RuntimeError> {
-        let event_of = EventOf::default();
-        options.log = write_to(shared.log.clone(), guild, Rc::clone(&event_of));
-        let runtime = KhronosRuntime::new(options)?;
-        let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
+        vm.adopt(guild, limits)?;
+        let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
             guild,
             thread,
@@ -91,6 +86,7 @@ impl GuildVm {
             store,
             event_of,
             shared: Arc::clone(shared),
+            memory,
             runtime,
             _alive: shared.vms.enter(),
         })
@@ -103,6 +99,12 @@ impl GuildVm {
     /// Whether an answer is owed.
     pub(super) fn owes(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty() || !self.garbage.is_empty()
+    }
+
+    /// Whether nothing runs, waits or sleeps in it, threads included that outlived their event: their own limits end
+    /// these, and until then they are what their author wanted. What is left is the templates' state.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.owes() && self.runtime.executions() == 0 && !self.wants_turn()
     }
 
     /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
@@ -142,6 +144,7 @@ impl GuildVm {
         }
         self.runtime.run_slice();
         self.answer();
+        self.memory.set(self.runtime.used_memory());
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -286,19 +289,4 @@ impl GuildVm {
         }
         reply.send(LuaVmResult::Outcome(outcome));
     }
-}
-
-/// A sink for the lines that templates of `guild` print.
-fn write_to(log: TemplateLog, guild: GuildId, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
-    Rc::new(move |line| {
-        let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
-        log.write(LogEntry {
-            at: OffsetDateTime::now_utc(),
-            guild,
-            template: line.isolate,
-            event,
-            level: line.level,
-            text: line.text,
-        });
-    })
 }

@@ -7,16 +7,20 @@
 //! on that thread's bounded queue. The *thread loop* owns the VMs of its thread, and gives each a slice in turn.
 
 mod action;
+mod eviction;
 mod guild_table;
 mod guild_vm;
 mod handle;
+mod memory;
 mod reaper;
 mod reply;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;
+mod warm_pool;
 
 pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
+pub use memory::MemoryBook;
 pub use reaper::Reaper;
 pub(crate) use reply::replies;
 pub use reply::{Answers, Census, Present, Reply};

@@ -11,4 +11,5 @@ mod isolation;
 mod limits;
 mod panics;
 mod process;
+mod vm_life;
 mod vms;

@@ -32,11 +32,12 @@ async fn a_vm_tells_how_it_is() {
         )
         .await
         .expect(202);
-    let busy = worker.get(&path).await.expect(200);
-    assert_eq!(
-        (&busy["state"], &busy["in_flight"], &busy["luau_threads"]),
-        (&json!("busy"), &json!(1), &json!(1))
-    );
+    testkit::until("the event is in flight", async || {
+        let busy = worker.get(&path).await.expect(200);
+        assert_eq!(busy["state"], "busy");
+        (&busy["in_flight"], &busy["luau_threads"]) == (&json!(1), &json!(1))
+    })
+    .await;
     worker.delete(&path).await.expect(204);
     let threads = worker.get("/api/v1/threads").await.expect(200);
     assert_eq!(threads["threads"].as_array().map(Vec::len), Some(2), "{threads}");

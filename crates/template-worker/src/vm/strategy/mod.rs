@@ -6,7 +6,7 @@
 mod thread_pool;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use khronos::{BaseLibrary, ExecutionLimits, RuntimeError};
@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 pub use thread_pool::ThreadPool;
 
 use super::action::ThreadStatus;
+use super::memory::MemoryBook;
 use super::reaper::Reaper;
 use super::reply::Census;
 use super::thread_entry::Command;
+use crate::config::VmConfig;
 use crate::execution::TemplateLog;
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -33,8 +35,16 @@ pub struct Shared {
     pub log: TemplateLog,
     /// The runtime's own Luau code.
     pub base: BaseLibrary,
-    /// The VMs that are alive.
+    /// The guilds' VMs that are alive.
     pub vms: Census,
+    /// The VMs that wait for a guild.
+    pub warm: Census,
+    /// How many each thread has of these.
+    pub warm_vms: usize,
+    /// How long a VM may be idle; `None` for ever.
+    pub idle_time: Option<Duration>,
+    /// The memory that all VMs use together.
+    pub memory: Arc<MemoryBook>,
     /// Gives the memory of closed VMs back.
     pub reaper: Reaper,
     /// The answers that are owed.
@@ -46,7 +56,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the runtime's own code does not compile, which would be a defect.
-    pub fn new(limits: Limits, log: TemplateLog) -> Result<Self, RuntimeError> {
+    pub fn new(limits: Limits, vm: &VmConfig, log: TemplateLog) -> Result<Self, RuntimeError> {
         let execution_limits =
             ExecutionLimits { cpu: limits.max_cpu_time(), wall_clock: limits.max_templates_execution_time() };
         let base = BaseLibrary::compile()?;
@@ -56,6 +66,10 @@ impl Shared {
             log,
             base,
             vms: Census::default(),
+            warm: Census::default(),
+            warm_vms: vm.warm_vms,
+            idle_time: vm.idle_time(),
+            memory: MemoryBook::new(vm.memory()),
             reaper: Reaper::default(),
             owed: Census::default(),
         })
