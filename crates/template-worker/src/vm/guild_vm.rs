@@ -2,29 +2,45 @@
 //!
 //! Owns the way from an accepted job to its answered reply. Leaves which VM gets a slice to `guild_table`.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use khronos::{
-    BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, LogLine, RuntimeError, RuntimeOptions,
-};
+use khronos::{BrokenReason, Closing, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
+use super::memory::Charge;
 use super::reply::{Present, Reply};
-use super::runtime_limits::execution_limits;
+use super::runtime_limits::{execution_limits, runtime_limits};
 use super::strategy::Shared;
+use super::warm_pool::{EventOf, WarmVm};
 use super::warnings::Warnings;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
-use crate::metrics::MemoryShare;
 use crate::template::TemplateName;
+
+/// What is left of a guild's VM.
+pub(super) struct ClosingVm {
+    bytes: usize,
+    closing: Closing,
+    shared: Arc<Shared>,
+}
+
+impl ClosingVm {
+    /// Goes on for about a slice. Returns whether it is gone.
+    pub(super) fn step(&mut self) -> bool {
+        let gone = self.closing.step(self.shared.limits.slice());
+        if gone {
+            self.shared.reaper.closed(self.bytes);
+        }
+        gone
+    }
+}
 
 /// A template that is to run for an event, and the duty to say what came of it.
 pub(super) struct Job {
@@ -47,8 +63,6 @@ struct World {
     ctx: Value,
 }
 
-type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
-
 pub(super) struct GuildVm {
     thread: ThreadId,
     started: Instant,
@@ -62,37 +76,33 @@ pub(super) struct GuildVm {
     decoded: Option<(Arc<Event>, Value)>,
     /// The table that the guild's templates share as `ctx.store`.
     store: Table,
-    /// Which event each execution is for, for the log.
     event_of: EventOf,
     /// What the guild may use, as its last event brought it.
     limits: Arc<Limits>,
     log: Rc<GuildLog>,
     /// What authors were told of limits that are near.
     warnings: Warnings,
-    /// Its part in the memory of all VMs.
-    memory: MemoryShare,
     /// Whether it had as many Luau threads as it may, when that was looked at last.
     threads_full: bool,
     shared: Arc<Shared>,
+    memory: Charge,
     /// The VM; after everything that refers to it.
     runtime: KhronosRuntime,
     _alive: Present,
 }
 
 impl GuildVm {
-    /// Makes a VM for `guild`, which may use `limits`: `options` have those of them that a VM has.
+    /// Makes `vm` the VM of `guild`, which may use `limits`.
     pub(super) fn new(
+        vm: WarmVm,
         guild: GuildId,
         thread: ThreadId,
         shared: &Arc<Shared>,
         limits: &Arc<Limits>,
-        mut options: RuntimeOptions,
     ) -> Result<Self, RuntimeError> {
-        let event_of = EventOf::default();
         let log = Rc::new(GuildLog::new(guild, Arc::clone(shared), limits.max_log_lines_per_second));
-        options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
-        let runtime = KhronosRuntime::new(options)?;
-        let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
+        vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
+        let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
             thread,
             started: Instant::now(),
@@ -106,9 +116,9 @@ impl GuildVm {
             limits: Arc::clone(limits),
             log,
             warnings: Warnings::default(),
-            memory: shared.metrics.vm_memory(),
             threads_full: false,
             shared: Arc::clone(shared),
+            memory,
             runtime,
             _alive: shared.vms.enter(),
         })
@@ -140,6 +150,12 @@ impl GuildVm {
     /// Whether an answer is owed.
     pub(super) fn owes(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty() || !self.garbage.is_empty()
+    }
+
+    /// Whether nothing runs, waits or sleeps in it, threads included that outlived their event: their own limits end
+    /// these, and until then they are what their author wanted. What is left is the templates' state.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.owes() && self.runtime.executions() == 0 && !self.wants_turn()
     }
 
     /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
@@ -217,11 +233,10 @@ impl GuildVm {
         std::mem::take(&mut self.waiting).into()
     }
 
-    /// Ends the VM and gives its memory back.
-    pub(super) fn close(self) {
-        let (shared, bytes) = (Arc::clone(&self.shared), self.runtime.used_memory());
-        drop(self);
-        shared.reaper.closed(bytes);
+    /// Ends the VM: it is nobody's any more, and its memory is given back bit by bit.
+    pub(super) fn close(self) -> ClosingVm {
+        let Self { runtime, shared, .. } = self;
+        ClosingVm { bytes: runtime.used_memory(), closing: runtime.close(), shared }
     }
 
     /// Ends everything with `reason` and answers everybody.
@@ -371,12 +386,4 @@ impl GuildVm {
         self.log.tell_of_dropped(&name);
         reply.send(LuaVmResult::Outcome(outcome));
     }
-}
-
-/// A sink for the lines that the templates print.
-fn write_to(log: Rc<GuildLog>, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
-    Rc::new(move |line| {
-        let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
-        log.write(&line.isolate, event, line.level, line.text);
-    })
 }
