@@ -2,13 +2,14 @@
 
 use crate::choices::Choices;
 
+const NAMES: [&str; 7] = ["a", "b", "lib", "init", "A", "a.luau", "ä"];
 const PARTS: [&str; 10] = ["a", "b", "lib", "init", ".", "..", "", "A", "a.luau", "ä"];
 const ENDS: [&str; 7] = [".luau", ".lua", "", "/init.luau", "/init.lua", "/.luaurc", ".luau.lua"];
 const ALIASES: [&str; 7] = ["a", "LIB", "lib", "self", "", "x/y", "@a"];
 
 /// Paths of files, without the entry, which every bundle needs.
 pub fn paths(choices: &mut Choices) -> Vec<String> {
-    (0..choices.below(12)).map(|_| format!("{}{}", path(choices), choices.pick(&ENDS))).collect()
+    (0..choices.below(12)).map(|_| format!("{}{}", file(choices), choices.pick(&ENDS))).collect()
 }
 
 /// A `.luaurc`, which may be no JSON.
@@ -23,15 +24,25 @@ pub fn config(choices: &mut Choices) -> String {
 
 /// What a script might ask for.
 pub fn request(choices: &mut Choices) -> String {
-    match choices.below(8) {
+    match choices.below(9) {
         0 => format!("./{}", path(choices)),
         1 => format!("../{}", path(choices)),
         2 => format!("@self/{}", path(choices)),
         3 | 4 => format!("@{}/{}", choices.pick(&ALIASES), path(choices)),
         5 => format!("@{}", choices.pick(&ALIASES)),
         6 => path(choices),
+        7 => format!("./{}", "a/".repeat(1 << choices.below(12))),
         _ => String::from_utf8_lossy(choices.bytes(24)).into_owned(),
     }
+}
+
+/// A path that is in order, nearly always.
+fn file(choices: &mut Choices) -> String {
+    if choices.below(64) == 63 {
+        return path(choices);
+    }
+    let parts: Vec<&str> = (0..=choices.below(3)).map(|_| *choices.pick(&NAMES)).collect();
+    parts.join("/")
 }
 
 fn path(choices: &mut Choices) -> String {

@@ -33,11 +33,26 @@ local function sleeper() local co = coroutine.create(function(...) while true do
     coroutine.resume(co) return co end
 "#;
 
-const RULES: [Rule<'static>; 5] = [
-    // A statement: where the call stands.
+const RULES: [Rule<'static>; 10] = [
+    // A statement: where the call stands, and what goes with it.
     Rule {
         hole: 's',
         templates: &[
+            "use(pcall($S, $t, $a))",
+            "use(pcall($S, $t, $t))",
+            "use(pcall($S, $t, $t, $a))",
+            "use(pcall($S, $t, $t, $a, $a))",
+            "use(pcall($T, $l))",
+            "use(pcall($T, $l, $a))",
+            "use(pcall($T, $l, $a, $a))",
+            "use(pcall($T, $l, $d, $d, $d, $l))",
+            "use(pcall($B, $b, $d, $d))",
+            "use(pcall($B, $b, $d, $b, $d, $d))",
+            "use(pcall($B, $b, $d, $a, $a))",
+            "use(pcall($M, $d, $d))",
+            "use(pcall($M, $d, $d, $d, $d))",
+            "use(pcall($C, $h, $a, $a))",
+            "use(pcall($C, $c, $a, $a))",
             "use(pcall($f, $a))",
             "use(pcall($f, $a, $a))",
             "use(pcall($f, $a, $a, $a))",
@@ -49,25 +64,36 @@ const RULES: [Rule<'static>; 5] = [
             "use(pcall(coroutine.wrap(function() use($f($a, $a)) coroutine.yield($a) end)))",
             "task.spawn(function() use($f($a, $a, $a)) end)",
             "task.defer($f, $a, $a)",
-            "use(pcall(table.sort, list($n), function(x, y) again($f($a, x)) return x < y end))",
-            "use(pcall(string.gsub, 'abcabc', '%w', function(c) return again($f(c, $a)) end))",
+            "use(pcall(table.sort, $l, function(x, y) again($f($a, x)) return x < y end))",
+            "use(pcall(table.sort, $l, $f))",
+            "use(pcall(string.gsub, $t, $t, function(c) return again($f(c, $a)) end))",
+            "use(pcall(string.gsub, $t, $t, $l))",
+            "pcall(function() for a, b in string.gmatch($t, $t) do again(a, b) end end)",
             "pcall(function() for k, v in $f($a, $a) do again(k, v) end end)",
-            "pcall(function() for k, v in $a do again(k, v) end end)",
+            "pcall(function() for k, v in $l do again(k, v) end end)",
             "pcall(function() use($a .. $a, $a < $a, $a == $a, #($a), -($a), $a + $a, $a // $a, $a % $a) end)",
-            "pcall(function() local t = $a t[$a] = $a use(t[$a]) end)",
-            "task.wait($a)",
+            "pcall(function() local t = $l t[$a] = $a use(t[$a]) end)",
+            "task.wait($d)",
         ],
     },
     // An argument.
     Rule {
         hole: 'a',
         templates: &[
-            "nil",
+            "nil", "true", "$d", "$d", "$t", "$t", "$l", "$l", "$b", "$h", "$c", "$f", "R[$n]", "R[$n]",
+            "event", "ctx",
+        ],
+    },
+    // A number.
+    Rule {
+        hole: 'd',
+        templates: &[
             "0",
             "1",
             "-1",
             "2",
             "0.5",
+            "7",
             "2^31",
             "2^31 - 1",
             "-2^31",
@@ -80,61 +106,92 @@ const RULES: [Rule<'static>; 5] = [
             "math.huge",
             "-math.huge",
             "0/0",
-            "true",
+            "'1'",
+            "$n",
+            "$z",
+            "vector.create(1, 0/0, -1)",
+        ],
+    },
+    // A text, also for patterns and formats.
+    Rule {
+        hole: 't',
+        templates: &[
             "''",
             "'a'",
-            "'x'",
             "'1'",
             "'0x10'",
             "'%'",
             "'[^'",
             "'%b'",
+            "'%bab'",
             "'%f[%w]'",
             "'(()())'",
             "'.-.-.-x'",
+            "'[%w_]*'",
+            "'(a*)%1'",
             "'%d%5.3f%q%s%*'",
             "'%99.99f%s'",
+            "'%c%i%u%x%X%o%e%g%G'",
             "'<!i16 s4 z d'",
+            "'>I3 j B =h xXi4'",
             "'*t%c%x%Z'",
             "'\\0'",
             "'\\255\\254'",
             "'k'",
-            "'v'",
-            "'k_x'",
+            "'ä€😀'",
+            "string.rep('a', $z)",
+            "string.rep('ab', $z) .. 'c'",
+            "string.rep('%a?', $n)",
+            "string.rep('(', $n)",
+            "'[' .. string.rep('ab', $n) .. ']'",
+            "string.rep('%s', $n)",
+            "string.rep('i16', $n)",
+            "string.rep('a,', $n)",
+            "1.5",
+        ],
+    },
+    // A table.
+    Rule {
+        hole: 'l',
+        templates: &[
             "{}",
             "event",
             "ctx",
-            "$f",
-            "R[$n]",
-            "R[$n]",
-            "string.rep('a', $h)",
-            "string.rep('ab', $h) .. 'c'",
-            "string.rep('%a?', $n)",
-            "string.rep('(', $n)",
-            "list($n)",
-            "table.freeze(list($n))",
-            "table.create($h, 0)",
+            "self()",
             "{1, nil, 3, nil, 5}",
             "{[2^31] = 1, [-2^31] = 1}",
+            "{'b', 'a', 1}",
+            "list($n)",
+            "table.freeze(list($n))",
+            "table.create($z, 0)",
+            "table.create($n, string.rep('x', $n))",
+            "deep($n)",
             "setmetatable({}, {__mode = 'kv'})",
             "setmetatable({}, {__metatable = $a})",
+            "setmetatable({}, {__index = $l})",
             "all($f)",
             "all($c)",
             "all($c)",
-            "deep($n)",
-            "self()",
-            "$c",
+            "{$a, $a, x = $a}",
+            "table.unpack(list($n))",
+        ],
+    },
+    // A buffer.
+    Rule {
+        hole: 'b',
+        templates: &["buffer.fromstring('abcdefgh')", "buffer.create($n)", "buffer.create($z)", "$t", "$d"],
+    },
+    // A thread.
+    Rule {
+        hole: 'h',
+        templates: &[
+            "coroutine.running()",
             "sleeper()",
             "coroutine.create($c)",
-            "coroutine.running()",
-            "buffer.create($n)",
-            "buffer.create($h)",
-            "buffer.fromstring('abcdefgh')",
-            "vector.create(1, 0/0, -1)",
-            "table.unpack(list($n))",
-            "{$a, $a, x = $a}",
             "task.spawn(sleeper())",
+            "task.spawn($c)",
             "task.delay(1, $c)",
+            "task.defer($c)",
         ],
     },
     // A function of the script.
@@ -158,16 +215,27 @@ const RULES: [Rule<'static>; 5] = [
     Rule { hole: 'n', templates: &["1", "2", "3", "8", "40", "200", "1000", "7999"] },
     // A size that may not fit.
     Rule {
-        hole: 'h',
+        hole: 'z',
         templates: &["2^10", "2^16", "2^20", "2^22", "2^24", "2^26", "2^30", "2^31", "2^53", "-1"],
     },
 ];
 
 /// A script that calls some of `functions`.
 pub fn calls(functions: &[String], choices: &mut Choices) -> String {
-    let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
+    let of = |libraries: &[&str]| -> Vec<&str> {
+        let is_in = |name: &&str| libraries.iter().any(|library| name.starts_with(library));
+        functions.iter().map(String::as_str).filter(is_in).collect()
+    };
+    let libraries = [
+        ('f', of(&[""])),
+        ('S', of(&["string.", "utf8."])),
+        ('T', of(&["table.", "set", "raw", "next", "pairs", "ipairs", "unpack"])),
+        ('B', of(&["buffer."])),
+        ('M', of(&["math.", "bit32.", "vector."])),
+        ('C', of(&["coroutine.", "task."])),
+    ];
     let mut rules = RULES.to_vec();
-    rules.push(Rule { hole: 'f', templates: &functions });
+    rules.extend(libraries.iter().map(|(hole, names)| Rule { hole: *hole, templates: names }));
     let mut script = PREAMBLE.to_owned();
     for _ in 0..=choices.below(6) {
         let statement = expand(&rules, "$s", choices);

@@ -87,6 +87,9 @@ fn ask(program: &Program, requests: &[String]) {
 }
 
 fn model(modules: &BTreeSet<&str>, aliases: &Aliases, from: &str, request: &str) -> Option<String> {
+    if request.len() > 1_000 {
+        return None;
+    }
     let mut at: Vec<&str> = from.split('/').collect();
     let file = at.pop()?;
     let mut walks = Vec::new();
