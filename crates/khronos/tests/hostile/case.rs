@@ -12,7 +12,7 @@
 //! | `slices` | the most that it may take | 20,000 |
 //! | `repeat` | how often it runs in one VM, each time with that verdict | once |
 //! | `logs` | a JSON string that some line of its log contains; several lines: all of them | its log is nobody's business |
-//! | `needs` | `host`: it calls `ctx.fetch` or `ctx.echo`, which the service does not have | it runs in both |
+//! | `needs` | `host`: `ctx.fetch` or `ctx.echo`; `clock`: that sleeps pass at once. Only the runtime's runner has them | it runs in both |
 //!
 //! A verdict is one of `returns <JSON>`, `error <JSON string that the message contains>`, `limit_exceeded <limit>`, and
 //! `does not compile <JSON string that the message contains>`. What the VM is worth afterwards follows from it: see
@@ -38,8 +38,10 @@ pub struct Case {
     pub repeat: usize,
     /// Texts that lines of its log contain.
     pub logs: Vec<String>,
-    /// Whether it calls functions that only the runtime's runner gives it.
-    pub needs_host: bool,
+    /// What only the runtime's runner has.
+    pub needs: Vec<String>,
+    /// Whether its limits are the default ones.
+    pub has_usual_limits: bool,
     /// Paths and sources.
     pub files: Vec<(String, String)>,
 }
@@ -127,7 +129,8 @@ impl Case {
             slices: 20_000,
             repeat: 1,
             logs: Vec::new(),
-            needs_host: false,
+            needs: Vec::new(),
+            has_usual_limits: true,
             files: Vec::new(),
         };
         for line in text.lines().map_while(|line| line.strip_prefix("--!")) {
@@ -155,11 +158,14 @@ impl Case {
         let wrong = |what: &str| format!("`{value}` is no {what}");
         match key {
             "expect" => self.expected.push(verdict(value)?),
-            "limits" => value.split_whitespace().try_for_each(|limit| self.limits.set(limit))?,
+            "limits" => {
+                self.has_usual_limits = false;
+                value.split_whitespace().try_for_each(|limit| self.limits.set(limit))?;
+            }
             "slices" => self.slices = value.parse().map_err(|_| wrong("number of slices"))?,
             "repeat" => self.repeat = value.parse().map_err(|_| wrong("number of repetitions"))?,
             "logs" => self.logs.push(quoted(value)?),
-            "needs" if value == "host" => self.needs_host = true,
+            "needs" if matches!(value, "host" | "clock") => self.needs.push(value.to_owned()),
             _ => return Err(format!("unknown: `{key}: {value}`")),
         }
         Ok(())

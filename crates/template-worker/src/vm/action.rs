@@ -114,6 +114,8 @@ pub struct VmStatus {
     pub in_flight: usize,
     /// Executions that wait for their start.
     pub waiting: usize,
+    /// The most slices that began on its thread, of whatever guild, between an event's arrival and its start.
+    pub longest_wait: u64,
     /// Templates that have a world in it.
     pub templates: usize,
     /// The thread that it lives on.
@@ -133,6 +135,7 @@ impl VmStatus {
             luau_threads: 0,
             in_flight: 0,
             waiting: 0,
+            longest_wait: 0,
             templates: 0,
             thread: None,
             uptime_ms: 0,

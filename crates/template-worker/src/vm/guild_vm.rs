@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// How many slices the thread had run when it was sent.
+    pub(super) sent_at: u64,
 }
 
 /// A job that was started.
@@ -53,6 +55,7 @@ pub(super) struct GuildVm {
     running: BTreeMap<ExecutionId, Running>,
     /// Accepted and not started, in order.
     waiting: VecDeque<Job>,
+    longest_wait: u64,
     /// Who asked for a garbage collection.
     garbage: Vec<Reply>,
     /// The event that was decoded last, for the other templates that listen to it.
@@ -86,6 +89,7 @@ impl GuildVm {
             worlds: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            longest_wait: 0,
             garbage: Vec::new(),
             decoded: None,
             store,
@@ -124,8 +128,8 @@ impl GuildVm {
         !self.waiting.is_empty() && self.running.len() < self.shared.limits.max_executions_in_flight
     }
 
-    /// Starts at most one job, runs one slice, and answers what is finished.
-    pub(super) fn turn(&mut self) {
+    /// Starts at most one job, runs one slice, and answers what is finished. The thread has run `slices` before this one.
+    pub(super) fn turn(&mut self, slices: u64) {
         if !self.garbage.is_empty() {
             let result = self.runtime.collect_garbage();
             for reply in self.garbage.drain(..) {
@@ -138,6 +142,7 @@ impl GuildVm {
         if self.has_job_to_start()
             && let Some(job) = self.waiting.pop_front()
         {
+            self.longest_wait = self.longest_wait.max(slices.saturating_sub(job.sent_at));
             self.start(job);
         }
         self.runtime.run_slice();
@@ -197,6 +202,7 @@ impl GuildVm {
             luau_threads: self.runtime.threads(),
             in_flight: self.running.len(),
             waiting: self.waiting.len(),
+            longest_wait: self.longest_wait,
             templates: self.worlds.len(),
             thread: Some(self.thread),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
