@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ pub(super) type Vacate = Box<dyn Fn(GuildId)>;
 
 pub(super) struct GuildTable {
     thread: ThreadId,
+    /// Counts the turns of all VMs.
+    slices: Arc<AtomicU64>,
     shared: Arc<Shared>,
     warm: WarmPool,
     slots: HashMap<GuildId, Slot>,
@@ -70,10 +73,17 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
+    pub(super) fn new(
+        thread: ThreadId,
+        slices: Arc<AtomicU64>,
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        vacate: Vacate,
+    ) -> Self {
         let woken = Arc::<Woken>::default();
         Self {
             thread,
+            slices,
             warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
             shared,
             slots: HashMap::new(),
@@ -178,7 +188,7 @@ impl GuildTable {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn();
+            slot.vm.turn(self.slices.fetch_add(1, Ordering::Relaxed));
             self.look_at(guild);
         }
         round > 0 || evicted || closed

@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// How many slices the thread had run when it was sent.
+    pub(super) sent_at: u64,
 }
 
 /// A job that was started.
@@ -70,6 +72,7 @@ pub(super) struct GuildVm {
     running: BTreeMap<ExecutionId, Running>,
     /// Accepted and not started, in order.
     waiting: VecDeque<Job>,
+    longest_wait: u64,
     /// Who asked for a garbage collection.
     garbage: Vec<Reply>,
     /// The event that was decoded last, for the other templates that listen to it.
@@ -109,6 +112,7 @@ impl GuildVm {
             worlds: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            longest_wait: 0,
             garbage: Vec::new(),
             decoded: None,
             store,
@@ -188,8 +192,8 @@ impl GuildVm {
         !self.waiting.is_empty() && self.running.len() < self.limits.max_executions_in_flight
     }
 
-    /// Starts at most one job, runs one slice, and answers what is finished.
-    pub(super) fn turn(&mut self) {
+    /// Starts at most one job, runs one slice, and answers what is finished. The thread has run `slices` before this one.
+    pub(super) fn turn(&mut self, slices: u64) {
         if !self.garbage.is_empty() {
             let result = self.runtime.collect_garbage();
             for reply in self.garbage.drain(..) {
@@ -203,6 +207,7 @@ impl GuildVm {
             && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
         {
+            self.longest_wait = self.longest_wait.max(slices.saturating_sub(job.sent_at));
             self.start(job);
         }
         self.runtime.run_slice();
@@ -277,6 +282,7 @@ impl GuildVm {
             luau_threads: self.runtime.threads(),
             in_flight: self.running.len(),
             waiting: self.waiting.len(),
+            longest_wait: self.longest_wait,
             templates: self.worlds.len(),
             template_memory: self
                 .worlds

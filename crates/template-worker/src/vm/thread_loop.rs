@@ -35,7 +35,7 @@ impl ThreadLoop {
         stop_by: StopBy,
         vacate: Vacate,
     ) -> Self {
-        let table = GuildTable::new(entry.id(), Arc::clone(shared), ticker, vacate);
+        let table = GuildTable::new(entry.id(), entry.slices(), Arc::clone(shared), ticker, vacate);
         Self { commands, table, shared: Arc::clone(shared), stop_by, busy: entry.busy_flag() }
     }
 
