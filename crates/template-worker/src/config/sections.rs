@@ -147,6 +147,15 @@ impl VmConfig {
             .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
 
+    /// Less memory than one VM needs is a wrong unit.
+    fn validate(&self) -> Result<(), BadSetting> {
+        if self.max_memory == 0 || self.max_memory as u64 >= MIB {
+            return Ok(());
+        }
+        let expected = format!("it is in bytes: use 0, or at least {MIB}");
+        Err(BadSetting { key: "max_memory", value: self.max_memory.to_string(), expected })
+    }
+
     /// How long a VM may be idle; `None` for ever.
     pub fn idle_time(&self) -> Option<Duration> {
         (self.idle_ms > 0).then(|| Duration::from_millis(self.idle_ms))
@@ -217,7 +226,7 @@ impl Config {
     /// The first setting that makes no sense, with its section.
     pub(super) fn validate(&self) -> Result<(), (&'static str, BadSetting)> {
         self.server.check_bounds().map_err(|bad| ("server", bad))?;
-        self.vm.check_bounds().map_err(|bad| ("vm", bad))?;
+        self.vm.check_bounds().and_then(|()| self.vm.validate()).map_err(|bad| ("vm", bad))?;
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
@@ -249,7 +258,9 @@ mod tests {
         assert!(vm.memory() > 64 << 20, "{}", vm.memory());
         assert_eq!(vm.idle_time(), Some(Duration::from_secs(600)));
         let vm = VmConfig { idle_ms: 0, max_memory: 5 << 20, ..vm };
-        assert_eq!((vm.memory(), vm.idle_time()), (5 << 20, None));
+        assert_eq!((vm.memory(), vm.idle_time(), vm.validate()), (5 << 20, None, Ok(())));
+        let text = VmConfig { max_memory: 8, ..vm }.validate().unwrap_err().to_string();
+        assert_eq!(text, "`max_memory` is 8: it is in bytes: use 0, or at least 1048576");
     }
 
     #[test]

@@ -151,9 +151,9 @@ impl GuildTable {
         vm.map_err(|error| error.to_string())
     }
 
-    /// Makes one VM ahead of need, if some are missing. Returns whether it did.
-    pub(super) fn top_up(&mut self) -> bool {
-        self.warm.top_up()
+    /// The VMs that are nobody's.
+    pub(super) fn warm(&mut self) -> &mut WarmPool {
+        &mut self.warm
     }
 
     /// Takes the guild's VM away, with everything in it answered.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
-/// Adds up what VMs use. Each has its own [`Charge`], so that the sum is right whatever becomes of a VM.
+/// Adds up what VMs use. Each has a charge of its own in it, so that the sum is right whatever becomes of a VM.
 #[derive(Debug)]
 pub struct MemoryBook {
     used: AtomicUsize,

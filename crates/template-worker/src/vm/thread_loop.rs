@@ -71,10 +71,10 @@ impl ThreadLoop {
             if ran || !self.commands.is_empty() {
                 continue;
             }
-            // One at a time: an event that comes meanwhile waits for no more than one.
-            if stop_by.is_none() && self.table.top_up() {
-                continue;
-            }
+            // After a moment of quiet, since a guild's first event is often followed by its second. And one at a time: an
+            // event that comes meanwhile waits for no more than that.
+            let quiet = stop_by.is_none() && self.table.warm().wants_one();
+            let quiet = quiet.then(|| Instant::now() + self.shared.limits.slice());
             let timer = [self.table.next_timer(), stop_by].into_iter().flatten().min();
             tokio::select! {
                 // The order matters only when several are there at once; commands first, since they may stop a VM.
@@ -88,6 +88,7 @@ impl ThreadLoop {
                 () = sleep_until(timer) => {}
                 // VMs of other threads have grown: perhaps one of this thread's is idle. The books outlive the loop.
                 _ = short_of_memory.changed() => {}
+                () = sleep_until(quiet) => self.table.warm().top_up(),
                 changed = self.stop_by.changed() => if changed.is_err() {
                     return self.finish();
                 },

@@ -43,6 +43,8 @@ pub(super) struct WarmVm {
 /// The warm VMs of one thread.
 pub(super) struct WarmPool {
     vms: Vec<(WarmVm, Present)>,
+    /// How many it should have.
+    size: usize,
     shared: Arc<Shared>,
     ticker: TickerHandle,
     woken: Arc<Woken>,
@@ -50,7 +52,7 @@ pub(super) struct WarmPool {
 
 impl WarmPool {
     pub(super) fn new(shared: Arc<Shared>, ticker: TickerHandle, woken: Arc<Woken>) -> Self {
-        Self { vms: Vec::new(), shared, ticker, woken }
+        Self { vms: Vec::new(), size: shared.warm_vms, shared, ticker, woken }
     }
 
     /// A warm VM, made on the spot where none is ready.
@@ -61,19 +63,20 @@ impl WarmPool {
         self.vms.pop().map_or_else(|| self.make(), |(vm, _)| Ok(vm))
     }
 
-    /// Makes one VM, if some are missing and memory is not short. Returns whether it did.
-    pub(super) fn top_up(&mut self) -> bool {
-        if self.vms.len() >= self.shared.warm_vms || !self.shared.memory.has_plenty() {
-            return false;
-        }
+    /// Whether some are missing, and there is memory for one.
+    pub(super) fn wants_one(&self) -> bool {
+        self.vms.len() < self.size && self.shared.memory.has_plenty()
+    }
+
+    /// Makes one VM. Where that fails, no more are made ahead of need: who needs one hears the reason.
+    pub(super) fn top_up(&mut self) {
         match self.make() {
             Ok(vm) => self.vms.push((vm, self.shared.warm.enter())),
             Err(error) => {
+                self.size = 0;
                 tracing::warn!(error = &error as &dyn std::error::Error, "failed to make a VM ahead of need");
-                return false;
             }
         }
-        true
     }
 
     /// Lets go of one VM. Returns whether there was one.

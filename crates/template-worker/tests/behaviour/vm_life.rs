@@ -6,9 +6,9 @@ use testkit::{GUILD, TestWorker, until};
 
 const COUNT: &str = "n = (n or 0) + 1 return n";
 
-/// Keeps `event.data.keep` bytes from the first event on; sleeps where `event.data.sleep` says so.
+/// Keeps `event.data.keep` bytes from the first event on, and with `event.data.stay` a task that sleeps.
 const KEEP: &str = "local e = ... kept = kept or buffer.create(e.data.keep) n = (n or 0) + 1 \
-                    if e.data.sleep then task.wait(20) end return n";
+                    if e.data.stay then task.delay(20, print) end return n";
 
 fn guild(index: u64) -> String {
     (818_880_986_845_679_757 + index).to_string()
@@ -116,18 +116,14 @@ async fn an_idle_vm_is_closed_and_the_next_event_makes_a_fresh_one() {
 async fn a_vm_in_which_a_task_sleeps_is_not_idle() {
     let worker = one_thread(|config| config.vm.idle_ms = 20).await;
     let shared = &worker.app().shared;
-    guilds(
-        &worker,
-        2,
-        "local e = ... n = (n or 0) + 1 if e.data.stay then task.delay(20, print) end return n",
-    )
-    .await;
-    assert_eq!(value(&worker, 0, json!({"stay": true})).await, 1);
+    guilds(&worker, 2, KEEP).await;
+    let (stay, leave) = (json!({"keep": 1, "stay": true}), json!({"keep": 1}));
+    assert_eq!(value(&worker, 0, stay).await, 1);
     for _ in 0..3 {
-        assert_eq!(value(&worker, 1, json!({})).await, 1);
+        assert_eq!(value(&worker, 1, leave.clone()).await, 1);
         until("the idle VM is closed", async || shared.vms.count() == 1).await;
     }
-    assert_eq!(value(&worker, 0, json!({})).await, 2, "it was not closed while its task slept");
+    assert_eq!(value(&worker, 0, leave).await, 2, "it was not closed while its task slept");
 }
 
 #[tokio::test]
@@ -181,10 +177,10 @@ async fn a_thread_that_sleeps_gives_up_its_idle_vms_when_another_one_needs_the_m
     .await;
     guilds(&worker, 2, KEEP).await;
     assert_eq!(value(&worker, 0, json!({"keep": 5_000_000})).await, 1);
-    start(&worker, 1, json!({"keep": 6_000_000, "sleep": true})).await;
-    until("the idle one is closed", async || state(&worker, 0).await == "absent").await;
+    assert_eq!(value(&worker, 1, json!({"keep": 6_000_000, "stay": true})).await, 1);
+    until("the idle one is closed", async || worker.app().shared.vms.count() == 1).await;
+    assert_eq!(state(&worker, 0).await, "absent");
     assert_eq!(state(&worker, 1).await, "busy");
-    stop_vm(&worker, 1).await;
 }
 
 #[tokio::test]
@@ -197,7 +193,7 @@ async fn when_no_vm_is_idle_and_memory_is_short_a_new_guild_hears_so_at_once() {
     let shared = &worker.app().shared;
     guilds(&worker, 2, KEEP).await;
     until("three VMs are warm", async || shared.warm.count() == 3).await;
-    start(&worker, 0, json!({"keep": 11_000_000, "sleep": true})).await;
+    assert_eq!(value(&worker, 0, json!({"keep": 11_000_000, "stay": true})).await, 1);
     until("the warm ones are given up", async || shared.warm.count() == 0).await;
 
     let refused = worker.event(&guild(1), &json!({"keep": 1})).await["t"].take();
