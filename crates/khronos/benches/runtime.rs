@@ -84,18 +84,6 @@ fn to_luau(lua: &Lua, value: &serde_json::Value) -> Value {
     }
 }
 
-fn decode_the_event(c: &mut Criterion) {
-    let ticker = Ticker::start().unwrap();
-    let (bare, runtime, text) = (bare(), runtime(&ticker), event());
-    let mut group = c.benchmark_group("decode the event");
-    group.throughput(criterion::Throughput::Bytes(text.len() as u64));
-    group.bench_function("bare mlua (serde_json::Value, then tables)", |b| {
-        b.iter(|| black_box(to_luau(&bare, &serde_json::from_str(&text).unwrap())));
-    });
-    group.bench_function("khronos (one pass)", |b| b.iter(|| black_box(runtime.decode_json(&text).unwrap())));
-    group.finish();
-}
-
 const HANDLER: &str = "return function(event, ctx) if event.content == '!ping' then return 'pong' end end";
 
 fn warm_dispatch(c: &mut Criterion) {
@@ -131,5 +119,5 @@ fn warm_dispatch(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, create_a_vm, decode_the_event, warm_dispatch);
+criterion_group!(benches, create_a_vm, warm_dispatch);
 criterion_main!(benches);

@@ -63,8 +63,8 @@ pub struct TemplateError {
 /// How an execution ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It returned.
-    Returned(crate::KhronosValue),
+    /// It returned: null for nothing, a list for several values.
+    Returned(crate::Json),
     /// It threw, or returned what cannot leave the VM.
     Failed(TemplateError),
     /// It was ended for using too much.

@@ -85,13 +85,17 @@ impl Isolates {
             *next
         };
         let category = self.free_category();
-        let (env, entry) = preempt::counted_under(lua, category, || {
+        let main = lua.current_thread();
+        preempt::count_under(&main, category);
+        let made = (|| {
             let env: Table = prelude.isolate.call((id, &prelude.shared))?;
             // No script can replace a library function that it sees, so imports and fast calls may be resolved early.
             env.set_safeenv(true);
             let entry = load(lua, &program, program.entry(), &env)?;
             mlua::Result::Ok((env, entry))
-        })?;
+        })();
+        preempt::count_under(&main, SHARED);
+        let (env, entry) = made?;
         let (name, handlers) = (Arc::from(name), RefCell::new(None));
         let isolate = Isolate { name, program, env, entry, handlers, category };
         self.by_id.borrow_mut().insert(id, Rc::new(isolate));

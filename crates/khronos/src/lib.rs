@@ -1,7 +1,7 @@
 //! One sandboxed Luau VM for scripts that nobody vouches for.
 //!
 //! Life of a VM: [`KhronosRuntime::new`] -> *New* -> a template gets its [isolate](KhronosRuntime::create_isolate) ->
-//! *Ready* -> perhaps *Broken*, with a [reason](BrokenReason) -> closed. Many VMs share a thread: each runs for a
+//! *Ready* -> perhaps *Broken*, with a [reason](BrokenReason) -> [closing](Closing) -> closed. Many VMs share a thread: each runs for a
 //! slice at a time, and no script can notice where a slice ended.
 //!
 //! This crate knows no guild, no HTTP, no database and no process. What a script can do beyond Luau is what its
@@ -36,6 +36,7 @@
 
 mod bundle;
 mod bytecode;
+mod closing;
 mod error;
 mod isolate;
 mod limits;
@@ -51,6 +52,7 @@ pub use bundle::{
     Bundle, BundleError, ContentHash, ENTRY, MAX_FILES, MAX_PATH_BYTES, MAX_SOURCE_BYTES, Source,
 };
 pub use bytecode::{BytecodeCache, Program};
+pub use closing::Closing;
 pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict};
 pub use isolate::IsolateId;
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
@@ -61,5 +63,6 @@ pub use sandbox::BaseLibrary;
 pub use scheduler::inbox::Reply;
 pub use scheduler::ticker::{Ticker, TickerHandle};
 pub use scheduler::{Completion, ExecutionId};
+pub use value::encode::Json;
 pub use value::json::JsonLimits;
 pub use value::{KhronosValue, ValueError, ValueLimits};

@@ -10,6 +10,7 @@ use std::time::Instant;
 use mlua::{Function, Lua, Table, Value};
 
 use crate::bytecode::Program;
+use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
 use crate::limits::ExecutionLimits;
@@ -17,8 +18,8 @@ use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
 use crate::scheduler::{Completion, ExecutionId, Scheduler, host_functions, preempt};
-use crate::value::json::DecodeError;
-use crate::value::{KhronosValue, convert, json};
+use crate::value::json::{DecodeError, Decoder};
+use crate::value::{KhronosValue, convert};
 
 type OnBroken = Box<dyn FnOnce(&BrokenReason)>;
 
@@ -49,6 +50,7 @@ pub enum VmState {
 /// finished with [`take_completions`](Self::take_completions).
 pub struct KhronosRuntime {
     prelude: Prelude,
+    decoder: Decoder,
     isolates: Rc<Isolates>,
     scheduler: Rc<Scheduler>,
     touched: Cell<bool>,
@@ -93,6 +95,7 @@ impl KhronosRuntime {
         scheduler.set_array(prelude.array.clone());
         scheduler.set_memory_limit(&lua, memory)?;
         Ok(Self {
+            decoder: Decoder::new(prelude.array.clone()),
             prelude,
             isolates,
             scheduler,
@@ -146,10 +149,12 @@ impl KhronosRuntime {
     pub fn create_isolate(&self, name: &str, program: Program) -> Result<IsolateId, RuntimeError> {
         self.check()?;
         self.touched.set(true);
-        self.isolates.create(&self.lua, &self.prelude, name, program).map_err(|error| {
+        let isolate = self.isolates.create(&self.lua, &self.prelude, name, program).map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::CreateIsolate(error)
-        })
+        })?;
+        self.check_memory()?;
+        Ok(isolate)
     }
 
     /// Forgets a template's world. Executions that run in it go on to their end. Returns whether it was there.
@@ -164,12 +169,15 @@ impl KhronosRuntime {
     /// the memory limit was hit by decoding.
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
-        json::decode(&self.lua, text, &self.prelude.array, self.scheduler.limits().json).map_err(|error| {
-            match error {
-                DecodeError::Json(text) => RuntimeError::Json(text),
-                DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
-            }
-        })
+        let value =
+            self.decoder.decode(&self.lua, text, self.scheduler.limits().json).map_err(
+                |error| match error {
+                    DecodeError::Json(text) => RuntimeError::Json(text),
+                    DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
+                },
+            )?;
+        self.check_memory()?;
+        Ok(value)
     }
 
     /// Puts `value` into the VM as Luau values that no script can change.
@@ -264,6 +272,11 @@ impl KhronosRuntime {
         self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
     }
 
+    /// Whether garbage has to be collected before anything else. What is put into the VM meanwhile comes on top.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.scheduler.is_short_of_memory(&self.lua)
+    }
+
     /// When a sleeping thread or a deadline is due next.
     pub fn next_timer(&self) -> Option<Instant> {
         self.scheduler.next_timer()
@@ -292,7 +305,8 @@ impl KhronosRuntime {
     /// Bytes that the template in `isolate` has allocated and that were not collected yet; 0 where it was removed. What
     /// all templates have together (the library, events) is nobody's.
     pub fn memory_of(&self, isolate: IsolateId) -> usize {
-        self.isolates.get(isolate).map_or(0, |isolate| preempt::bytes_of(&self.lua, isolate.category))
+        let main = self.lua.current_thread();
+        self.isolates.get(isolate).map_or(0, |isolate| preempt::bytes_of(&main, isolate.category))
     }
 
     /// Bytes that may be in use.
@@ -322,9 +336,23 @@ impl KhronosRuntime {
         Ok(())
     }
 
-    /// Ends the VM and gives its memory back. Dropping does the same; this says so.
-    pub fn close(self) {
-        drop(self);
+    /// Ends the VM and gives its memory back, bit by bit. Every value of it must have been dropped before. Dropping a VM
+    /// does the same at once, which may take long where a script wants it to.
+    pub fn close(self) -> Closing {
+        Closing::new(self)
+    }
+
+    /// Drops everything that keeps objects of scripts alive.
+    pub(crate) fn let_go(&self) {
+        // Handles to threads and tables, while the VM can still take them back.
+        self.scheduler.clear();
+        self.isolates.clear();
+    }
+
+    /// A step of a collection in a VM that is being closed. Returns whether that was the last of one.
+    pub(crate) fn collect_a_step(&self) -> mlua::Result<bool> {
+        self.lua.set_memory_limit(0)?;
+        self.lua.gc_step()
     }
 
     fn check(&self) -> Result<(), RuntimeError> {
@@ -333,10 +361,20 @@ impl KhronosRuntime {
 
     /// Making a value fails for want of memory only, which breaks the VM.
     fn made<T>(&self, value: mlua::Result<T>) -> Result<T, RuntimeError> {
-        value.map_err(|error| {
+        let value = value.map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::CreateValue(error)
-        })
+        })?;
+        self.check_memory()?;
+        Ok(value)
+    }
+
+    /// Breaks the VM if the host has put more into it than a collection could make room for.
+    fn check_memory(&self) -> Result<(), RuntimeError> {
+        if self.scheduler.is_past_hope(&self.lua) {
+            return Err(RuntimeError::Broken(self.condemn_for_memory()));
+        }
+        Ok(())
     }
 
     fn condemn_for_memory(&self) -> BrokenReason {
@@ -356,9 +394,7 @@ impl KhronosRuntime {
 
 impl Drop for KhronosRuntime {
     fn drop(&mut self) {
-        // Handles to threads and tables first, while the VM can still take them back.
-        self.scheduler.clear();
-        self.isolates.clear();
+        self.let_go();
     }
 }
 

@@ -67,7 +67,7 @@ settings! {
         /// MAX_RESULT_NODES: values in what a template returns.
         /// 100,000, as for every value that leaves a VM.
         pub max_result_nodes: usize = 100_000, within 1..=10_000_000;
-        /// MAX_RESULT_BYTES: bytes of text in what a template returns.
+        /// MAX_RESULT_BYTES: bytes of what a template returns, as JSON text.
         /// 1 MiB: an answer, not a database.
         pub max_result_bytes: usize = 1 << 20, within KIB..=64 * MIB;
         /// MAX_EVENT_BYTES: bytes of JSON in the data of an event.

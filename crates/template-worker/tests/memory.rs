@@ -14,7 +14,7 @@ fn guild(index: u64) -> GuildId {
     GuildId::new(818_880_986_845_679_757 + index).unwrap()
 }
 
-async fn send(dispatcher: &Dispatcher, guild: GuildId) -> khronos::KhronosValue {
+async fn send(dispatcher: &Dispatcher, guild: GuildId) -> khronos::Json {
     let name = "MESSAGE_CREATE".parse().unwrap();
     let event = Event::new(EventId::fresh(), guild, name, None, Vec::new(), "{}".into()).unwrap();
     let mut outcomes = dispatcher.dispatch(event).await.unwrap().outcomes(Duration::from_secs(60)).await;

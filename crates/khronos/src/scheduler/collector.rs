@@ -127,6 +127,11 @@ impl Collector {
         MemoryLimits { external: self.external.get(), mark: self.mark.get(), limit: self.limit.get() }
     }
 
+    /// Whether it is too much without a look at the garbage.
+    pub(super) fn is_past_hope(&self, lua: &Lua) -> bool {
+        self.used(lua) > hopeless(self.limit.get())
+    }
+
     /// Whether nothing may run before garbage was collected.
     pub(super) fn is_due(&self, lua: &Lua) -> bool {
         self.collecting.get().is_some() || self.used(lua) >= self.mark.get()
@@ -139,8 +144,7 @@ impl Collector {
         by: Option<ExecutionId>,
         slice: Duration,
     ) -> mlua::Result<Collected> {
-        let limit = self.limit.get();
-        if self.used(lua) > hopeless(limit) {
+        if self.is_past_hope(lua) {
             return Ok(Collected::TooMuch(by));
         }
         let until = Instant::now() + slice;
@@ -164,6 +168,7 @@ impl Collector {
             return Ok(Collected::Partly);
         };
         self.collecting.set(None);
+        let limit = self.limit.get();
         self.mark.set(mark_after(used, limit));
         Ok(if used > limit { Collected::TooMuch(state.by) } else { Collected::Within(used) })
     }

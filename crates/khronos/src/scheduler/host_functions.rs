@@ -15,6 +15,7 @@ use super::verdicts::beginning;
 use super::{ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
+use crate::value::encode::{self, Json};
 use crate::value::{KhronosValue, convert};
 
 /// Shorter sleeps are as long as this, so that a loop around `task.wait()` leaves the thread to others.
@@ -201,11 +202,7 @@ pub(crate) fn awaiting(
     let begin = function(lua, scheduler, move |lua, args: MultiValue| {
         let limits = s.limits().values;
         let array = s.array.borrow().clone();
-        let args = args.iter().enumerate().map(|(index, value)| {
-            convert::from_luau(value, &format!("argument {}", index + 1), array.as_ref(), limits)
-                .map_err(|error| error.to_string())
-        });
-        let args = args.collect::<Result<Vec<_>, String>>()?;
+        let args = convert::arguments(&args, array.as_ref(), limits).map_err(|error| error.to_string())?;
         let call = s.begin_call(lua, args.iter().map(KhronosValue::size).sum(), false)?;
         serve(args, Reply::new(call, std::sync::Arc::clone(&s.inbox)));
         Ok(())
@@ -272,16 +269,10 @@ impl Scheduler {
         }
     }
 
-    fn read_results(&self, results: &MultiValue) -> Result<KhronosValue, String> {
-        let limits = self.limits().values;
+    fn read_results(&self, results: &MultiValue) -> Result<Json, String> {
         let array = self.array.borrow().clone();
-        let read = |value: &Value| convert::from_luau(value, "result", array.as_ref(), limits);
-        let value = match results.len() {
-            0 => Ok(KhronosValue::Null),
-            1 => read(&results[0]),
-            _ => results.iter().map(read).collect::<Result<_, _>>().map(KhronosValue::List),
-        };
-        value.map_err(|error| format!("cannot return the result: {error}"))
+        encode::results(results, array.as_ref(), self.limits().values)
+            .map_err(|error| format!("cannot return the result: {error}"))
     }
 }
 

@@ -220,6 +220,16 @@ impl Scheduler {
         self.collector.make_room(lua, bytes)
     }
 
+    /// Whether garbage has to be collected before anything else.
+    pub(crate) fn is_short_of_memory(&self, lua: &Lua) -> bool {
+        self.collector.is_due(lua)
+    }
+
+    /// Whether so much is in use that no collection could bring it back within the limit.
+    pub(crate) fn is_past_hope(&self, lua: &Lua) -> bool {
+        self.collector.is_past_hope(lua)
+    }
+
     /// Bytes that Luau and the host have for this VM.
     pub(crate) fn used_memory(&self, lua: &Lua) -> usize {
         self.collector.used(lua)
@@ -291,7 +301,7 @@ impl Scheduler {
     pub(crate) fn is_ready(&self, lua: &Lua) -> bool {
         self.has_turn()
             || !self.inbox.is_empty()
-            || self.collector.is_due(lua)
+            || self.is_short_of_memory(lua)
             || self.next_timer().is_some_and(|at| at <= self.now())
     }
 
@@ -310,7 +320,7 @@ impl Scheduler {
         if self.broken.borrow().is_some() {
             return false;
         }
-        if self.collector.is_due(lua) {
+        if self.is_short_of_memory(lua) {
             self.collect_garbage(lua);
             return true;
         }

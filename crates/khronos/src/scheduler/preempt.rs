@@ -25,7 +25,6 @@
 
 mod slice;
 
-use std::cell::Cell;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -145,28 +144,10 @@ pub(crate) fn count_under(thread: &Thread, category: u8) {
     unsafe { ffi::lua_setmemcat(thread.state(), c_int::from(category)) }
 }
 
-/// Has what `make` makes counted under `category`.
-pub(crate) fn counted_under<R>(lua: &Lua, category: u8, make: impl FnOnce() -> R) -> R {
-    let count = |category| {
-        // SAFETY: as in `count_under`. A failure means that there is no memory, which `make` is about to find out.
-        let _ = unsafe {
-            lua.exec_raw::<()>((), |state| ffi::lua_setmemcat(ffi::lua_mainthread(state), category))
-        };
-    };
-    count(c_int::from(category));
-    let made = make();
-    count(0);
-    made
-}
-
-/// Bytes of what was counted under `category` and is in use.
-pub(crate) fn bytes_of(lua: &Lua, category: u8) -> usize {
-    let bytes = Cell::new(0);
-    // SAFETY: reads a number of the VM.
-    let read = unsafe {
-        lua.exec_raw::<()>((), |state| bytes.set(ffi::lua_totalbytes(state, c_int::from(category))))
-    };
-    read.map_or(0, |()| bytes.get())
+/// Bytes of what was counted under `category` in the VM of `thread` and was not collected yet.
+pub(crate) fn bytes_of(thread: &Thread, category: u8) -> usize {
+    // SAFETY: the handle keeps the thread alive; a number of its VM is read.
+    unsafe { ffi::lua_totalbytes(thread.state(), c_int::from(category)) }
 }
 
 /// The Luau function that pauses its caller: `pause()` returns when the scheduler resumes the chain. Where the

@@ -1,19 +1,29 @@
 //! JSON text to frozen Luau tables, in one pass: no `serde_json::Value` and no Rust copy of a string in between.
 //!
 //! Owns how JSON looks to a script: null is nil, an array carries the array metatable also when it is empty, every
-//! table is read-only. `serde_json` parses; this file pushes what it finds straight onto the Luau stack, which is
-//! why it handles raw states. (An event through `serde_json::Value` and `Lua::to_value` costs five times as much,
-//! and decoding is the larger part of a warm dispatch.)
+//! table is read-only, and of equal keys in an object the last one counts. `serde_json` parses; this file pushes what it
+//! finds straight onto the Luau stack, which is why it handles raw states.
+//!
+//! Events look alike. So the VM keeps the keys of Discord's events, which saves hashing and allocating them, and how
+//! many entries the last object under such a key had, which saves growing the next one step by step.
 
 #![expect(unsafe_code, reason = "values go straight onto the Luau stack")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{c_char, c_int};
 use std::fmt;
 
 use mlua::ffi::{self, lua_State};
 use mlua::{Lua, Table, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::known_keys;
+
+/// Elements of an array that wait on the stack, so that a short array is made in its size.
+const AT_ONCE: c_int = 16;
+
+/// Stack slots that a value may need: a table, a key and the entry's value, the elements that wait, and two to spare.
+const ROOM: c_int = AT_ONCE + 5;
 
 /// What JSON text may cost a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,61 +50,95 @@ pub(crate) enum DecodeError {
     OutOfMemory,
 }
 
-/// Decodes `text`. `array` is the metatable for arrays.
-pub(crate) fn decode(lua: &Lua, text: &str, array: &Table, limits: JsonLimits) -> Result<Value, DecodeError> {
-    let failure = RefCell::new(None);
-    // SAFETY: `Push` leaves exactly one value on the stack for each value it reads, asks for stack space before it
-    // pushes, and keeps no Rust value with a destructor that matters alive across a Luau call: if Luau raises (out
-    // of memory), the frames of the parser are unwound, which free their scratch buffers.
-    let decoded = unsafe {
-        lua.exec_raw::<Value>(array, |state| {
-            let array = ffi::lua_gettop(state);
-            let mut nodes = 0;
-            let mut parser = serde_json::Deserializer::from_str(text);
-            let push = Push { state, array, depth: 0, nodes: &mut nodes, limits };
-            if let Err(error) = push.deserialize(&mut parser).and_then(|()| parser.end()) {
-                *failure.borrow_mut() = Some(error.to_string());
-                ffi::lua_settop(state, array);
-                ffi::lua_pushnil(state);
+/// Decodes JSON for one VM.
+pub(crate) struct Decoder {
+    /// The metatable for arrays.
+    array: Table,
+    /// The known keys that this VM has met, by their numbers. Made for the first text.
+    keys: OnceCell<Table>,
+    /// Entries of the last object under each known key, and in the last place of a text's outermost object.
+    sizes: [Cell<u8>; known_keys::COUNT + 1],
+}
+
+impl Decoder {
+    pub(crate) fn new(array: Table) -> Self {
+        Self { array, keys: OnceCell::new(), sizes: [const { Cell::new(0) }; known_keys::COUNT + 1] }
+    }
+
+    pub(crate) fn decode(&self, lua: &Lua, text: &str, limits: JsonLimits) -> Result<Value, DecodeError> {
+        let keys = match self.keys.get() {
+            Some(keys) => keys,
+            None => {
+                let keys = lua.create_table_with_capacity(known_keys::COUNT, 0);
+                let keys = keys.map_err(|_| DecodeError::OutOfMemory)?;
+                self.keys.get_or_init(|| keys)
             }
-            ffi::lua_remove(state, array);
-        })
-    };
-    match (failure.into_inner(), decoded) {
-        (Some(text), _) => Err(DecodeError::Json(text)),
-        (None, Ok(value)) => Ok(value),
-        (None, Err(_)) => Err(DecodeError::OutOfMemory),
+        };
+        let failure = RefCell::new(None);
+        // SAFETY: `Push` leaves exactly one value on the stack for each value it reads, and asks for stack space before
+        // it pushes. If Luau raises, for want of memory, it throws a C++ exception through functions that are all
+        // "C-unwind": the frames of the parser unwind as in a panic, which frees their buffers, and neither `failure`
+        // nor `nodes` is borrowed while Luau is called.
+        let decoded = unsafe {
+            lua.exec_raw::<Value>((&self.array, keys), |state| {
+                let keys = ffi::lua_gettop(state);
+                let vm = Vm { state, array: keys - 1, keys, sizes: &self.sizes, limits, nodes: Cell::new(0) };
+                let mut parser = serde_json::Deserializer::from_str(text);
+                let push = Push { vm: &vm, depth: 0, key: Some(known_keys::COUNT) };
+                if let Err(error) = push.deserialize(&mut parser).and_then(|()| parser.end()) {
+                    *failure.borrow_mut() = Some(error.to_string());
+                    ffi::lua_settop(state, keys);
+                    ffi::lua_pushnil(state);
+                }
+                ffi::lua_replace(state, vm.array);
+                ffi::lua_settop(state, vm.array);
+            })
+        };
+        match (failure.into_inner(), decoded) {
+            (Some(text), _) => Err(DecodeError::Json(text)),
+            (None, Ok(value)) => Ok(value),
+            (None, Err(_)) => Err(DecodeError::OutOfMemory),
+        }
     }
 }
 
-/// Reads one JSON value and leaves it on top of the stack.
-struct Push<'a> {
+/// What all values of one text share.
+struct Vm<'a> {
     state: *mut lua_State,
     /// Where on the stack the array metatable is.
     array: c_int,
-    depth: usize,
-    nodes: &'a mut usize,
+    /// Where on the stack the known keys are.
+    keys: c_int,
+    sizes: &'a [Cell<u8>],
     limits: JsonLimits,
+    nodes: Cell<usize>,
 }
 
-impl Push<'_> {
-    /// Opens a table: checks the depth, makes room for it, a key and a value, and pushes it.
+/// Reads one JSON value and leaves it on top of the stack.
+#[derive(Clone, Copy)]
+struct Push<'a> {
+    vm: &'a Vm<'a>,
+    depth: usize,
+    /// The known key that the value, or the array around it, belongs to.
+    key: Option<usize>,
+}
+
+impl<'a> Push<'a> {
+    /// Begins a table: checks the depth and makes room for what its entries need.
     fn open<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.depth >= self.limits.depth {
-            return Err(E::custom(format_args!("nested deeper than {} levels", self.limits.depth)));
+        let most = self.vm.limits.depth;
+        if self.depth >= most {
+            return Err(E::custom(format_args!("nested deeper than {most} levels")));
         }
         // SAFETY: `state` is the running state of the protected call in `decode`.
-        unsafe {
-            if ffi::lua_checkstack(self.state, 4) == 0 {
-                return Err(E::custom("nested too deep for the Luau stack"));
-            }
-            ffi::lua_createtable(self.state, 0, 0);
+        if unsafe { ffi::lua_checkstack(self.vm.state, ROOM) } == 0 {
+            return Err(E::custom("nested too deep for the Luau stack"));
         }
         Ok(())
     }
 
-    fn inner(&mut self) -> Push<'_> {
-        Push { depth: self.depth + 1, nodes: self.nodes, ..*self }
+    fn inner(self, key: Option<usize>) -> Self {
+        Push { depth: self.depth + 1, key, ..self }
     }
 }
 
@@ -102,16 +146,17 @@ impl<'de> DeserializeSeed<'de> for Push<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        *self.nodes += 1;
-        if *self.nodes > self.limits.nodes {
-            return Err(D::Error::custom(format_args!("more than {} values", self.limits.nodes)));
+        let (nodes, most) = (self.vm.nodes.get() + 1, self.vm.limits.nodes);
+        self.vm.nodes.set(nodes);
+        if nodes > most {
+            return Err(D::Error::custom(format_args!("more than {most} values")));
         }
         deserializer.deserialize_any(self)
     }
 }
 
 // SAFETY of all blocks below: `state` is the running state of the protected call in `decode`; `open` asked for the
-// stack space of one key and one value in every table (and `exec_raw` for the outermost value).
+// stack space of every entry of a table (and `exec_raw` for the outermost value).
 impl<'de> Visitor<'de> for Push<'_> {
     type Value = ();
 
@@ -121,13 +166,13 @@ impl<'de> Visitor<'de> for Push<'_> {
 
     fn visit_unit<E>(self) -> Result<(), E> {
         // SAFETY: see above.
-        unsafe { ffi::lua_pushnil(self.state) }
+        unsafe { ffi::lua_pushnil(self.vm.state) }
         Ok(())
     }
 
     fn visit_bool<E>(self, b: bool) -> Result<(), E> {
         // SAFETY: see above.
-        unsafe { ffi::lua_pushboolean(self.state, c_int::from(b)) }
+        unsafe { ffi::lua_pushboolean(self.vm.state, c_int::from(b)) }
         Ok(())
     }
 
@@ -143,68 +188,132 @@ impl<'de> Visitor<'de> for Push<'_> {
 
     fn visit_f64<E>(self, n: f64) -> Result<(), E> {
         // SAFETY: see above.
-        unsafe { ffi::lua_pushnumber(self.state, n) }
+        unsafe { ffi::lua_pushnumber(self.vm.state, n) }
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         // SAFETY: see above.
-        unsafe { push_text(self.state, text) }
+        unsafe { push_text(self.vm.state, text) }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.open()?;
-        let mut count = 0;
-        while items.next_element_seed(self.inner())?.is_some() {
+        let state = self.vm.state;
+        let inner = self.inner(self.key);
+        // The first elements wait on the stack.
+        let mut count: c_int = 0;
+        while count < AT_ONCE && items.next_element_seed(inner)?.is_some() {
             count += 1;
-            // SAFETY: see above; the element is on top, the table below it. A null leaves a hole.
-            unsafe { ffi::lua_rawseti_(self.state, -2, count) }
+        }
+        let is_short = count < AT_ONCE;
+        // SAFETY: see above; `count` elements are on top, and the table goes below them. A null leaves a hole.
+        unsafe {
+            ffi::lua_createtable(state, count, 0);
+            if count > 0 {
+                ffi::lua_insert(state, -1 - count);
+            }
+            for index in (1..=count).rev() {
+                ffi::lua_rawseti_(state, -1 - index, index);
+            }
+        }
+        while !is_short && items.next_element_seed(inner)?.is_some() {
+            count += 1;
+            // SAFETY: see above; the element is on top, the table below it.
+            unsafe { ffi::lua_rawseti_(state, -2, count) }
         }
         // SAFETY: see above; the table is on top.
         unsafe {
-            ffi::lua_pushvalue(self.state, self.array);
-            ffi::lua_setmetatable(self.state, -2);
-            ffi::lua_setreadonly(self.state, -1, 1);
+            ffi::lua_pushvalue(state, self.vm.array);
+            ffi::lua_setmetatable(state, -2);
+            ffi::lua_setreadonly(state, -1, 1);
         }
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         self.open()?;
-        while entries.next_key_seed(Key(self.state))?.is_some() {
-            entries.next_value_seed(self.inner())?;
+        let (state, size) = (self.vm.state, self.key.and_then(|key| self.vm.sizes.get(key)));
+        // Taken, not read: objects inside this one do not get its size as well, or a small text could make large tables.
+        let expected = size.map_or(0, Cell::take);
+        // SAFETY: see above.
+        unsafe { ffi::lua_createtable(state, 0, c_int::from(expected)) }
+        let mut count: u8 = 0;
+        while let Some(key) = entries.next_key_seed(Key(self.vm))? {
+            entries.next_value_seed(self.inner(key))?;
             // SAFETY: see above; key and value are on top, the table below them.
-            unsafe { ffi::lua_rawset(self.state, -3) }
+            if unsafe { set(state) } {
+                count = count.saturating_add(1);
+            }
+        }
+        if let Some(size) = size {
+            size.set(count);
         }
         // SAFETY: see above; the table is on top.
-        unsafe { ffi::lua_setreadonly(self.state, -1, 1) }
+        unsafe { ffi::lua_setreadonly(state, -1, 1) }
         Ok(())
     }
 }
 
-/// Reads an object's key and leaves it on top of the stack.
-struct Key(*mut lua_State);
+/// Reads an object's key and leaves it on top of the stack. Tells which known key it is.
+struct Key<'a>(&'a Vm<'a>);
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = ();
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<usize>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl Visitor<'_> for Key {
-    type Value = ();
+impl Visitor<'_> for Key<'_> {
+    type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        // SAFETY: as for the values; `open` counted the key.
-        unsafe { push_text(self.0, text) }
-        Ok(())
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        let (state, key) = (self.0.state, known_keys::find(text));
+        let Some((key, number)) = key.and_then(|key| Some((key, c_int::try_from(key + 1).ok()?))) else {
+            // SAFETY: as for the values; `open` counted the key.
+            unsafe { push_text(state, text) }
+            return Ok(None);
+        };
+        // SAFETY: as for the values; `open` counted the key and a copy of it.
+        unsafe {
+            if ffi::lua_rawgeti_(state, self.0.keys, number) == ffi::LUA_TNIL {
+                ffi::lua_settop(state, -2);
+                push_text(state, text);
+                ffi::lua_pushvalue(state, -1);
+                ffi::lua_rawseti_(state, self.0.keys, number);
+            }
+        }
+        Ok(Some(key))
+    }
+}
+
+/// Puts the entry on top of the stack into the table below it. Returns whether it took a place there.
+///
+/// # Safety
+/// `state` must be running in a protected call and have a free stack slot; a table, a key and a value are on top.
+unsafe fn set(state: *mut lua_State) -> bool {
+    // SAFETY: by the caller.
+    unsafe {
+        if ffi::lua_type(state, -1) != ffi::LUA_TNIL {
+            ffi::lua_rawset(state, -3);
+            return true;
+        }
+        // A null takes no place, but the same key may have come before.
+        ffi::lua_pushvalue(state, -2);
+        if ffi::lua_rawget(state, -4) == ffi::LUA_TNIL {
+            ffi::lua_settop(state, -4);
+        } else {
+            ffi::lua_settop(state, -2);
+            ffi::lua_rawset(state, -3);
+        }
+        false
     }
 }
 

@@ -1,13 +1,20 @@
 //! Values that cross the border between a script and the host.
 //!
-//! Owns [`KhronosValue`] and its JSON form. `convert` moves them in and out of a VM within a budget; `json` turns
-//! JSON text into frozen Luau tables without this type in between.
+//! Owns [`KhronosValue`] and its JSON form. `convert` moves them in and out of a VM; `json` and `encode` turn JSON text
+//! into frozen Luau tables and results into JSON text, without this type in between. `walk` is the one way out of a VM.
 
 pub(crate) mod convert;
+pub(crate) mod encode;
 pub(crate) mod json;
+mod known_keys;
+mod walk;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 /// A value outside any VM: what a script returned, or what the host hands to a script.
@@ -55,7 +62,7 @@ pub struct ValueLimits {
     pub depth: usize,
     /// Values, keys not counted. A table that is reachable twice counts twice.
     pub nodes: usize,
-    /// Bytes of strings, keys and buffers.
+    /// Bytes: of strings, keys and buffers for a [`KhronosValue`], of all text for [`Json`](crate::Json).
     pub bytes: usize,
 }
 
@@ -88,6 +95,11 @@ pub enum ValueError {
         /// The limit.
         limit: usize,
     },
+    /// Tables with much more room than entries, many times over.
+    #[error(
+        "the value takes too long to read: some of its tables had very many entries once; return fresh tables instead"
+    )]
+    TooSlow,
     /// A function, a thread, userdata.
     #[error(
         "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned"
@@ -126,7 +138,7 @@ impl Serialize for KhronosValue {
             Self::Integer(n) => serializer.serialize_i64(*n),
             Self::Float(n) => serializer.serialize_f64(*n),
             Self::Text(text) => serializer.serialize_str(text),
-            Self::Buffer(bytes) => serializer.serialize_str(&base64(bytes)),
+            Self::Buffer(bytes) => Base64(bytes).serialize(serializer),
             Self::Vector(v) => v.serialize(serializer),
             Self::List(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
@@ -146,9 +158,72 @@ impl Serialize for KhronosValue {
     }
 }
 
-fn base64(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+/// Bytes as JSON shows them.
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// From JSON: all numbers are doubles, and buffers and vectors do not come back as such.
+impl<'de> Deserialize<'de> for KhronosValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FromJson)
+    }
+}
+
+struct FromJson;
+
+impl<'de> Visitor<'de> for FromJson {
+    type Value = KhronosValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<KhronosValue, E> {
+        Ok(KhronosValue::Null)
+    }
+
+    fn visit_bool<E>(self, b: bool) -> Result<KhronosValue, E> {
+        Ok(b.into())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "templates have doubles only")]
+    fn visit_i64<E>(self, n: i64) -> Result<KhronosValue, E> {
+        Ok((n as f64).into())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "templates have doubles only")]
+    fn visit_u64<E>(self, n: u64) -> Result<KhronosValue, E> {
+        Ok((n as f64).into())
+    }
+
+    fn visit_f64<E>(self, n: f64) -> Result<KhronosValue, E> {
+        Ok(n.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<KhronosValue, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<KhronosValue, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(KhronosValue::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<KhronosValue, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, value)) = entries.next_entry()? {
+            map.insert(key, value);
+        }
+        Ok(KhronosValue::Map(map))
+    }
 }
 
 impl From<&str> for KhronosValue {

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
 mod attacks;
+mod decoding;
 mod limits;
 mod memory;
+mod round_trips;
 mod sandbox;
 mod scheduling;
 mod values;

@@ -132,3 +132,23 @@ fn a_lower_limit_holds_from_the_next_slice_on() {
     }
     assert_eq!(vm.runtime.state(), VmState::Broken(BrokenReason::OutOfMemory { limit: 4 * MIB }));
 }
+
+#[test]
+fn a_vm_is_closed_bit_by_bit() {
+    let large = Vm::new();
+    large.value(&format!("{} return 1", keep(15)));
+    let handle = large.runtime.handle();
+    let mut closing = large.runtime.close();
+    let mut steps = 1;
+    while !closing.step(Duration::ZERO) {
+        steps += 1;
+    }
+    assert!(steps > 100, "{steps} steps");
+    assert!(handle.is_closed());
+
+    let dropped = Vm::new();
+    dropped.value(&format!("{} return 1", keep(15)));
+    let handle = dropped.runtime.handle();
+    drop(dropped.runtime.close());
+    assert!(handle.is_closed());
+}

@@ -58,7 +58,7 @@ impl Vm {
 
     pub fn value(&self, source: &str) -> KhronosValue {
         match self.run(source) {
-            Verdict::Returned(value) => value,
+            Verdict::Returned(value) => value.to_value(),
             other => panic!("{source}\ndid not return: {other:#?}"),
         }
     }

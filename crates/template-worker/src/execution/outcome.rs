@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khronos::{BrokenReason, Completion, KhronosValue, LimitExceeded, ValueError, Verdict};
+use khronos::{BrokenReason, Completion, Json, LimitExceeded, ValueError, Verdict};
 use serde::Serialize;
 
 use crate::limits::{Limit, Limits};
@@ -27,7 +27,7 @@ pub enum OutcomeResult {
     /// It returned.
     Ok {
         /// What it returned; null for nothing, a list for several values.
-        value: KhronosValue,
+        value: Json,
     },
     /// It threw.
     Error {
@@ -160,6 +160,11 @@ mod tests {
         assert_eq!(
             json(OutcomeResult::Ok { value: "pong".into() }),
             r#"{"status":"ok","value":"pong","duration_us":5,"cpu_us":4}"#
+        );
+        let value = khronos::KhronosValue::from([("n", 1.0.into())]).into();
+        assert_eq!(
+            json(OutcomeResult::Ok { value }),
+            r#"{"status":"ok","value":{"n":1},"duration_us":5,"cpu_us":4}"#
         );
         assert_eq!(json(OutcomeResult::TimedOut), r#"{"status":"timed_out","duration_us":5,"cpu_us":4}"#);
         let broken = Outcome::not_started(&BrokenReason::OutOfMemory { limit: 1024 });

@@ -184,6 +184,7 @@ impl GuildVm {
             }
         }
         if self.has_job_to_start()
+            && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
         {
             self.start(job);

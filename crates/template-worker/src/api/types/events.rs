@@ -75,7 +75,7 @@ pub(in crate::api) enum Ending {
     Ok {
         /// What it returned: null for nothing, a list for several values.
         #[schema(value_type = serde_json::Value)]
-        value: khronos::KhronosValue,
+        value: khronos::Json,
     },
     /// It threw.
     Error {
