@@ -13,7 +13,7 @@ use crate::bytecode::Program;
 use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
-use crate::limits::ExecutionLimits;
+use crate::limits::{ExecutionLimits, RuntimeLimits};
 use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
@@ -86,14 +86,14 @@ impl KhronosRuntime {
 
     fn create(options: RuntimeOptions) -> mlua::Result<Self> {
         let lua = sandbox::new_vm()?;
-        let (memory, base) = (options.limits.memory, options.base.clone());
+        let (limits, base) = (options.limits, options.base.clone());
         let scheduler = Scheduler::new(options);
         let isolates = Rc::new(Isolates::default());
         let host = host_functions::table(&lua, &scheduler)?;
         isolates.add_to(&lua, &scheduler, &host)?;
         let prelude = sandbox::install(&lua, &base, host)?;
         scheduler.set_array(prelude.array.clone());
-        scheduler.set_memory_limit(&lua, memory)?;
+        scheduler.set_limits(&lua, limits)?;
         Ok(Self {
             decoder: Decoder::new(prelude.array.clone()),
             prelude,
@@ -319,8 +319,16 @@ impl KhronosRuntime {
     /// # Errors
     /// [`RuntimeError::Broken`].
     pub fn set_memory_limit(&self, bytes: usize) -> Result<(), RuntimeError> {
+        self.set_limits(RuntimeLimits { memory: bytes, ..self.scheduler.limits() })
+    }
+
+    /// Changes the limits: of a VM that was made before it was known for whom. They hold from the next slice on.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Broken`].
+    pub fn set_limits(&self, limits: RuntimeLimits) -> Result<(), RuntimeError> {
         self.check()?;
-        self.scheduler.set_memory_limit(&self.lua, bytes).map_err(RuntimeError::CreateValue)
+        self.scheduler.set_limits(&self.lua, limits).map_err(RuntimeError::CreateValue)
     }
 
     /// Collects all garbage now. The runtime does that by itself, little by little; this is for operators.

@@ -79,6 +79,7 @@ impl App {
         let stopping = Stopping::default();
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
+            &config.vm,
             Metrics::new(&config.limits)?,
             log.clone(),
         )?);

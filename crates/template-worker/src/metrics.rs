@@ -17,8 +17,6 @@ const MIB: f64 = 1_048_576.0;
 /// Upper bounds of the histogram of templates' memory.
 const MEMORY_BUCKETS: [f64; 8] =
     [MIB / 16.0, MIB / 4.0, MIB, 2.0 * MIB, 4.0 * MIB, 8.0 * MIB, 16.0 * MIB, 32.0 * MIB];
-/// Less than so many bytes of difference are not worth telling all threads of.
-const MEMORY_STEP: usize = 64 << 10;
 
 /// A metric as it is declared: name, and what it tells.
 type Declared = (&'static str, &'static str);
@@ -35,8 +33,10 @@ const LIMIT_WARNINGS: Declared =
     ("template_worker_limit_warnings_total", "How often an author was told that a template is near a limit.");
 const EXECUTIONS: Declared = ("template_worker_executions_total", "Executions by how they ended.");
 const VMS: Declared = ("template_worker_vms", "Guilds' VMs that are alive.");
-const VM_MEMORY: Declared =
-    ("template_worker_vm_memory_bytes", "Bytes that the VMs have allocated, all together.");
+const VM_MEMORY: Declared = (
+    "template_worker_vm_memory_bytes",
+    "Bytes that the VMs have allocated, all together, those made ahead of need included.",
+);
 const TEMPLATE_MEMORY: Declared = (
     "template_worker_template_memory_bytes",
     "Bytes that a template has allocated, garbage included, seen each time an execution of it ends.",
@@ -113,14 +113,10 @@ impl Metrics {
         self.template_memory.record(number(bytes as u64));
     }
 
-    /// The part of a VM in the memory of all.
-    pub fn vm_memory(&self) -> MemoryShare {
-        MemoryShare { all: self.vm_memory.clone(), bytes: 0 }
-    }
-
-    /// Everything, as Prometheus reads it. `vms` are alive.
-    pub fn render(&self, vms: usize) -> String {
+    /// Everything, as Prometheus reads it. `vms` are alive, and all VMs use `memory` bytes.
+    pub fn render(&self, vms: usize, memory: usize) -> String {
         self.vms.set(number(vms as u64));
+        self.vm_memory.set(number(memory as u64));
         self.handle.render()
     }
 
@@ -128,33 +124,6 @@ impl Metrics {
     /// render.
     pub fn fold(&self) {
         self.handle.run_upkeep();
-    }
-}
-
-/// A VM's part of `template_worker_vm_memory_bytes`, which it gives back when it is dropped.
-#[derive(Debug)]
-pub struct MemoryShare {
-    all: Gauge,
-    bytes: usize,
-}
-
-impl MemoryShare {
-    /// The VM has so many bytes now.
-    pub fn set(&mut self, bytes: usize) {
-        if bytes.abs_diff(self.bytes) >= MEMORY_STEP {
-            self.tell(bytes);
-        }
-    }
-
-    fn tell(&mut self, bytes: usize) {
-        self.all.increment(number(bytes as u64) - number(self.bytes as u64));
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for MemoryShare {
-    fn drop(&mut self) {
-        self.tell(0);
     }
 }
 
@@ -211,7 +180,7 @@ mod tests {
     fn what_is_rendered_are_the_names_of_the_list_each_with_help_and_every_limit() {
         let metrics = metrics();
         metrics.template_memory(1);
-        let text = metrics.render(0);
+        let text = metrics.render(0, 7);
         let after = |start: &str| -> BTreeSet<String> {
             let lines = text.lines().filter_map(|line| line.strip_prefix(start));
             lines.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
@@ -235,7 +204,7 @@ mod tests {
         metrics.warned(Limit::CpuTime);
         metrics.executed("vm_broken");
         metrics.executed("unheard of");
-        let text = metrics.render(3);
+        let text = metrics.render(3, 7);
         for line in [
             "template_worker_limit_exceeded_total{limit=\"cpu_time\"} 1\n",
             "template_worker_limit_exceeded_total{limit=\"log_lines\"} 7\n",
@@ -244,28 +213,15 @@ mod tests {
             "template_worker_executions_total{status=\"vm_broken\"} 1\n",
             "template_worker_executions_total{status=\"ok\"} 0\n",
             "template_worker_vms 3\n",
+            "template_worker_vm_memory_bytes 7\n",
         ] {
             assert!(text.contains(line), "{line} is missing: {text}");
         }
         assert!(!text.contains("unheard"), "{text}");
         assert!(
-            other.render(0).contains("exceeded_total{limit=\"cpu_time\"} 0\n"),
+            other.render(0, 7).contains("exceeded_total{limit=\"cpu_time\"} 0\n"),
             "one service, one recorder"
         );
-    }
-
-    #[test]
-    fn the_memory_of_vms_adds_up_and_goes_with_them() {
-        let metrics = metrics();
-        let total = || metrics.render(0).contains("template_worker_vm_memory_bytes 3145728\n");
-        let (mut one, mut two) = (metrics.vm_memory(), metrics.vm_memory());
-        one.set(1 << 20);
-        two.set(2 << 20);
-        assert!(total(), "{}", metrics.render(0));
-        two.set((2 << 20) + 1);
-        assert!(total(), "a little more is not told");
-        drop((one, two));
-        assert!(metrics.render(0).contains("template_worker_vm_memory_bytes 0\n"), "{}", metrics.render(0));
     }
 
     #[test]
@@ -275,7 +231,7 @@ mod tests {
             metrics.template_memory(3 << 20);
         }
         metrics.fold();
-        let text = metrics.render(0);
+        let text = metrics.render(0, 7);
         assert!(text.contains("template_worker_template_memory_bytes_bucket{le=\"2097152\"} 0\n"), "{text}");
         assert!(
             text.contains("template_worker_template_memory_bytes_bucket{le=\"4194304\"} 1000\n"),

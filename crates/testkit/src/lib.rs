@@ -221,6 +221,8 @@ impl Drop for TestWorker {
         }
         assert_eq!(stopped.ok(), Some(Stopped::Clean), "the service did not stop cleanly");
         assert_eq!(self.app.shared.vms.count(), 0, "VMs are still alive");
+        assert_eq!(self.app.shared.warm.count(), 0, "VMs that are nobody's are still alive");
+        assert_eq!(self.app.shared.memory.used(), 0, "closed VMs are still in the book");
         assert_eq!(self.app.shared.owed.count(), 0, "answers are still owed");
     }
 }

@@ -12,6 +12,8 @@ use crate::bundle::Bundle;
 use crate::error::CompileError;
 
 const CONFIG: &str = ".luaurc";
+/// Most bytes in a request: enough for the longest path of a file, and ways around it.
+const MAX_REQUEST_BYTES: usize = 1_000;
 const EXTENSIONS: [&str; 4] = [".luau", ".lua", "/init.luau", "/init.lua"];
 
 /// Whether a file of a bundle is a module (and not data or configuration).
@@ -76,6 +78,12 @@ pub(crate) fn resolve(
     from: &str,
     request: &str,
 ) -> Result<String, String> {
+    if request.len() > MAX_REQUEST_BYTES {
+        return Err(format!(
+            "cannot require \"{}..\": it has more than {MAX_REQUEST_BYTES} bytes",
+            cut(request)
+        ));
+    }
     let folder = parent(from);
     let is_init = matches!(from.rsplit('/').next(), Some("init.luau" | "init.lua"));
     let beside = if is_init && !folder.is_empty() { parent(folder) } else { folder };
@@ -112,9 +120,11 @@ pub(crate) fn resolve(
         [] if exists(&target) => {
             Err(format!("cannot require \"{}\": leave out the file's extension", cut(request)))
         }
-        [] => {
-            Err(format!("cannot require \"{}\": there is no `{target}.luau` in this template", cut(request)))
-        }
+        [] => Err(format!(
+            "cannot require \"{}\": there is no `{}.luau` in this template",
+            cut(request),
+            cut(&target)
+        )),
         [one, two, ..] => Err(format!(
             "cannot require \"{}\": it could be `{one}` or `{two}`; rename one of them",
             cut(request)
@@ -202,5 +212,18 @@ mod tests {
             let got = at(&FILES, "init.luau", request).unwrap_err();
             assert!(got.contains(want), "{request}: {got}");
         }
+    }
+
+    #[test]
+    fn a_request_of_megabytes_is_refused_in_few_words() {
+        let got = at(&FILES, "init.luau", &format!("./{}", "a/".repeat(1 << 20))).unwrap_err();
+        assert!(got.contains("more than 1000 bytes") && got.len() < 300, "{got}");
+        let rc = format!(r#"{{"aliases": {{"far": "{}"}}}}"#, "a/".repeat(100_000));
+        let bundle = Bundle::new(
+            [("init.luau", String::new()), (".luaurc", rc)].map(|(path, text)| (path.to_owned(), text)),
+        );
+        let got =
+            resolve(&|_| false, &Aliases::of(&bundle.unwrap()).unwrap(), "init.luau", "@far").unwrap_err();
+        assert!(got.contains("there is no `a/a/") && got.len() < 300, "{got}");
     }
 }

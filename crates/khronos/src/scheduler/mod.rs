@@ -85,6 +85,7 @@ pub(crate) struct Scheduler {
     warned: Cell<bool>,
     /// What ran last: who made the garbage that has to be collected.
     last: Cell<Option<ExecutionId>>,
+    limits: Cell<RuntimeLimits>,
 }
 
 #[derive(Clone, Copy)]
@@ -185,6 +186,7 @@ impl Scheduler {
         let inbox = Arc::new(Inbox::new(Arc::clone(&options.wake)));
         Rc::new(Self {
             collector: Collector::new(options.limits.memory),
+            limits: Cell::new(options.limits),
             options,
             inbox,
             state: RefCell::default(),
@@ -199,16 +201,17 @@ impl Scheduler {
         })
     }
 
-    pub(crate) fn limits(&self) -> &RuntimeLimits {
-        &self.options.limits
+    pub(crate) fn limits(&self) -> RuntimeLimits {
+        self.limits.get()
     }
 
     fn now(&self) -> Instant {
         (self.options.clock)()
     }
 
-    pub(crate) fn set_memory_limit(&self, lua: &Lua, bytes: usize) -> mlua::Result<()> {
-        self.collector.set_limit(lua, bytes)
+    pub(crate) fn set_limits(&self, lua: &Lua, limits: RuntimeLimits) -> mlua::Result<()> {
+        self.limits.set(limits);
+        self.collector.set_limit(lua, limits.memory)
     }
 
     pub(crate) fn memory_limit(&self) -> usize {

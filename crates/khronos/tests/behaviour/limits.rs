@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use khronos::{BrokenReason, ExecutionLimits, LimitExceeded, RuntimeLimits, Verdict, VmState};
+use khronos::{BrokenReason, ExecutionLimits, LimitExceeded, RuntimeError, RuntimeLimits, Verdict, VmState};
 
 use crate::vm::Vm;
 
@@ -161,4 +161,22 @@ fn closing_gives_the_memory_back_and_handles_know() {
     let Vm { runtime, .. } = vm;
     runtime.close();
     assert!(handle.is_closed() && !handle.is_usable());
+}
+
+#[test]
+fn limits_that_are_set_later_hold_from_then_on() {
+    let vm = Vm::new();
+    assert_eq!(vm.runtime.state(), VmState::New);
+    let spawn = "for i = 1, 5 do task.delay(1, function() end) end return 'fine'";
+    assert_eq!(vm.value(spawn), "fine".into());
+    vm.drain();
+    let limits = RuntimeLimits { memory: 3 << 20, threads: 3, ..RuntimeLimits::default() };
+    vm.runtime.set_limits(limits).unwrap();
+    assert_eq!(vm.runtime.memory_limit(), 3 << 20);
+    let error = vm.error(spawn);
+    assert!(error.contains('3'), "{error}");
+    let hog = vm.run("local t = {} while true do t[#t + 1] = {} end");
+    let memory = LimitExceeded::Memory(3 << 20);
+    assert!(matches!(hog, Verdict::LimitExceeded { limit, .. } if limit == memory));
+    assert!(matches!(vm.runtime.set_limits(limits), Err(RuntimeError::Broken(_))));
 }

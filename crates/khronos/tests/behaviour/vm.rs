@@ -14,6 +14,8 @@ pub struct Vm {
     pub log: Rc<RefCell<Vec<LogLine>>>,
     /// Slices run since the VM was made.
     pub slices: Cell<usize>,
+    /// The test fails when there were more.
+    pub most_slices: Cell<usize>,
     /// What time it is for the VM; `None` for the real time.
     clock: Rc<Cell<Option<Instant>>>,
     _ticker: Ticker,
@@ -34,7 +36,8 @@ impl Vm {
         options.log = Rc::new(move |line| lines.borrow_mut().push(line));
         options.clock = Rc::new(move || time.get().unwrap_or_else(Instant::now));
         let runtime = KhronosRuntime::new(options).unwrap();
-        Self { runtime, log, slices: Cell::new(0), clock, _ticker: ticker }
+        let most_slices = Cell::new(usize::MAX);
+        Self { runtime, log, slices: Cell::new(0), most_slices, clock, _ticker: ticker }
     }
 
     /// From here on, sleeps take as long as they say.
@@ -104,6 +107,11 @@ impl Vm {
     fn step(&self) {
         if self.runtime.run_slice() {
             self.slices.set(self.slices.get() + 1);
+            assert!(
+                self.slices.get() <= self.most_slices.get(),
+                "more than {} slices",
+                self.most_slices.get()
+            );
         } else if let Some(at) = self.runtime.next_timer().filter(|_| !self.runtime.is_ready()) {
             self.clock.set(self.clock.get().map(|now| at.max(now)));
         }

@@ -15,5 +15,7 @@ use crate::metrics;
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, description = "All metrics", body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.shared.metrics.render(app.shared.vms.count()))
+    let shared = &app.shared;
+    let text = shared.metrics.render(shared.vms.count(), shared.memory.used());
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
 }

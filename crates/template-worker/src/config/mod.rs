@@ -7,6 +7,7 @@
 pub mod environment;
 mod explain;
 mod load;
+mod machine;
 mod sections;
 
 pub use environment::Environment;

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::machine;
 use crate::limits::Limits;
 use crate::settings::{BadSetting, Setting, settings};
 
 const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 const MIB: u64 = 1 << 20;
 
 /// The whole configuration.
@@ -63,6 +65,16 @@ settings! {
         pub threads: usize = 0, within 0..=1024;
         /// Actions that may wait for one thread; more are refused, and the sender is told so.
         pub queue: usize = 1024, within 1..=65_536;
+        /// VMs that each thread keeps ready for guilds that have none yet; 0 makes each when its guild's first event is
+        /// there. Made while the thread has nothing else to do. Each takes some 300 KiB.
+        pub warm_vms: usize = 8, within 0..=1024;
+        /// Milliseconds after which a VM in which nothing runs, waits or sleeps is closed; 0 keeps it. What its
+        /// templates keep in variables is gone then, and the guild's next event makes a new one.
+        pub idle_ms: u64 = 10 * MINUTE_MS, within 0..=365 * DAY_MS;
+        /// Bytes of memory of all VMs together; 0 takes three quarters of what the machine, or the service's control
+        /// group, has. Above it the VMs that were used least recently are closed first, as soon as they are idle, and
+        /// guilds without a VM get none.
+        pub max_memory: usize = 0;
     }
 }
 
@@ -134,6 +146,28 @@ impl VmConfig {
         NonZeroUsize::new(self.threads)
             .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
+
+    /// Less memory than one VM needs is a wrong unit.
+    fn validate(&self) -> Result<(), BadSetting> {
+        if self.max_memory == 0 || self.max_memory as u64 >= MIB {
+            return Ok(());
+        }
+        let expected = format!("it is in bytes: use 0, or at least {MIB}");
+        Err(BadSetting { key: "max_memory", value: self.max_memory.to_string(), expected })
+    }
+
+    /// How long a VM may be idle; `None` for ever.
+    pub fn idle_time(&self) -> Option<Duration> {
+        (self.idle_ms > 0).then(|| Duration::from_millis(self.idle_ms))
+    }
+
+    /// Bytes that all VMs may use together, with 0 resolved to what this machine has; where that is unknown, any number.
+    pub fn memory(&self) -> usize {
+        match self.max_memory {
+            0 => machine::memory().map_or(usize::MAX, |all| all / 4 * 3),
+            bytes => bytes,
+        }
+    }
 }
 
 impl LogConfig {
@@ -181,6 +215,7 @@ impl Config {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.server.drain_time_ms = 5_000;
         config.vm.threads = 2;
+        config.vm.warm_vms = 2;
         config.limits.max_templates_execution_time_ms = 30_000;
         config.limits.max_templates_return_wait_time_ms = 10_000;
         config.limits.max_cpu_time_ms = 2_000;
@@ -191,7 +226,7 @@ impl Config {
     /// The first setting that makes no sense, with its section.
     pub(super) fn validate(&self) -> Result<(), (&'static str, BadSetting)> {
         self.server.check_bounds().map_err(|bad| ("server", bad))?;
-        self.vm.check_bounds().map_err(|bad| ("vm", bad))?;
+        self.vm.check_bounds().and_then(|()| self.vm.validate()).map_err(|bad| ("vm", bad))?;
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
@@ -215,6 +250,17 @@ mod tests {
     fn zero_threads_means_one_a_core() {
         assert!(VmConfig::default().thread_count().get() >= 1);
         assert_eq!(VmConfig { threads: 3, ..VmConfig::default() }.thread_count().get(), 3);
+    }
+
+    #[test]
+    fn zero_means_as_much_memory_as_there_is_and_idle_for_ever() {
+        let vm = VmConfig::default();
+        assert!(vm.memory() > 64 << 20, "{}", vm.memory());
+        assert_eq!(vm.idle_time(), Some(Duration::from_secs(600)));
+        let vm = VmConfig { idle_ms: 0, max_memory: 5 << 20, ..vm };
+        assert_eq!((vm.memory(), vm.idle_time(), vm.validate()), (5 << 20, None, Ok(())));
+        let text = VmConfig { max_memory: 8, ..vm }.validate().unwrap_err().to_string();
+        assert_eq!(text, "`max_memory` is 8: it is in bytes: use 0, or at least 1048576");
     }
 
     #[test]

@@ -118,6 +118,8 @@ pub struct VmStatus {
     pub in_flight: usize,
     /// Executions that wait for their start.
     pub waiting: usize,
+    /// The most slices that began on its thread, of whatever guild, between an event's arrival and its start.
+    pub longest_wait: u64,
     /// Templates that have a world in it.
     pub templates: usize,
     /// Bytes that each of them has allocated, garbage included.
@@ -139,6 +141,7 @@ impl VmStatus {
             luau_threads: 0,
             in_flight: 0,
             waiting: 0,
+            longest_wait: 0,
             templates: 0,
             template_memory: BTreeMap::new(),
             thread: None,

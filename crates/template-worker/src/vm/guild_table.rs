@@ -1,21 +1,24 @@
 //! The VMs of one thread, and whose turn it is.
 //!
-//! Owns the round: each VM that has something to run gets a slice, then the next one. What a VM does with it is
-//! `guild_vm`'s business. A round costs as much as VMs are ready, however many there are.
+//! Owns the round: each VM that has something to run gets a slice, then the next one; and which VMs are closed because
+//! nobody needs them. What a VM does with its slice is `guild_vm`'s business. A round costs as much as VMs are ready,
+//! however many there are.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use khronos::{RuntimeOptions, TickerHandle};
+use khronos::TickerHandle;
 use tokio::sync::Notify;
 
 use super::action::LuaVmResult;
-use super::guild_vm::{GuildVm, Job};
+use super::eviction::IdleVms;
+use super::guild_vm::{ClosingVm, GuildVm, Job};
 use super::reply::Reply;
-use super::runtime_limits::runtime_limits;
 use super::strategy::Shared;
+use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
@@ -25,13 +28,19 @@ pub(super) type Vacate = Box<dyn Fn(GuildId)>;
 
 pub(super) struct GuildTable {
     thread: ThreadId,
+    /// Counts the turns of all VMs.
+    slices: Arc<AtomicU64>,
     shared: Arc<Shared>,
-    ticker: TickerHandle,
+    warm: WarmPool,
     slots: HashMap<GuildId, Slot>,
     /// VMs with something to run, in turn.
     ready: VecDeque<GuildId>,
     /// When VMs want to be looked at again. An entry may be out of date; looking costs little.
     timers: BinaryHeap<Reverse<(Instant, GuildId)>>,
+    /// VMs with nothing to do, now or later.
+    idle: IdleVms,
+    /// VMs that were given up, until their memory is.
+    closing: VecDeque<ClosingVm>,
     woken: Arc<Woken>,
     vacate: Vacate,
 }
@@ -52,7 +61,7 @@ pub(super) struct Woken {
 }
 
 impl Woken {
-    fn wake(&self, guild: GuildId) {
+    pub(super) fn wake(&self, guild: GuildId) {
         self.guilds.lock().unwrap_or_else(PoisonError::into_inner).push(guild);
         self.notify.notify_one();
     }
@@ -64,15 +73,25 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
+    pub(super) fn new(
+        thread: ThreadId,
+        slices: Arc<AtomicU64>,
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        vacate: Vacate,
+    ) -> Self {
+        let woken = Arc::<Woken>::default();
         Self {
             thread,
+            slices,
+            warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
             shared,
-            ticker,
             slots: HashMap::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
-            woken: Arc::default(),
+            idle: IdleVms::default(),
+            closing: VecDeque::new(),
+            woken,
             vacate,
         }
     }
@@ -96,14 +115,14 @@ impl GuildTable {
     /// Gives jobs of one event to the guild's VM, which is made if there is none, and keeps to `limits` from now on.
     pub(super) fn dispatch(&mut self, guild: GuildId, limits: &Arc<Limits>, jobs: Vec<Job>) {
         if !self.slots.contains_key(&guild) {
-            match GuildVm::new(guild, self.thread, &self.shared, limits, self.options(guild, limits)) {
+            match self.create(guild, limits) {
                 Ok(vm) => {
                     self.slots.insert(guild, Slot { vm, queued: false, timer: None });
                 }
-                Err(error) => {
-                    tracing::error!(%guild, error = &error as &dyn std::error::Error, "failed to create a VM");
+                Err(reason) => {
+                    tracing::error!(%guild, reason, "failed to create a VM");
                     for job in jobs {
-                        job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(error.to_string())));
+                        job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
                     return self.vacate(guild);
                 }
@@ -116,11 +135,32 @@ impl GuildTable {
         self.look_at(guild);
     }
 
+    /// A VM for `guild`: one that was made ahead of need, where there is one. Otherwise the reason, for the callers.
+    fn create(&mut self, guild: GuildId, limits: &Arc<Limits>) -> Result<GuildVm, String> {
+        let memory = Arc::clone(&self.shared.memory);
+        while memory.is_short() && self.relieve() {}
+        if memory.is_short() {
+            return Err(format!(
+                "the VMs of this service use the {} bytes that they may, and none on this guild's thread is idle; try \
+                 again later, or raise `vm.max_memory`",
+                memory.most()
+            ));
+        }
+        let vm = self.warm.take();
+        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits));
+        vm.map_err(|error| error.to_string())
+    }
+
+    /// The VMs that are nobody's.
+    pub(super) fn warm(&mut self) -> &mut WarmPool {
+        &mut self.warm
+    }
+
     /// Takes the guild's VM away, with everything in it answered.
     pub(super) fn stop(&mut self, guild: GuildId, reason: &str) -> bool {
-        let Some(mut slot) = self.slots.remove(&guild) else { return false };
+        let Some(mut slot) = self.take_out(guild) else { return false };
         slot.vm.condemn(reason);
-        slot.vm.close();
+        self.closing.push_back(slot.vm.close());
         self.vacate(guild);
         true
     }
@@ -137,32 +177,42 @@ impl GuildTable {
         self.slots.values().any(|slot| slot.vm.owes())
     }
 
-    /// One slice for each VM that is ready now. Returns whether any was.
+    /// One slice for each VM that is ready now. Returns whether there was anything to do.
     pub(super) fn run_round(&mut self) -> bool {
         self.collect_woken();
         self.collect_due();
+        let evicted = self.evict_one();
+        let closed = self.close_a_bit();
         let round = self.ready.len();
         for _ in 0..round {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn();
+            slot.vm.turn(self.slices.fetch_add(1, Ordering::Relaxed));
             self.look_at(guild);
         }
-        round > 0
+        round > 0 || evicted || closed
     }
 
-    /// When the next timer is due.
+    /// When a VM wants to be looked at, or has been idle for too long.
     pub(super) fn next_timer(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let idle = self.shared.idle_time.and_then(|patience| self.idle.next_due(patience));
+        timer.into_iter().chain(idle).min()
     }
 
     /// Puts the VM where it belongs now: in the round, among the timers, or away if it broke.
     fn look_at(&mut self, guild: GuildId) {
         let Some(slot) = self.slots.get_mut(&guild) else { return };
         if slot.vm.is_broken() {
-            self.replace(guild);
-        } else if slot.vm.wants_turn() {
+            return self.replace(guild);
+        }
+        if slot.vm.is_idle() {
+            self.idle.enter(guild, Instant::now());
+        } else {
+            self.idle.leave(guild);
+        }
+        if slot.vm.wants_turn() {
             if !std::mem::replace(&mut slot.queued, true) {
                 self.ready.push_back(guild);
             }
@@ -179,14 +229,53 @@ impl GuildTable {
         (self.vacate)(guild);
     }
 
+    fn take_out(&mut self, guild: GuildId) -> Option<Slot> {
+        self.idle.leave(guild);
+        self.slots.remove(&guild)
+    }
+
+    /// Closes a VM that has been idle for too long, or that has to go because memory is short. At most one, so that
+    /// others have their turns in between. Returns whether there was one.
+    fn evict_one(&mut self) -> bool {
+        if self.shared.memory.is_short() {
+            return self.relieve();
+        }
+        let due = self.shared.idle_time.and_then(|patience| self.idle.due(patience, Instant::now()));
+        due.is_some_and(|guild| self.evict(guild))
+    }
+
+    /// A turn for the VM that was given up first. Returns whether there was one.
+    fn close_a_bit(&mut self) -> bool {
+        let Some(first) = self.closing.front_mut() else { return false };
+        if first.step() {
+            self.closing.pop_front();
+        }
+        true
+    }
+
+    /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether
+    /// there was one.
+    fn relieve(&mut self) -> bool {
+        self.warm.give_up_one() || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild))
+    }
+
+    /// Closes the VM of a guild. It owes nobody anything, and the guild's next event makes a new one.
+    fn evict(&mut self, guild: GuildId) -> bool {
+        let Some(slot) = self.take_out(guild) else { return false };
+        tracing::debug!(%guild, "an idle VM is evicted");
+        self.closing.push_back(slot.vm.close());
+        self.vacate(guild);
+        true
+    }
+
     /// A broken VM is dropped. What had been accepted and not started runs in a fresh one.
     fn replace(&mut self, guild: GuildId) {
-        let Some(mut slot) = self.slots.remove(&guild) else { return };
+        let Some(mut slot) = self.take_out(guild) else { return };
         let status = slot.vm.status();
         tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
         slot.vm.answer();
         let (limits, waiting) = (Arc::clone(slot.vm.limits()), slot.vm.take_waiting());
-        slot.vm.close();
+        self.closing.push_back(slot.vm.close());
         if waiting.is_empty() {
             self.vacate(guild);
         } else {
@@ -216,13 +305,5 @@ impl GuildTable {
                 self.look_at(guild);
             }
         }
-    }
-
-    fn options(&self, guild: GuildId, limits: &Limits) -> RuntimeOptions {
-        let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
-        options.limits = runtime_limits(limits);
-        let woken = Arc::clone(&self.woken);
-        options.wake = Arc::new(move || woken.wake(guild));
-        options
     }
 }

@@ -2,35 +2,53 @@
 //!
 //! Owns the way from an accepted job to its answered reply. Leaves which VM gets a slice to `guild_table`.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use khronos::{
-    BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, LogLine, RuntimeError, RuntimeOptions,
-};
+use khronos::{BrokenReason, Closing, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
+use super::memory::Charge;
 use super::reply::{Present, Reply};
-use super::runtime_limits::execution_limits;
+use super::runtime_limits::{execution_limits, runtime_limits};
 use super::strategy::Shared;
+use super::warm_pool::{EventOf, WarmVm};
 use super::warnings::Warnings;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
-use crate::metrics::MemoryShare;
 use crate::template::TemplateName;
+
+/// What is left of a guild's VM.
+pub(super) struct ClosingVm {
+    bytes: usize,
+    closing: Closing,
+    shared: Arc<Shared>,
+}
+
+impl ClosingVm {
+    /// Goes on for about a slice. Returns whether it is gone.
+    pub(super) fn step(&mut self) -> bool {
+        let gone = self.closing.step(self.shared.limits.slice());
+        if gone {
+            self.shared.reaper.closed(self.bytes);
+        }
+        gone
+    }
+}
 
 /// A template that is to run for an event, and the duty to say what came of it.
 pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// How many slices the thread had run when it was sent.
+    pub(super) sent_at: u64,
 }
 
 /// A job that was started.
@@ -47,8 +65,6 @@ struct World {
     ctx: Value,
 }
 
-type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
-
 pub(super) struct GuildVm {
     thread: ThreadId,
     started: Instant,
@@ -56,49 +72,47 @@ pub(super) struct GuildVm {
     running: BTreeMap<ExecutionId, Running>,
     /// Accepted and not started, in order.
     waiting: VecDeque<Job>,
+    longest_wait: u64,
     /// Who asked for a garbage collection.
     garbage: Vec<Reply>,
     /// The event that was decoded last, for the other templates that listen to it.
     decoded: Option<(Arc<Event>, Value)>,
     /// The table that the guild's templates share as `ctx.store`.
     store: Table,
-    /// Which event each execution is for, for the log.
     event_of: EventOf,
     /// What the guild may use, as its last event brought it.
     limits: Arc<Limits>,
     log: Rc<GuildLog>,
     /// What authors were told of limits that are near.
     warnings: Warnings,
-    /// Its part in the memory of all VMs.
-    memory: MemoryShare,
     /// Whether it had as many Luau threads as it may, when that was looked at last.
     threads_full: bool,
     shared: Arc<Shared>,
+    memory: Charge,
     /// The VM; after everything that refers to it.
     runtime: KhronosRuntime,
     _alive: Present,
 }
 
 impl GuildVm {
-    /// Makes a VM for `guild`, which may use `limits`: `options` have those of them that a VM has.
+    /// Makes `vm` the VM of `guild`, which may use `limits`.
     pub(super) fn new(
+        vm: WarmVm,
         guild: GuildId,
         thread: ThreadId,
         shared: &Arc<Shared>,
         limits: &Arc<Limits>,
-        mut options: RuntimeOptions,
     ) -> Result<Self, RuntimeError> {
-        let event_of = EventOf::default();
         let log = Rc::new(GuildLog::new(guild, Arc::clone(shared), limits.max_log_lines_per_second));
-        options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
-        let runtime = KhronosRuntime::new(options)?;
-        let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
+        vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
+        let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
+            longest_wait: 0,
             garbage: Vec::new(),
             decoded: None,
             store,
@@ -106,9 +120,9 @@ impl GuildVm {
             limits: Arc::clone(limits),
             log,
             warnings: Warnings::default(),
-            memory: shared.metrics.vm_memory(),
             threads_full: false,
             shared: Arc::clone(shared),
+            memory,
             runtime,
             _alive: shared.vms.enter(),
         })
@@ -142,6 +156,12 @@ impl GuildVm {
         !self.running.is_empty() || !self.waiting.is_empty() || !self.garbage.is_empty()
     }
 
+    /// Whether nothing runs, waits or sleeps in it, threads included that outlived their event: their own limits end
+    /// these, and until then they are what their author wanted. What is left is the templates' state.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.owes() && self.runtime.executions() == 0 && !self.wants_turn()
+    }
+
     /// Takes jobs in. They are started one by one, each in a turn of the VM, so that a flood of events costs its guild.
     pub(super) fn queue(&mut self, jobs: Vec<Job>) {
         let free = self.limits.max_executions_in_flight.saturating_sub(self.running.len());
@@ -172,8 +192,8 @@ impl GuildVm {
         !self.waiting.is_empty() && self.running.len() < self.limits.max_executions_in_flight
     }
 
-    /// Starts at most one job, runs one slice, and answers what is finished.
-    pub(super) fn turn(&mut self) {
+    /// Starts at most one job, runs one slice, and answers what is finished. The thread has run `slices` before this one.
+    pub(super) fn turn(&mut self, slices: u64) {
         if !self.garbage.is_empty() {
             let result = self.runtime.collect_garbage();
             for reply in self.garbage.drain(..) {
@@ -187,6 +207,7 @@ impl GuildVm {
             && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
         {
+            self.longest_wait = self.longest_wait.max(slices.saturating_sub(job.sent_at));
             self.start(job);
         }
         self.runtime.run_slice();
@@ -217,11 +238,10 @@ impl GuildVm {
         std::mem::take(&mut self.waiting).into()
     }
 
-    /// Ends the VM and gives its memory back.
-    pub(super) fn close(self) {
-        let (shared, bytes) = (Arc::clone(&self.shared), self.runtime.used_memory());
-        drop(self);
-        shared.reaper.closed(bytes);
+    /// Ends the VM: it is nobody's any more, and its memory is given back bit by bit.
+    pub(super) fn close(self) -> ClosingVm {
+        let Self { runtime, shared, .. } = self;
+        ClosingVm { bytes: runtime.used_memory(), closing: runtime.close(), shared }
     }
 
     /// Ends everything with `reason` and answers everybody.
@@ -262,6 +282,7 @@ impl GuildVm {
             luau_threads: self.runtime.threads(),
             in_flight: self.running.len(),
             waiting: self.waiting.len(),
+            longest_wait: self.longest_wait,
             templates: self.worlds.len(),
             template_memory: self
                 .worlds
@@ -369,12 +390,4 @@ impl GuildVm {
         self.log.tell_of_dropped(template.as_str());
         reply.send(LuaVmResult::Outcome(outcome));
     }
-}
-
-/// A sink for the lines that the templates print.
-fn write_to(log: Rc<GuildLog>, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
-    Rc::new(move |line| {
-        let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
-        log.write(line.isolate, event, line.level, line.text);
-    })
 }

@@ -7,19 +7,23 @@
 //! on that thread's bounded queue. The *thread loop* owns the VMs of its thread, and gives each a slice in turn.
 
 mod action;
+mod eviction;
 mod guild_log;
 mod guild_table;
 mod guild_vm;
 mod handle;
+mod memory;
 mod reaper;
 mod reply;
 mod runtime_limits;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;
+mod warm_pool;
 mod warnings;
 
 pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
+pub use memory::MemoryBook;
 pub use reaper::Reaper;
 pub(crate) use reply::replies;
 pub use reply::{Answers, Census, Present, Reply};

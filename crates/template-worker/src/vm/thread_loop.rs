@@ -1,4 +1,5 @@
-//! What a worker thread does: take commands, give every VM that is ready a slice, wait when there is nothing to do.
+//! What a worker thread does: take commands, give every VM that is ready a slice, make VMs ahead of need, wait when
+//! there is nothing to do.
 //!
 //! Owns the VMs of its thread through `guild_table`. It never waits for a template. Ends when it is told to stop and
 //! owes nobody an answer, or when its time to do so is over.
@@ -34,7 +35,7 @@ impl ThreadLoop {
         stop_by: StopBy,
         vacate: Vacate,
     ) -> Self {
-        let table = GuildTable::new(entry.id(), Arc::clone(shared), ticker, vacate);
+        let table = GuildTable::new(entry.id(), entry.slices(), Arc::clone(shared), ticker, vacate);
         Self { commands, table, shared: Arc::clone(shared), stop_by, busy: entry.busy_flag() }
     }
 
@@ -47,6 +48,7 @@ impl ThreadLoop {
 
     async fn serve(&mut self) {
         let woken = self.table.woken();
+        let mut short_of_memory = self.shared.memory.watch();
         loop {
             // For a slice at most, like everybody else: a flood of commands cannot keep VMs from running.
             let until = Instant::now() + self.shared.limits.slice();
@@ -69,6 +71,10 @@ impl ThreadLoop {
             if ran || !self.commands.is_empty() {
                 continue;
             }
+            // After a moment of quiet, since a guild's first event is often followed by its second. And one at a time: an
+            // event that comes meanwhile waits for no more than that.
+            let quiet = stop_by.is_none() && self.table.warm().wants_one();
+            let quiet = quiet.then(|| Instant::now() + self.shared.limits.slice());
             let timer = [self.table.next_timer(), stop_by].into_iter().flatten().min();
             tokio::select! {
                 // The order matters only when several are there at once; commands first, since they may stop a VM.
@@ -80,6 +86,9 @@ impl ThreadLoop {
                 },
                 () = woken.wait() => {}
                 () = sleep_until(timer) => {}
+                // VMs of other threads have grown: perhaps one of this thread's is idle. The books outlive the loop.
+                _ = short_of_memory.changed() => {}
+                () = sleep_until(quiet) => self.table.warm().top_up(),
                 changed = self.stop_by.changed() => if changed.is_err() {
                     return self.finish();
                 },

@@ -275,7 +275,7 @@ async fn an_author_is_warned_once_before_a_limit_ends_the_template() {
 
 #[tokio::test]
 async fn the_memory_of_all_vms_is_told_and_goes_with_them() {
-    let worker = TestWorker::start().await;
+    let worker = TestWorker::start_with(|config| config.vm.warm_vms = 0).await;
     let source = "kept = kept or buffer.create(1000000) return buffer.len(kept)";
     worker.template(testkit::GUILD, "t", source).await.expect(201);
     let all = async || {

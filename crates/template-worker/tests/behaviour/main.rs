@@ -15,4 +15,5 @@ mod limits_page;
 mod logs;
 mod panics;
 mod process;
+mod vm_life;
 mod vms;

@@ -6,7 +6,7 @@
 mod thread_pool;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use khronos::{BaseLibrary, RuntimeError};
@@ -15,9 +15,11 @@ use tokio::sync::Semaphore;
 pub use thread_pool::ThreadPool;
 
 use super::action::ThreadStatus;
+use super::memory::MemoryBook;
 use super::reaper::Reaper;
 use super::reply::Census;
 use super::thread_entry::Command;
+use crate::config::VmConfig;
 use crate::execution::TemplateLog;
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -34,8 +36,16 @@ pub struct Shared {
     pub log: TemplateLog,
     /// The runtime's own Luau code.
     pub base: BaseLibrary,
-    /// The VMs that are alive.
+    /// The guilds' VMs that are alive.
     pub vms: Census,
+    /// The VMs that wait for a guild.
+    pub warm: Census,
+    /// How many each thread has of these.
+    pub warm_vms: usize,
+    /// How long a VM may be idle; `None` for ever.
+    pub idle_time: Option<Duration>,
+    /// The memory that all VMs use together.
+    pub memory: Arc<MemoryBook>,
     /// Gives the memory of closed VMs back.
     pub reaper: Reaper,
     /// The answers that are owed.
@@ -47,7 +57,12 @@ impl Shared {
     ///
     /// # Errors
     /// When the runtime's own code does not compile, which would be a defect.
-    pub fn new(limits: Arc<Limits>, metrics: Metrics, log: TemplateLog) -> Result<Self, RuntimeError> {
+    pub fn new(
+        limits: Arc<Limits>,
+        vm: &VmConfig,
+        metrics: Metrics,
+        log: TemplateLog,
+    ) -> Result<Self, RuntimeError> {
         let base = BaseLibrary::compile()?;
         Ok(Self {
             metrics,
@@ -55,6 +70,10 @@ impl Shared {
             log,
             base,
             vms: Census::default(),
+            warm: Census::default(),
+            warm_vms: vm.warm_vms,
+            idle_time: vm.idle_time(),
+            memory: MemoryBook::new(vm.memory()),
             reaper: Reaper::default(),
             owed: Census::default(),
         })
