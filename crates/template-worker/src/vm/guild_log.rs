@@ -40,24 +40,31 @@ impl GuildLog {
     }
 
     /// Writes a line of `template`, or counts it among those that were dropped.
-    pub(super) fn write(&self, template: &Arc<str>, event: Option<EventId>, level: LogLevel, text: String) {
+    pub(super) fn write(
+        &self,
+        template: impl Into<Arc<str>>,
+        event: Option<EventId>,
+        level: LogLevel,
+        text: String,
+    ) {
         if !self.gate.borrow_mut().lets_through(self.per_second.get(), Instant::now()) {
             return self.shared.metrics.exceeded(Limit::LogLines);
         }
-        self.tell_of_dropped(template);
-        self.put(Arc::clone(template), event, level, text);
+        let template = template.into();
+        self.tell_of_dropped(&template);
+        self.put(template, event, level, text);
     }
 
     /// Says how many lines were dropped since it was said last, if any were, and not too often.
-    pub(super) fn tell_of_dropped(&self, template: &Arc<str>) {
-        let dropped = self.gate.borrow_mut().take_dropped(Instant::now());
+    pub(super) fn tell_of_dropped(&self, template: &str) {
+        let dropped = self.gate.borrow_mut().take_dropped(Instant::now);
         if dropped > 0 {
             let text = format!(
                 "{dropped} log lines were dropped: the templates of a guild may write {} a second \
                  (MAX_LOG_LINES_PER_SECOND); log less, or only what is new",
                 self.per_second.get()
             );
-            self.put(Arc::clone(template), None, LogLevel::Warn, text);
+            self.put(template.into(), None, LogLevel::Warn, text);
         }
     }
 
@@ -92,10 +99,12 @@ impl Gate {
         true
     }
 
-    fn take_dropped(&mut self, now: Instant) -> u64 {
-        let too_early =
-            self.noticed.is_some_and(|noticed| now.saturating_duration_since(noticed) < BETWEEN_NOTICES);
-        if self.dropped == 0 || too_early {
+    fn take_dropped(&mut self, now: impl FnOnce() -> Instant) -> u64 {
+        if self.dropped == 0 {
+            return 0;
+        }
+        let now = now();
+        if self.noticed.is_some_and(|noticed| now.saturating_duration_since(noticed) < BETWEEN_NOTICES) {
             return 0;
         }
         self.noticed = Some(now);
@@ -134,10 +143,10 @@ mod tests {
         let start = Instant::now();
         let mut gate = Gate::new(100, start);
         through(&mut gate, 103, start);
-        assert_eq!(gate.take_dropped(start), 3);
-        assert_eq!(gate.take_dropped(start + Duration::from_secs(9)), 0, "there is nothing to tell");
+        assert_eq!(gate.take_dropped(|| start), 3);
+        assert_eq!(gate.take_dropped(|| start + Duration::from_secs(9)), 0, "there is nothing to tell");
         through(&mut gate, 5, start);
-        assert_eq!(gate.take_dropped(start + Duration::from_millis(999)), 0, "it is too early");
-        assert_eq!(gate.take_dropped(start + Duration::from_secs(1)), 5);
+        assert_eq!(gate.take_dropped(|| start + Duration::from_millis(999)), 0, "it is too early");
+        assert_eq!(gate.take_dropped(|| start + Duration::from_secs(1)), 5);
     }
 }

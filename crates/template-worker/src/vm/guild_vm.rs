@@ -177,7 +177,7 @@ impl GuildVm {
             && let Some((limit, text)) = self.warnings.of_waiting(last, put_off, &self.limits)
         {
             self.shared.metrics.warned(limit);
-            self.log.write(&Arc::from(last.as_str()), None, LogLevel::Warn, text);
+            self.log.write(last.as_str(), None, LogLevel::Warn, text);
         }
     }
 
@@ -228,7 +228,7 @@ impl GuildVm {
             self.shared.metrics.exceeded(Limit::Slice);
         }
         let is_full = self.runtime.threads() + 1 >= self.limits.max_luau_threads;
-        if is_full && !std::mem::replace(&mut self.threads_full, is_full) {
+        if is_full && !self.threads_full {
             self.shared.metrics.exceeded(Limit::LuauThreads);
         }
         self.threads_full = is_full;
@@ -381,8 +381,7 @@ impl GuildVm {
     fn warn(&mut self, running: &Running, outcome: &Outcome) {
         for (limit, text) in self.warnings.of_execution(&running.template, outcome, &self.limits) {
             self.shared.metrics.warned(limit);
-            let name = Arc::from(running.template.as_str());
-            self.log.write(&name, Some(running.event.clone()), LogLevel::Warn, text);
+            self.log.write(running.template.as_str(), Some(running.event.clone()), LogLevel::Warn, text);
         }
     }
 
@@ -391,11 +390,10 @@ impl GuildVm {
         if let Some(world) = self.worlds.get(template) {
             self.shared.metrics.template_memory(self.runtime.memory_of(world.isolate));
         }
-        let name = Arc::from(template.as_str());
         if let Some(text) = outcome.complaint() {
-            self.log.write(&name, Some(event), LogLevel::Error, text);
+            self.log.write(template.as_str(), Some(event), LogLevel::Error, text);
         }
-        self.log.tell_of_dropped(&name);
+        self.log.tell_of_dropped(template.as_str());
         reply.send(LuaVmResult::Outcome(outcome));
     }
 }

@@ -4,6 +4,15 @@ use serde_json::{Value, json};
 use template_worker::limits::{Limit, Limits};
 use testkit::{TestWorker, answer, until};
 
+/// A service on which a script that spins comes to its end also where the machine is busy.
+async fn patient() -> TestWorker {
+    TestWorker::start_with(|config| {
+        config.limits.max_templates_execution_time_ms = 120_000;
+        config.limits.max_templates_return_wait_time_ms = 60_000;
+    })
+    .await
+}
+
 /// How to hit a limit, and what is heard of it.
 struct Case {
     limit: Limit,
@@ -208,7 +217,7 @@ async fn metric(worker: &TestWorker, name: &str, label: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_limit_that_is_hit_says_so_in_words_that_help_and_is_counted() {
     assert_eq!(Limit::ALL.len(), Limits::SETTINGS.len());
-    let mut case = Case { limit: Limit::Memory, guild: String::new(), worker: TestWorker::start().await };
+    let mut case = Case { limit: Limit::Memory, guild: String::new(), worker: patient().await };
     for (index, limit) in Limit::ALL.iter().enumerate() {
         case.limit = *limit;
         case.guild = (818_880_986_845_679_757 + index as u64).to_string();
@@ -231,7 +240,9 @@ async fn every_limit_that_is_hit_says_so_in_words_that_help_and_is_counted() {
 
 #[tokio::test]
 async fn executions_are_counted_by_how_they_end() {
-    let worker = TestWorker::start_with(|config| config.limits.max_cpu_time_ms = 250).await;
+    let worker = patient().await;
+    let limits = format!("/api/v1/guilds/{}/limits", testkit::GUILD);
+    worker.put(&limits, &json!({"max_cpu_time_ms": 250})).await.expect(200);
     let sources = [("ok", "return 1"), ("error", "error('no')"), ("limit_exceeded", "while true do end")];
     for (name, source) in sources {
         worker.template(testkit::GUILD, name, source).await.expect(201);

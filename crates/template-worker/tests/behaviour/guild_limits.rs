@@ -81,7 +81,11 @@ async fn the_memory_limit_of_a_living_vm_changes_with_the_next_event() {
 
 #[tokio::test]
 async fn executions_that_start_from_then_on_have_the_new_limits() {
-    let worker = TestWorker::start().await;
+    let worker = TestWorker::start_with(|config| {
+        config.limits.max_templates_execution_time_ms = 120_000;
+        config.limits.max_templates_return_wait_time_ms = 60_000;
+    })
+    .await;
     for guild in [GUILD, OTHER] {
         let spin = "local e = ... local t = os.clock() while os.clock() - t < e.data.s do end return 'fine'";
         worker.template(guild, "spin", spin).await.expect(201);

@@ -103,7 +103,7 @@ fn the_first_start_prints_commands_that_work_as_they_stand() {
 }
 
 #[test]
-fn a_restart_keeps_templates_and_tokens_and_prints_no_new_token() {
+fn a_restart_keeps_templates_limits_and_tokens_and_prints_no_new_token() {
     let data = tempfile::tempdir().unwrap();
     let mut first = Service::start(data.path(), |_| ());
     let token = first.token();
@@ -113,6 +113,9 @@ fn a_restart_keeps_templates_and_tokens_and_prints_no_new_token() {
     let body = json!({"files": {"init.luau": "return 1"}, "events": ["Discord"], "capabilities": []});
     let put = client.put(format!("{}{path}", first.url)).bearer_auth(&token).json(&body);
     assert_eq!(runtime.block_on(put.send()).unwrap().status(), 201);
+    let limits = "/api/v1/guilds/818880986845679757/limits";
+    let put = client.put(format!("{}{limits}", first.url)).bearer_auth(&token).json(&json!({"slice_ms": 1}));
+    assert_eq!(runtime.block_on(put.send()).unwrap().status(), 200);
     // Not even a moment to tidy up: what was acknowledged is stored.
     first.child.kill().unwrap();
     first.child.wait().unwrap();
@@ -120,6 +123,9 @@ fn a_restart_keeps_templates_and_tokens_and_prints_no_new_token() {
     assert!(!second.banner.contains("TEMPLATE_WORKER_TOKEN=tw_"), "{}", second.banner);
     let get = client.get(format!("{}{path}", second.url)).bearer_auth(&token);
     assert_eq!(runtime.block_on(get.send()).unwrap().status(), 200);
+    let get = client.get(format!("{}{limits}", second.url)).bearer_auth(&token);
+    let kept = runtime.block_on(async { get.send().await.unwrap().json::<Value>().await.unwrap() });
+    assert_eq!((&kept["overrides"], &kept["effective"]["slice_ms"]), (&json!({"slice_ms": 1}), &json!(1)));
 }
 
 #[test]
