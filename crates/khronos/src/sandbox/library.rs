@@ -1,0 +1,49 @@
+//! What the files of `stdlib` call: searching in linear time, and asking for memory before it is allocated.
+//!
+//! Leaves to them what the functions of the standard library mean; nothing here is seen by scripts.
+
+use std::rc::Rc;
+
+use memchr::memmem;
+use mlua::{Lua, LuaString, Table};
+
+use crate::scheduler::Scheduler;
+
+/// Bytes that closing a thread may need: two pages of Luau's allocator, and as much again.
+const ROOM_TO_CLOSE: usize = 64 << 10;
+
+/// What makes `string.find` take a pattern for more than a text.
+const SPECIALS: &[u8] = b"^$*+?.([%-";
+
+/// Adds them to `host`.
+pub(crate) fn add_to(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Result<()> {
+    let find = |_: &Lua, (text, part, start): (LuaString, LuaString, usize)| {
+        let (text, part) = (text.as_bytes(), part.as_bytes());
+        let Some(rest) = text.get(start.saturating_sub(1)..) else { return Ok(None) };
+        Ok(memmem::find(rest, &part).map(|at| at + start.max(1)))
+    };
+    host.raw_set("find", lua.create_function(find)?)?;
+    let is_plain =
+        |_: &Lua, pattern: LuaString| Ok(!pattern.as_bytes().iter().any(|byte| SPECIALS.contains(byte)));
+    host.raw_set("is_plain", lua.create_function(is_plain)?)?;
+    // Into how many parts a text is split.
+    let count = |_: &Lua, (text, part): (LuaString, LuaString)| {
+        let (text, part) = (text.as_bytes(), part.as_bytes());
+        Ok(if part.is_empty() { text.len() } else { memmem::find_iter(&text, &part).count() + 1 })
+    };
+    host.raw_set("count", lua.create_function(count)?)?;
+    let s = Rc::clone(scheduler);
+    let has_room = move |lua: &Lua, ()| Ok(fits(lua, &s, ROOM_TO_CLOSE));
+    host.raw_set("has_room", lua.create_function(has_room)?)?;
+    let s = Rc::clone(scheduler);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
+    let has_bytes = move |lua: &Lua, bytes: f64| Ok(fits(lua, &s, bytes as usize));
+    host.raw_set("fits", lua.create_function(has_bytes)?)?;
+    let s = Rc::clone(scheduler);
+    host.raw_set("memory_limit", lua.create_function(move |_, ()| Ok(s.memory_limit()))?)
+}
+
+/// Whether so many bytes more may be allocated.
+fn fits(lua: &Lua, scheduler: &Scheduler, bytes: usize) -> bool {
+    lua.used_memory().saturating_add(bytes) <= scheduler.memory_limit()
+}
