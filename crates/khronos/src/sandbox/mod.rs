@@ -1,20 +1,28 @@
 //! The order in which a VM becomes a sandbox.
 //!
-//! 1. `stdlib.luau` replaces and removes library functions.
+//! 1. The files of `stdlib` replace and remove library functions. `library` is their Rust half.
 //! 2. `prelude.luau` takes what it needs of them and adds `task`.
 //! 3. Luau's own sandbox makes every library table and the shared globals read-only.
 //!
 //! From then on no script can change anything that another isolate sees. Leaves to `isolate` what each template has
 //! for itself.
 
+pub(crate) mod library;
+
 use std::sync::Arc;
 
 use mlua::chunk::{ChunkMode, Compiler};
-use mlua::{Function, Lua, LuaOptions, StdLib, Table};
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use crate::error::RuntimeError;
 
-const STDLIB: &str = include_str!("stdlib.luau");
+/// The first gives the others what they share.
+const STDLIB: [&str; 4] = [
+    include_str!("stdlib/guard.luau"),
+    include_str!("stdlib/string.luau"),
+    include_str!("stdlib/table.luau"),
+    include_str!("stdlib/globals.luau"),
+];
 const PRELUDE: &str = include_str!("prelude.luau");
 
 /// The chunk name of our own Luau code; frames of it are left out of tracebacks.
@@ -26,7 +34,7 @@ pub struct BaseLibrary(Arc<Compiled>);
 
 #[derive(Debug)]
 struct Compiled {
-    stdlib: Vec<u8>,
+    stdlib: Vec<Vec<u8>>,
     prelude: Vec<u8>,
 }
 
@@ -36,11 +44,14 @@ impl BaseLibrary {
     /// # Errors
     /// [`RuntimeError::Create`], which would be a defect of this crate.
     pub fn compile() -> Result<Self, RuntimeError> {
-        let compile = |source| {
-            let compiler = Compiler::new().set_optimization_level(2).set_debug_level(1);
+        let compile = |source, optimization, debug| {
+            let compiler = Compiler::new().set_optimization_level(optimization).set_debug_level(debug);
             compiler.compile(source).map_err(RuntimeError::Create)
         };
-        Ok(Self(Arc::new(Compiled { stdlib: compile(STDLIB)?, prelude: compile(PRELUDE)? })))
+        // Without lines, a replaced function looks in error messages as Luau's own, which has none either. And without
+        // inlining, the levels that it gives to `error` are right.
+        let stdlib = STDLIB.into_iter().map(|source| compile(source, 1, 0)).collect::<Result<_, _>>()?;
+        Ok(Self(Arc::new(Compiled { stdlib, prelude: compile(PRELUDE, 2, 1)? })))
     }
 }
 
@@ -72,7 +83,13 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
     let load = |code: &[u8]| {
         lua.load(code).set_name(format!("={INTERNAL}")).set_mode(ChunkMode::Binary).into_function()
     };
-    load(&base.0.stdlib)?.call::<()>(&host)?;
+    let mut guard = Value::Nil;
+    for file in &base.0.stdlib {
+        let shares: Value = load(file)?.call((&host, &guard))?;
+        if guard.is_nil() {
+            guard = shares;
+        }
+    }
     let prelude: Table = load(&base.0.prelude)?.call(host)?;
     shared.set("task", prelude.get::<Table>("task")?)?;
 

@@ -15,6 +15,7 @@ use super::verdicts::beginning;
 use super::{ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
+use crate::sandbox::library;
 use crate::value::encode::{self, Json};
 use crate::value::{KhronosValue, convert};
 
@@ -22,9 +23,6 @@ use crate::value::{KhronosValue, convert};
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 /// Longer sleeps are as long as this. No execution lives so long.
 const LONGEST_SLEEP: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Bytes that closing a thread may need: two pages of Luau's allocator, and as much again.
-const ROOM_TO_CLOSE: usize = 64 << 10;
 
 /// Adds `name` to `table`: calls `f` and returns `true` and its results, or `false` and its message.
 pub(crate) fn add<A, R>(
@@ -67,19 +65,7 @@ pub(crate) fn table(lua: &Lua, scheduler: &Rc<Scheduler>) -> mlua::Result<Table>
     let host = lua.create_table()?;
     host.raw_set("pause", preempt::pause_function(lua)?)?;
     host.raw_set("can_pause", preempt::can_pause_function(lua)?)?;
-    let find = |_: &Lua, (text, part, start): (mlua::LuaString, mlua::LuaString, usize)| {
-        let (text, part) = (text.as_bytes(), part.as_bytes());
-        let from = start.saturating_sub(1).min(text.len());
-        Ok(memchr::memmem::find(&text[from..], &part).map(|at| at + from + 1))
-    };
-    host.raw_set("find", lua.create_function(find)?)?;
-    let s = Rc::clone(scheduler);
-    let has_room = move |lua: &Lua, ()| Ok(lua.used_memory() + ROOM_TO_CLOSE <= s.memory_limit());
-    host.raw_set("has_room", lua.create_function(has_room)?)?;
-    // Asked before a single call takes much: a refusal is an error that a script can handle, a VM past its limit is not.
-    let s = Rc::clone(scheduler);
-    let fits = move |lua: &Lua, bytes: f64| Ok(s.make_room(lua, as_bytes(bytes)));
-    host.raw_set("fits", lua.create_function(fits)?)?;
+    library::add_to(lua, scheduler, &host)?;
     add_task(lua, scheduler, &host)?;
     add_waiting(lua, scheduler, &host)?;
     Ok(host)
@@ -274,16 +260,6 @@ impl Scheduler {
         encode::results(results, array.as_ref(), self.limits().values)
             .map_err(|error| format!("cannot return the result: {error}"))
     }
-}
-
-/// A size that Luau worked out, in its only kind of number.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "casts of floats saturate, NaN is 0"
-)]
-fn as_bytes(size: f64) -> usize {
-    size as usize
 }
 
 /// Seconds as scripts give them: nothing is 0, NaN and negative ones are 0, huge ones are [`LONGEST_SLEEP`].

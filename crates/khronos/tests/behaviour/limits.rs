@@ -58,8 +58,9 @@ fn what_cannot_be_paused_is_ended_and_breaks_the_vm() {
     let limits = RuntimeLimits { non_yieldable: Duration::from_millis(20), ..RuntimeLimits::default() };
     for spin in [
         "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
-        "pcall(table.sort, {1, 2, 3}, function() while true do end end) return 'caught'",
-        "while true do pcall(string.gsub, 'x', 'x', function() while true do end end) end",
+        "pcall(string.find, string.rep('a', 30000), string.rep('a-', 30) .. 'b') return 'caught'",
+        "while true do pcall(string.match, string.rep('a', 30000), '.-.-.-.-.-b') end",
+        "local t = setmetatable({}, {__lt = function() while true do end end}) return pcall(table.sort, {t, t})",
         "return tostring(setmetatable({}, {__tostring = function() while true do end end}))",
     ] {
         let vm = Vm::with_limits(limits);

@@ -96,7 +96,11 @@ async fn a_thread_that_cannot_take_more_says_so_and_answers_what_it_took() {
     .await;
     let (stuck, neighbour) = ("818880986845679757", "818880986845679758");
     worker
-        .template(stuck, "sort", "table.sort({3, 2, 1}, function() while true do end end)")
+        .template(
+            stuck,
+            "metamethod",
+            "return setmetatable({}, {__index = function() while true do end end}).x",
+        )
         .await
         .expect(201);
     worker.template(neighbour, "quick", "return 'here'").await.expect(201);
