@@ -133,7 +133,7 @@ impl Isolates {
         host_functions::add(lua, scheduler, host, "load", move |lua, (id, path): (u64, String)| {
             let isolate = isolates.at(id)?;
             let chunk =
-                load(lua, &isolate.program, &path, &isolate.env).map_err(|error| error.to_string())?;
+                load(lua, &isolate.program, &path, &isolate.env).map_err(|error| s.explain(&error))?;
             Ok((chunk, s.current()?.0))
         })?;
         let isolates = Rc::clone(self);

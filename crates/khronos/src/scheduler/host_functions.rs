@@ -147,7 +147,7 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
             Some(Ok(value)) => {
                 let array = s.array.borrow();
                 let Some(array) = &*array else { return Err("internal error".to_owned()) };
-                convert::to_luau(lua, &value, array, false).map_err(|error| error.to_string())
+                convert::to_luau(lua, &value, array, false).map_err(|error| s.explain(&error))
             }
             Some(Err(message)) => Err(message),
             None => Err("cannot wait here".to_owned()),
@@ -219,6 +219,15 @@ impl Scheduler {
     ) {
         let text = cut(text.to_owned(), MAX_LOG_LINE);
         (self.options.log)(LogLine { isolate, execution, level, text });
+    }
+
+    /// What a script hears of an error that the VM raised while the host worked for it. Want of memory ends the VM: no
+    /// script should be able to go on from there.
+    pub(crate) fn explain(&self, error: &mlua::Error) -> String {
+        if matches!(error, mlua::Error::MemoryError(_)) {
+            self.out_of_memory(self.current().ok());
+        }
+        error.to_string()
     }
 
     pub(super) fn check_room(&self) -> Result<(), String> {

@@ -255,6 +255,8 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
     let mut status = ffi::LUA_OK;
     for level in 0..states.len() {
         let mut results = 0;
+        // SAFETY: `slice` outlives this call, and no handler runs now.
+        unsafe { (*slice).set_around(states.len() - level - 1) };
         // SAFETY: the chain's threads are alive and not running; `lua_resume` catches everything that a script can
         // raise and returns it as a status.
         status = unsafe { ffi::lua_resume(states[level].as_ptr(), ptr::null_mut(), 0, &raw mut results) };

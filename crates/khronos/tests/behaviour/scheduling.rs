@@ -324,3 +324,18 @@ fn spawned_threads_outlive_their_event_and_end_with_its_wall_clock() {
     assert_eq!(logged[..4], ["1", "2", "3", "4"]);
     assert!(logged[4].contains("still running 35s after the event"), "{logged:?}");
 }
+
+#[test]
+fn coroutines_nest_equally_deep_whether_they_are_paused_on_the_way_or_not() {
+    let script = r#"
+        local function burn() local x = 0 for i = 1, 3000 do x += i end end
+        local function nest(n) burn() return if n > 0 then coroutine.wrap(nest)(n - 1) + 1 else 0 end
+        local function deepest(n) local ok, depth = pcall(nest, n) return if ok then depth else nil end
+        local function without_end() burn() return coroutine.wrap(without_end)() end
+        local ok, message = pcall(without_end)
+        return {tostring(deepest(170)), tostring(deepest(190)), tostring(ok), string.sub(message, -16)}
+    "#;
+    for vm in [Vm::new(), choppy()] {
+        assert_eq!(vm.value(script), list(["170", "nil", "false", "C stack overflow"]));
+    }
+}
