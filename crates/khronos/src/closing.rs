@@ -4,7 +4,7 @@
 //! those as its memory holds: closing such a VM at once takes a minute. So a VM lets go of everything first, and
 //! collects it as garbage, for a slice at a time. Leaves to the embedder when.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::runtime::KhronosRuntime;
 
@@ -25,9 +25,8 @@ impl Closing {
         Self { vm: Some(vm), rounds: ROUNDS }
     }
 
-    /// Goes on for about `time`, and for one step of Luau's collector at the least. Returns whether the VM is gone.
-    pub fn step(&mut self, time: Duration) -> bool {
-        let until = Instant::now() + time;
+    /// Goes on until about then, and for one step of Luau's collector at the least. Returns whether the VM is gone.
+    pub fn step(&mut self, until: Instant) -> bool {
         while let Some(vm) = &self.vm {
             if self.rounds == 0 {
                 self.vm = None;

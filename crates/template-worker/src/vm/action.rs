@@ -118,7 +118,7 @@ pub struct VmStatus {
     pub in_flight: usize,
     /// Executions that wait for their start.
     pub waiting: usize,
-    /// The most slices that began on its thread, of whatever guild, between an event's arrival and its start.
+    /// The most slices of other VMs on its thread between an event's arrival and its start.
     pub longest_wait: u64,
     /// Templates that have a world in it.
     pub templates: usize,

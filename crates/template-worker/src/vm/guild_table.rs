@@ -6,7 +6,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -23,13 +22,18 @@ use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 
+/// With more VMs than this that were given up and still have memory, these come before new ones.
+const MANY_CLOSING: usize = 16;
+
 /// Tells the strategy that a guild has no VM on this thread any more, so that it is free to place it anew.
 pub(super) type Vacate = Box<dyn Fn(GuildId)>;
 
 pub(super) struct GuildTable {
     thread: ThreadId,
-    /// Counts the turns of all VMs.
-    slices: Arc<AtomicU64>,
+    /// Counts the turns of all VMs: the clock in which waiting for neighbours is measured.
+    slices: u64,
+    /// What it said when the thread's queue was found empty: whatever comes out of the queue was put there later.
+    taken_all_at: u64,
     shared: Arc<Shared>,
     warm: WarmPool,
     slots: HashMap<GuildId, Slot>,
@@ -73,17 +77,12 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(
-        thread: ThreadId,
-        slices: Arc<AtomicU64>,
-        shared: Arc<Shared>,
-        ticker: TickerHandle,
-        vacate: Vacate,
-    ) -> Self {
+    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
         let woken = Arc::<Woken>::default();
         Self {
             thread,
-            slices,
+            slices: 0,
+            taken_all_at: 0,
             warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
             shared,
             slots: HashMap::new(),
@@ -98,6 +97,16 @@ impl GuildTable {
 
     pub(super) fn woken(&self) -> Arc<Woken> {
         Arc::clone(&self.woken)
+    }
+
+    /// The thread's queue is empty.
+    pub(super) fn has_taken_all(&mut self) {
+        self.taken_all_at = self.slices;
+    }
+
+    /// The earliest that something which has just come out of the queue can have been put there.
+    pub(super) fn sent_at(&self) -> u64 {
+        self.taken_all_at
     }
 
     pub(super) fn get(&mut self, guild: GuildId) -> Option<&mut GuildVm> {
@@ -137,6 +146,10 @@ impl GuildTable {
 
     /// A VM for `guild`: one that was made ahead of need, where there is one. Otherwise the reason, for the callers.
     fn create(&mut self, guild: GuildId, limits: &Arc<Limits>) -> Result<GuildVm, String> {
+        // Whoever makes VMs faster than they go waits for a slice each time.
+        if self.closing.len() > MANY_CLOSING {
+            self.close_some();
+        }
         let memory = Arc::clone(&self.shared.memory);
         while memory.is_short() && self.relieve() {}
         if memory.is_short() {
@@ -182,13 +195,14 @@ impl GuildTable {
         self.collect_woken();
         self.collect_due();
         let evicted = self.evict_one();
-        let closed = self.close_a_bit();
+        let closed = self.close_some();
         let round = self.ready.len();
         for _ in 0..round {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn(self.slices.fetch_add(1, Ordering::Relaxed));
+            slot.vm.turn(self.slices);
+            self.slices += 1;
             self.look_at(guild);
         }
         round > 0 || evicted || closed
@@ -244,13 +258,21 @@ impl GuildTable {
         due.is_some_and(|guild| self.evict(guild))
     }
 
-    /// A turn for the VM that was given up first. Returns whether there was one.
-    fn close_a_bit(&mut self) -> bool {
-        let Some(first) = self.closing.front_mut() else { return false };
-        if first.step() {
-            self.closing.pop_front();
+    /// A turn for VMs that were given up: a slice, in which most are gone at once. Returns whether there were any.
+    fn close_some(&mut self) -> bool {
+        let until = Instant::now() + self.shared.limits.slice();
+        let round = self.closing.len();
+        for _ in 0..round {
+            let Some(mut vm) = self.closing.pop_front() else { break };
+            if !vm.step(until) {
+                // It is a long job, then; the others are not to wait for it.
+                self.closing.push_back(vm);
+            }
+            if Instant::now() >= until {
+                break;
+            }
         }
-        true
+        round > 0
     }
 
     /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether

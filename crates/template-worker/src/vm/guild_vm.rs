@@ -32,9 +32,9 @@ pub(super) struct ClosingVm {
 }
 
 impl ClosingVm {
-    /// Goes on for about a slice. Returns whether it is gone.
-    pub(super) fn step(&mut self) -> bool {
-        let gone = self.closing.step(self.shared.limits.slice());
+    /// Goes on until about then. Returns whether it is gone.
+    pub(super) fn step(&mut self, until: Instant) -> bool {
+        let gone = self.closing.step(until);
         if gone {
             self.shared.reaper.closed(self.bytes);
         }
@@ -47,7 +47,7 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
-    /// How many slices the thread had run when it was sent.
+    /// How many slices the thread had run when it was sent, at the least.
     pub(super) sent_at: u64,
 }
 
@@ -73,6 +73,8 @@ pub(super) struct GuildVm {
     /// Accepted and not started, in order.
     waiting: VecDeque<Job>,
     longest_wait: u64,
+    /// How many slices the thread had run before its last turn.
+    last_turn: Option<u64>,
     /// Who asked for a garbage collection.
     garbage: Vec<Reply>,
     /// The event that was decoded last, for the other templates that listen to it.
@@ -113,6 +115,7 @@ impl GuildVm {
             running: BTreeMap::new(),
             waiting: VecDeque::new(),
             longest_wait: 0,
+            last_turn: None,
             garbage: Vec::new(),
             decoded: None,
             store,
@@ -208,9 +211,12 @@ impl GuildVm {
             && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
         {
-            self.longest_wait = self.longest_wait.max(slices.saturating_sub(job.sent_at));
+            let own = self.last_turn.is_some_and(|at| at >= job.sent_at);
+            let others = slices.saturating_sub(job.sent_at).saturating_sub(u64::from(own));
+            self.longest_wait = self.longest_wait.max(others);
             self.start(job);
         }
+        self.last_turn = Some(slices);
         self.runtime.run_slice();
         self.answer();
         self.look_at_limits();

@@ -1,7 +1,7 @@
 //! The cheap handle to a worker thread, the same for every strategy: its number, its queue, and how it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -22,14 +22,12 @@ pub struct Command {
     pub replies: Vec<Reply>,
     /// Says that the command is on its way to the guild's thread.
     pub(super) queued: Option<Present>,
-    /// How many slices its thread had run when it was sent.
-    pub(super) sent_at: u64,
 }
 
 impl Command {
     /// A command that has not been sent.
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
-        Self { guild, action, replies, queued: None, sent_at: 0 }
+        Self { guild, action, replies, queued: None }
     }
 }
 
@@ -49,8 +47,6 @@ pub struct ThreadEntry {
     commands: mpsc::Sender<Command>,
     /// Set by the thread while it runs something, so that an operator can tell a busy thread from a stuck one.
     busy: Arc<AtomicBool>,
-    /// Counted by the thread: the clock in which waiting for neighbours is measured.
-    slices: Arc<AtomicU64>,
     started: Instant,
     restarts: u32,
 }
@@ -60,7 +56,7 @@ impl ThreadEntry {
     pub(crate) fn new(id: ThreadId, queue: usize, restarts: u32) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(queue);
         let busy = Arc::new(AtomicBool::new(false));
-        (Self { id, commands, busy, slices: Arc::default(), started: Instant::now(), restarts }, receiver)
+        (Self { id, commands, busy, started: Instant::now(), restarts }, receiver)
     }
 
     /// The thread's number.
@@ -72,24 +68,15 @@ impl ThreadEntry {
         Arc::clone(&self.busy)
     }
 
-    pub(crate) fn slices(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.slices)
-    }
-
     /// Puts `command` on the thread's queue, now or not at all.
     ///
     /// # Errors
     /// [`NotTaken`], with the command.
-    pub(super) fn send(&self, mut command: Command) -> Result<(), NotTaken> {
-        match self.commands.try_reserve() {
-            Ok(place) => {
-                command.sent_at = self.slices.load(Ordering::Relaxed);
-                place.send(command);
-                Ok(())
-            }
-            Err(TrySendError::Full(())) => Err(NotTaken::Full(command)),
-            Err(TrySendError::Closed(())) => Err(NotTaken::Ended(command)),
-        }
+    pub(super) fn send(&self, command: Command) -> Result<(), NotTaken> {
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) => NotTaken::Full(command),
+            TrySendError::Closed(command) => NotTaken::Ended(command),
+        })
     }
 
     /// How it is, with `guilds` from the strategy's table.

@@ -35,7 +35,7 @@ impl ThreadLoop {
         stop_by: StopBy,
         vacate: Vacate,
     ) -> Self {
-        let table = GuildTable::new(entry.id(), entry.slices(), Arc::clone(shared), ticker, vacate);
+        let table = GuildTable::new(entry.id(), Arc::clone(shared), ticker, vacate);
         Self { commands, table, shared: Arc::clone(shared), stop_by, busy: entry.busy_flag() }
     }
 
@@ -52,7 +52,11 @@ impl ThreadLoop {
         loop {
             // For a slice at most, like everybody else: a flood of commands cannot keep VMs from running.
             let until = Instant::now() + self.shared.limits.slice();
-            while let Ok(command) = self.commands.try_recv() {
+            loop {
+                let Ok(command) = self.commands.try_recv() else {
+                    self.table.has_taken_all();
+                    break;
+                };
                 command.handle(&mut self.table);
                 if Instant::now() >= until {
                     break;

@@ -39,6 +39,8 @@ function burn(...)
     return ...
 end
 fetch, kept, main = ctx.fetch, {}, coroutine.running()
+-- What others see too is not the same each time.
+store = if event.is_shared then ctx else {}
 function keep(make, ...) for i = 1, 10 do kept[#kept + 1] = make(...) end return #kept end
 function call(f, ...) if type(f) == "function" then return f(...) end return f end
 function num(x) return if type(x) == "number" then x else 1 end
@@ -77,6 +79,10 @@ const RULES: [Rule<'static>; 8] = [
             "if $e then return $e end",
             "put($v, 'x', $e)",
             "put($v, $n, $e)",
+            "put(store, $n, $v)",
+            "put(store, $n, $f)",
+            "$v = at(store, $n)",
+            "$v = at(store, $n)",
             "$v[$n] = $e",
             "$v = setmetatable({$e, x = $e}, {__index = $f, __newindex = $f, __call = $f, __eq = $f, __lt = $f, __le = $f})",
             "$v = setmetatable({$e}, {__len = $f, __unm = $f, __add = $f, __concat = $f, __tostring = $f, __iter = $f})",

@@ -1,4 +1,4 @@
-//! No script can tell where its slices ended, and none can do harm by an allocation that fails.
+//! No script can tell where its slices ended, and wherever one is ended, or an allocation fails, nobody else is harmed.
 
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use crate::vm::{self, Vm};
 
 pub fn check(bytes: &[u8]) {
     let mut choices = Choices::new(bytes);
-    let with_failing_allocations = choices.coin();
-    let memory = Memory::of(&mut choices);
+    let scarcity = match choices.below(3) {
+        0 => None,
+        1 => Some(Scarcity::of_memory(&mut choices)),
+        _ => Some(Scarcity::of_time(&mut choices)),
+    };
     let files = program::files(&mut choices);
-    if with_failing_allocations {
-        let _ = in_little_memory(&files, memory);
-    } else {
-        slices_are_invisible(&files);
+    match scarcity {
+        None => slices_are_invisible(&files),
+        Some(scarcity) => everyone_is_answered(&files, scarcity),
     }
 }
 
@@ -76,45 +78,64 @@ fn isolate(vm: &Vm, name: &str, files: &Files) -> Result<IsolateId, RuntimeError
     vm.runtime.create_isolate(name, vm::program(&files))
 }
 
-/// How much memory there is, and from when on.
-struct Memory {
-    limit: usize,
-    /// How much a script takes each time.
+/// What there is too little of.
+struct Scarcity {
+    limits: RuntimeLimits,
+    execution: ExecutionLimits,
+    /// What a script uses up each time that it burns: seconds, and entries of a table.
+    burn: f64,
     hunger: usize,
     /// Steps after which only that many more bytes may be allocated.
-    later: Option<(usize, usize)>,
+    memory_ends: Option<(usize, usize)>,
 }
 
-impl Memory {
-    fn of(choices: &mut Choices) -> Self {
-        let limit = (choices.below(64) + 8) * (32 << 10);
+impl Scarcity {
+    /// An allocation fails somewhere, perhaps in what the host does.
+    fn of_memory(choices: &mut Choices) -> Self {
+        let memory = (choices.below(64) + 8) * (32 << 10);
         let hunger = *choices.pick(&[0, 10, 300, 5000]);
         let room = choices.below(64) * choices.below(64) * 16;
-        let later = choices.coin().then_some((choices.below(24), room));
-        Self { limit: if later.is_some() { 20 << 20 } else { limit }, hunger, later }
+        let memory_ends = choices.coin().then_some((choices.below(24), room));
+        let limits = RuntimeLimits {
+            memory: if memory_ends.is_some() { 20 << 20 } else { memory },
+            slice: Duration::from_micros(500),
+            non_yieldable: Duration::from_millis(50),
+            ..RuntimeLimits::default()
+        };
+        let execution =
+            ExecutionLimits { cpu: Duration::from_millis(40), wall_clock: Duration::from_secs(20) };
+        Self { limits, execution, burn: 0.0, hunger, memory_ends }
+    }
+
+    /// A script is ended wherever it is.
+    fn of_time(choices: &mut Choices) -> Self {
+        let limits = RuntimeLimits {
+            slice: Duration::from_micros(1),
+            non_yieldable: Duration::from_millis(*choices.pick(&[1, 2, 50])),
+            threads: *choices.pick(&[1_000, 5]),
+            ..RuntimeLimits::default()
+        };
+        let execution = ExecutionLimits {
+            cpu: Duration::from_micros(*choices.pick(&[500, 2_000, 5_000])),
+            wall_clock: Duration::from_millis(*choices.pick(&[10, 250, 1_000])),
+        };
+        Self { limits, execution, burn: 0.001, hunger: 0, memory_ends: None }
     }
 }
 
-/// An allocation may fail anywhere, also in what the host does; everyone is answered, and the VM knows that it broke.
-fn in_little_memory(files: &Files, memory: Memory) -> Result<(), RuntimeError> {
-    let limits = RuntimeLimits {
-        memory: memory.limit,
-        slice: Duration::from_micros(500),
-        non_yieldable: Duration::from_millis(50),
-        ..RuntimeLimits::default()
-    };
-    let Ok(vm) = Vm::new(limits) else { return Ok(()) };
-    let done = use_up(&vm, files, memory);
-    if let Err(error) = &done {
-        vm.must_be_broken(error);
+/// Whatever ends, and wherever: everyone is answered, and the VM knows if it broke. Three executions of two isolates get
+/// into each other's way.
+fn everyone_is_answered(files: &Files, scarcity: Scarcity) {
+    let Ok(vm) = Vm::new(scarcity.limits) else { return };
+    if let Err(error) = run_in_scarcity(&vm, files, &scarcity) {
+        vm.must_be_broken(&error);
     }
     vm.run();
     vm.close();
-    done
 }
 
-fn use_up(vm: &Vm, files: &Files, memory: Memory) -> Result<(), RuntimeError> {
-    let (mut steps, room) = memory.later.unwrap_or((usize::MAX, 0));
+fn run_in_scarcity(vm: &Vm, files: &Files, scarcity: &Scarcity) -> Result<(), RuntimeError> {
+    let (mut steps, room) = scarcity.memory_ends.unwrap_or((usize::MAX, 0));
     let mut go_on = |most: usize| -> Result<(), RuntimeError> {
         for _ in 0..most {
             if steps == 0 {
@@ -127,23 +148,22 @@ fn use_up(vm: &Vm, files: &Files, memory: Memory) -> Result<(), RuntimeError> {
         }
         Ok(())
     };
-    let few = ExecutionLimits { cpu: Duration::from_millis(40), wall_clock: Duration::from_secs(20) };
     let ctx = vm.ctx()?;
-    let event =
-        format!(r#"{{"burn": 0, "hunger": {}, "seen": [1, "two", {{"three": [3]}}]}}"#, memory.hunger);
-    let event = vm.runtime.decode_json(&event)?;
-    go_on(0)?;
+    let (burn, hunger) = (scarcity.burn, scarcity.hunger);
+    let event = serde_json::json!({"burn": burn, "hunger": hunger, "is_shared": true, "seen": [1, "two", {"three": [3]}]});
+    let event = vm.runtime.decode_json(&event.to_string())?;
+    go_on(1)?;
     let first = isolate(vm, "first", files)?;
-    vm.start(first, &event, &ctx, few)?;
+    vm.start(first, &event, &ctx, scarcity.execution)?;
     go_on(3)?;
     let second = isolate(vm, "second", files)?;
-    vm.start(second, &event, &ctx, few)?;
+    vm.start(second, &event, &ctx, scarcity.execution)?;
     vm.runtime.create_logger(second)?;
     go_on(20)?;
     vm.runtime.create_value(&KhronosValue::from(vec!["text".repeat(100); 20]))?;
     vm.runtime.remove_isolate(first);
     go_on(20)?;
     vm.runtime.collect_garbage()?;
-    vm.start(second, &event, &ctx, few)?;
+    vm.start(second, &event, &ctx, scarcity.execution)?;
     go_on(usize::MAX)
 }
