@@ -35,8 +35,8 @@ pub(super) async fn get_limits(
 
 /// Set which limits differ for the guild
 ///
-/// Those that are named get the value given; all others are the service's again, so `{}` clears them. The next event finds
-/// them so. A VM that is alive then keeps some of what it was made with, as `docs/limits.md` tells for each limit.
+/// Those that are named get the value given; all others are the service's again, so `{}` clears them. They count from the
+/// next event on.
 #[utoipa::path(put, path = "/guilds/{guild_id}/limits", tag = "limits", security(("token" = [])), params(GuildParam),
     request_body = OverridesBody,
     responses((status = 200, description = "Its limits from now on", body = LimitsBody), PutLimitsProblems))]

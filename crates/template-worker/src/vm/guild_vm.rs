@@ -139,17 +139,18 @@ impl GuildVm {
         &self.limits
     }
 
-    /// Keeps to `limits` from now on, as far as a living VM can: what runs keeps its own, and what the VM was made with
-    /// stays, but for its memory.
+    /// Keeps to `limits` from now on. What runs keeps its own limits of time.
     pub(super) fn keep_to(&mut self, limits: &Arc<Limits>) {
         if Arc::ptr_eq(&self.limits, limits) {
             return;
         }
-        let memory = limits.max_template_memory_usage;
-        if self.limits.max_template_memory_usage != memory {
-            // A VM that is broken is about to be replaced by one with the new limit.
-            let _ = self.runtime.set_memory_limit(memory);
+        let mut of_vm = runtime_limits(limits);
+        if self.limits.max_template_memory_usage == of_vm.memory {
+            // Where the guild set itself less, that stays.
+            of_vm.memory = self.runtime.memory_limit();
         }
+        // A VM that is broken is about to be replaced by one with the new limits.
+        let _ = self.runtime.set_limits(of_vm);
         self.log.set_limit(limits.max_log_lines_per_second);
         self.limits = Arc::clone(limits);
     }

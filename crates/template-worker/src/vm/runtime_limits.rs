@@ -1,10 +1,10 @@
-//! A guild's limits in the terms of the runtime: those that a VM is made with, and those that an execution starts with.
+//! A guild's limits in the terms of the runtime: those of its VM, and those that an execution starts with.
 
 use khronos::{ExecutionLimits, JsonLimits, RuntimeLimits, ValueLimits};
 
 use crate::limits::{Limits, MOST_EVENT_DEPTH};
 
-/// What a VM of a guild with these limits is made with. Two guilds whose VMs are alike have the same.
+/// What the VM of a guild with these limits may use.
 pub(super) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
     RuntimeLimits {
         memory: limits.max_template_memory_usage,
@@ -17,7 +17,7 @@ pub(super) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
             bytes: limits.max_result_bytes,
         },
         // As deep as any guild's events may be, and one level for the event object around the data: the dispatcher keeps
-        // to the guild's own limit, which may rise while the VM lives.
+        // to the guild's own limit, which may change while an event waits.
         json: JsonLimits { depth: MOST_EVENT_DEPTH + 1, ..JsonLimits::default() },
     }
 }

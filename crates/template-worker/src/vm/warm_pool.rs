@@ -129,6 +129,6 @@ fn write_to(log: Log, event_of: EventOf) -> Rc<dyn Fn(LogLine)> {
     Rc::new(move |line| {
         let Some(log) = log.get() else { return };
         let event = line.execution.and_then(|id| event_of.borrow().get(&id).cloned());
-        log.write(&line.isolate, event, line.level, line.text);
+        log.write(line.isolate, event, line.level, line.text);
     })
 }

@@ -20,23 +20,22 @@ impl Warnings {
         outcome: &Outcome,
         limits: &Limits,
     ) -> Vec<(Limit, String)> {
-        // One that was ended by a limit is told so anyway.
-        if !matches!(outcome.result, OutcomeResult::Ok { .. } | OutcomeResult::Error { .. }) {
-            return Vec::new();
-        }
+        let result_bytes = match &outcome.result {
+            OutcomeResult::Ok { value } => value.as_str().len() as u64,
+            OutcomeResult::Error { .. } => 0,
+            // One that was ended by a limit is told so anyway.
+            _ => return Vec::new(),
+        };
         let used = [
-            (Limit::CpuTime, outcome.cpu_us, "of CPU", "do less for one event"),
-            (Limit::WallClock, outcome.duration_us, "from start to end", "return earlier"),
+            (Limit::CpuTime, outcome.cpu_us / 1_000, "ms of CPU for one event", "do less for one event"),
+            (Limit::WallClock, outcome.duration_us / 1_000, "ms from start to end", "return earlier"),
+            (Limit::ResultBytes, result_bytes, "bytes in what was returned", "return less"),
         ];
-        let near = used.into_iter().filter_map(|(limit, micros, what, advice)| {
-            let most_ms = limit.value(limits);
-            let used_ms = micros / 1_000;
-            self.is_first(template, limit, used_ms, most_ms).then(|| {
-                let text = format!(
-                    "near a limit: {used_ms} ms {what} for one event, and {most_ms} ms are the most ({}); {advice}",
-                    limit.field_name()
-                );
-                (limit, text)
+        let near = used.into_iter().filter_map(|(limit, used, what, advice)| {
+            let most = limit.value(limits);
+            self.is_first(template, limit, used, most).then(|| {
+                let name = limit.field_name();
+                (limit, format!("near a limit: {used} {what}, and {most} are the most ({name}); {advice}"))
             })
         });
         near.collect()
@@ -106,7 +105,22 @@ mod tests {
         };
         assert_eq!(
             text,
-            "near a limit: 99 ms of CPU for one event, and 100 ms are the most (MAX_CPU_TIME); do less for one event"
+            "near a limit: 99 ms of CPU for one event, and 100 are the most (MAX_CPU_TIME); do less for one event"
+        );
+    }
+
+    #[test]
+    fn a_large_result_is_told_of_by_its_bytes() {
+        let limits = Limits { max_result_bytes: 1_024, ..Limits::default() };
+        let mut warnings = Warnings::default();
+        let mut told = |bytes: usize| {
+            // With the quotes around it.
+            let result = OutcomeResult::Ok { value: "x".repeat(bytes - 2).as_str().into() };
+            warnings.of_execution(&name("a"), &Outcome { result, ..after(0, 0) }, &limits)
+        };
+        assert_eq!(told(819), []);
+        assert!(
+            matches!(&told(820)[..], [(Limit::ResultBytes, text)] if text.contains("820 bytes in what was returned"))
         );
     }
 

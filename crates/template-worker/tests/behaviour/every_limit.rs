@@ -268,7 +268,7 @@ async fn an_author_is_warned_once_before_a_limit_ends_the_template() {
     let warning = log.try_recv().unwrap();
     assert_eq!(warning.level, khronos::LogLevel::Warn);
     assert!(warning.text.starts_with("near a limit: 2"), "{}", warning.text);
-    assert!(warning.text.ends_with("3000 ms are the most (MAX_TEMPLATES_EXECUTION_TIME); return earlier"));
+    assert!(warning.text.ends_with("3000 are the most (MAX_TEMPLATES_EXECUTION_TIME); return earlier"));
     assert!(log.try_recv().is_err(), "it is said once");
     assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"wall_clock\"").await, 1);
 }

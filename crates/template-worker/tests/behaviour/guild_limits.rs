@@ -110,18 +110,19 @@ async fn executions_that_start_from_then_on_have_the_new_limits() {
 }
 
 #[tokio::test]
-async fn what_a_vm_is_made_with_counts_in_the_next_one() {
+async fn limits_of_the_vm_count_from_the_next_event_on_and_its_state_stays() {
     let worker = TestWorker::start().await;
-    worker.template(GUILD, "t", "return {{{{1}}}}").await.expect(201);
-    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["status"], "ok");
+    worker.template(GUILD, "t", "n = (n or 0) + 1 return {{{{n}}}}").await.expect(201);
+    let run = async || worker.event(GUILD, &json!({})).await["t"].take();
+    assert_eq!(run().await["value"], json!([[[[1]]]]));
     set(&worker, &json!({"max_result_depth": 3})).await;
-    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["status"], "ok");
-    worker.delete(&format!("/api/v1/guilds/{GUILD}/vm")).await.expect(204);
-    let outcome = worker.event(GUILD, &json!({})).await["t"].clone();
+    let outcome = run().await;
     assert!(
         outcome["error"].as_str().is_some_and(|text| text.contains("deeper than 3 levels")),
         "{outcome:#}"
     );
+    set(&worker, &json!({"max_luau_threads": 7})).await;
+    assert_eq!(run().await["value"], json!([[[[3]]]]));
 }
 
 #[tokio::test]
