@@ -45,6 +45,7 @@ cases! {
         a_thousand_timers_at_one_instant
         a_thread_that_cancels_itself
         cancelling_everything_from_everywhere
+        errors_at_the_bottom_of_the_deepest_stack_for_nobody
         errors_for_nobody_in_a_loop
         fifty_thousand_log_lines
         globals_of_a_thousand_events
@@ -61,6 +62,7 @@ cases! {
         a_result_nested_ten_thousand_deep
         a_result_that_contains_itself
         an_argument_nested_ten_thousand_deep
+        an_error_at_the_bottom_of_the_deepest_stack
         an_error_object_nested_ten_thousand_deep
         an_error_object_that_contains_itself
         arguments_of_every_type
@@ -71,8 +73,12 @@ cases! {
         table_move_across_the_end_of_the_integers
     }
     ends {
+        a_chunk_that_spins_before_its_handler_is_kept
         a_dead_coroutine_that_is_resumed_in_a_loop
+        a_function_that_calls_itself_twice
+        a_generator_inside_a_generator_for_each_value
         a_loop_that_changes_the_table_that_it_walks
+        a_loop_with_a_step_of_nothing
         a_main_thread_that_others_keep_alive
         a_tree_of_spawned_tasks_ends_with_its_execution
         a_wait_that_is_longer_than_any_event
@@ -87,12 +93,14 @@ cases! {
         delays_that_start_the_next
         error_in_the_handler_of_an_error_in_a_handler
         errors_with_long_texts
+        handlers_that_spin_are_ended_at_every_event
         nothing_but_errors
         repeat_and_numeric_loops
         rethrown_for_ever
         short_calls_of_gsub_callbacks_without_end
         sorts_inside_sorts
         spin
+        spin_at_the_bottom_of_the_deepest_stack
         spin_between_answers_of_the_host
         spin_in_a_call_metamethod
         spin_in_a_deferred_task
@@ -118,6 +126,7 @@ cases! {
         tail_calls_without_end
         tasks_that_outlive_a_returned_event_are_ended_with_its_cpu_time
         tasks_that_outlive_a_returned_event_are_ended_with_its_wall_clock
+        threads_that_restart_each_other
         waiting_for_ever
         waiting_for_ever_in_a_thousand_threads
         waiting_for_the_host_without_end
@@ -147,6 +156,7 @@ cases! {
         a_split_into_single_characters
         back_references_to_megabytes
         buffers_at_the_memory_limit
+        concatenations_in_a_row
         finds_of_a_long_prefix_without_end
         more_results_than_a_stack_holds
         patterns_that_backtrack_in_pcall
@@ -183,6 +193,7 @@ cases! {
         in_a_spawned_task
         many_arguments_each_as_large_as_allowed
         repeated_texts_of_impossible_sizes
+        the_deepest_stacks_kept
         weak_tables_keep_nothing
         what_an_ended_event_held_is_free_for_the_next
     }
@@ -224,6 +235,7 @@ cases! {
         the_context_is_read_only
         the_event_is_frozen_to_its_bottom
         the_metatable_of_texts
+        the_own_globals_frozen
         the_standard_library_is_read_only
         the_thread_of_another_event
         what_escapes_is_gone

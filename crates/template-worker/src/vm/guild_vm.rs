@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use khronos::{
@@ -27,8 +28,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
-    /// How many slices the thread had run when it was sent.
-    pub(super) sent_at: u64,
+    /// How many slices the thread had begun when it was sent.
+    pub(super) sent_at: Arc<AtomicU64>,
 }
 
 /// A job that was started.
@@ -142,7 +143,8 @@ impl GuildVm {
         if self.has_job_to_start()
             && let Some(job) = self.waiting.pop_front()
         {
-            self.longest_wait = self.longest_wait.max(slices.saturating_sub(job.sent_at));
+            let waited = slices.saturating_sub(job.sent_at.load(Ordering::Relaxed));
+            self.longest_wait = self.longest_wait.max(waited);
             self.start(job);
         }
         self.runtime.run_slice();

@@ -20,7 +20,12 @@ impl Command {
         match action {
             LuaVmAction::DispatchEvent { event, templates } => {
                 let jobs = templates.into_iter().zip(replies);
-                let job = |(template, reply)| Job { event: event.clone(), template, reply, sent_at };
+                let job = |(template, reply)| Job {
+                    event: event.clone(),
+                    template,
+                    reply,
+                    sent_at: sent_at.clone(),
+                };
                 let jobs = jobs.map(job).collect();
                 table.dispatch(guild, jobs);
             }

@@ -22,14 +22,14 @@ pub struct Command {
     pub replies: Vec<Reply>,
     /// Says that the command is on its way to the guild's thread.
     pub(super) queued: Option<Present>,
-    /// How many slices its thread had run when it was sent.
-    pub(super) sent_at: u64,
+    /// How many slices its thread had begun when it was on its queue. Not yet: no number is larger.
+    pub(super) sent_at: Arc<AtomicU64>,
 }
 
 impl Command {
     /// A command that has not been sent.
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
-        Self { guild, action, replies, queued: None, sent_at: 0 }
+        Self { guild, action, replies, queued: None, sent_at: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 }
 
@@ -80,16 +80,15 @@ impl ThreadEntry {
     ///
     /// # Errors
     /// [`NotTaken`], with the command.
-    pub(super) fn send(&self, mut command: Command) -> Result<(), NotTaken> {
-        match self.commands.try_reserve() {
-            Ok(place) => {
-                command.sent_at = self.slices.load(Ordering::Relaxed);
-                place.send(command);
-                Ok(())
-            }
-            Err(TrySendError::Full(())) => Err(NotTaken::Full(command)),
-            Err(TrySendError::Closed(())) => Err(NotTaken::Ended(command)),
-        }
+    pub(super) fn send(&self, command: Command) -> Result<(), NotTaken> {
+        let sent_at = Arc::clone(&command.sent_at);
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) => NotTaken::Full(command),
+            TrySendError::Closed(command) => NotTaken::Ended(command),
+        })?;
+        // Afterwards: a caller that loses its CPU in between has not made anybody wait.
+        sent_at.store(self.slices.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(())
     }
 
     /// How it is, with `guilds` from the strategy's table.
