@@ -15,7 +15,7 @@ mod case;
 mod vm;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use case::{Case, Expected};
 use khronos::{
@@ -161,10 +161,8 @@ cases! {
         a_split_at_a_long_prefix
         a_split_into_single_characters
         an_unpack_of_megabytes
-        arithmetic_on_long_numerals_in_a_row
         back_references_to_megabytes
         buffers_at_the_memory_limit
-        comparisons_of_long_texts_in_a_row
         concatenations_in_a_row
         finds_of_a_long_prefix_without_end
         finds_of_a_long_prefix_without_the_plain_flag
@@ -355,10 +353,14 @@ fn run(name: &str) {
             );
         }
     }
-    let before = cpu_time();
-    drop(vm);
-    let closing = cpu_time() - before;
-    assert!(closing <= SLOW_MACHINE, "{name}: closing the VM took {closing:?} of CPU time");
+    let mut closing = vm.runtime.close();
+    let mut gone = false;
+    while !gone {
+        let before = cpu_time();
+        gone = closing.step(Instant::now());
+        let step = cpu_time() - before;
+        assert!(step <= SLOW_MACHINE, "{name}: a step of closing the VM took {step:?} of CPU time");
+    }
 }
 
 /// CPU time of this thread.
