@@ -87,6 +87,8 @@ struct Scarcity {
     hunger: usize,
     /// Steps after which only that many more bytes may be allocated.
     memory_ends: Option<(usize, usize)>,
+    /// Steps after each of which all garbage is collected: what is paused must be reachable.
+    collections: usize,
 }
 
 impl Scarcity {
@@ -104,7 +106,7 @@ impl Scarcity {
         };
         let execution =
             ExecutionLimits { cpu: Duration::from_millis(40), wall_clock: Duration::from_secs(20) };
-        Self { limits, execution, burn: 0.0, hunger, memory_ends }
+        Self { limits, execution, burn: 0.0, hunger, memory_ends, collections: 0 }
     }
 
     /// A script is ended wherever it is.
@@ -119,7 +121,14 @@ impl Scarcity {
             cpu: Duration::from_micros(*choices.pick(&[500, 2_000, 5_000])),
             wall_clock: Duration::from_millis(*choices.pick(&[10, 250, 1_000])),
         };
-        Self { limits, execution, burn: 0.001, hunger: 0, memory_ends: None }
+        Self {
+            limits,
+            execution,
+            burn: 0.001,
+            hunger: 0,
+            memory_ends: None,
+            collections: *choices.pick(&[0, 100]),
+        }
     }
 }
 
@@ -136,12 +145,17 @@ fn everyone_is_answered(files: &Files, scarcity: Scarcity) {
 
 fn run_in_scarcity(vm: &Vm, files: &Files, scarcity: &Scarcity) -> Result<(), RuntimeError> {
     let (mut steps, room) = scarcity.memory_ends.unwrap_or((usize::MAX, 0));
+    let mut collections = scarcity.collections;
     let mut go_on = |most: usize| -> Result<(), RuntimeError> {
         for _ in 0..most {
             if steps == 0 {
                 vm.runtime.set_memory_limit(vm.runtime.used_memory() + room)?;
             }
             steps = steps.wrapping_sub(1);
+            if collections > 0 {
+                collections -= 1;
+                vm.runtime.collect_garbage()?;
+            }
             if !vm.step() {
                 return Ok(());
             }
