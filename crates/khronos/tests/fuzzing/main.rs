@@ -12,10 +12,8 @@ mod vm;
 
 use std::path::Path;
 
-/// Random inputs for each target: a second or two.
-const INPUTS: u64 = 60;
-
-fn drive(target: &str) {
+/// Runs the seeds of `target`, and so many random inputs: about a second in all.
+fn drive(target: &str, inputs: u64) {
     let (_, check) = oracles::ALL.iter().find(|(name, _)| *name == target).unwrap();
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut seeds: Vec<_> = std::fs::read_dir(&seeds).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -24,7 +22,7 @@ fn drive(target: &str) {
         let _name = Name(format!("the seed {}", seed.display()));
         check(&std::fs::read(seed).unwrap());
     }
-    for number in 0..INPUTS {
+    for number in 0..inputs {
         let _name = Name(format!("the random input {number}"));
         check(&random(number));
     }
@@ -56,20 +54,20 @@ fn random(number: u64) -> Vec<u8> {
 
 #[test]
 fn values_come_out_as_they_went_in() {
-    drive("values");
+    drive("values", 2_000);
 }
 
 #[test]
 fn a_request_leads_to_a_module_of_its_bundle_or_to_an_error() {
-    drive("require");
+    drive("require", 1_000);
 }
 
 #[test]
 fn a_library_function_ends_and_leaves_the_library_as_it_was() {
-    drive("library");
+    drive("library", 150);
 }
 
 #[test]
 fn scripts_notice_no_slices_and_survive_failing_allocations() {
-    drive("scripts");
+    drive("scripts", 60);
 }
