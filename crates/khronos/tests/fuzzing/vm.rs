@@ -19,6 +19,8 @@ const MOST_SLICES: usize = 1_000_000;
 /// CPU time that an execution may take beyond its limits: far more than a slice, far less than what a library
 /// function without a safepoint can take.
 const CPU_SLACK: Duration = Duration::from_secs(3);
+/// Bytes that a VM may have beyond its limit: some pages of small allocations that must not fail.
+const MEMORY_SLACK: usize = 128 << 10;
 
 thread_local! {
     /// What all VMs of a thread share, made once.
@@ -135,7 +137,7 @@ impl Vm {
     }
 
     /// What must hold when nothing is left to do: every execution has exactly one answer, in its time, and the VM is
-    /// either empty or broken for a reason that a script can bring about.
+    /// either empty or broken, and not by a panic.
     fn balance(&self) {
         let completions = self.completions.borrow();
         for (id, limits) in &*self.started.borrow() {
@@ -146,9 +148,13 @@ impl Vm {
         }
         assert_eq!(completions.len(), self.started.borrow().len(), "answers to nobody: {completions:#?}");
         match self.runtime.state() {
-            VmState::Broken(BrokenReason::OutOfMemory { .. } | BrokenReason::KilledInNative { .. }) => {}
-            VmState::Broken(reason) => panic!("the VM broke: {reason}"),
-            _ => assert_eq!((self.runtime.executions(), self.runtime.threads()), (0, 0), "something is left"),
+            VmState::Broken(BrokenReason::Panicked) => panic!("a host function panicked"),
+            VmState::Broken(_) => {}
+            _ => {
+                assert_eq!((self.runtime.executions(), self.runtime.threads()), (0, 0), "something is left");
+                let (used, limit) = (self.runtime.used_memory(), self.runtime.memory_limit());
+                assert!(used <= limit + MEMORY_SLACK, "{used} bytes are in use, and the limit is {limit}");
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khronos::{ExecutionLimits, IsolateId, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
+use khronos::{BrokenReason, ExecutionLimits, IsolateId, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
 
 use crate::choices::Choices;
 use crate::generators::program;
@@ -90,6 +90,27 @@ struct Scarcity {
     memory_ends: Option<(usize, usize)>,
     /// Steps after each of which all garbage is collected: what is paused must be reachable.
     collections: usize,
+    end: End,
+}
+
+/// How a VM's owner ends it.
+#[derive(Clone, Copy)]
+enum End {
+    /// When everything is done.
+    AtLeisure,
+    /// So many steps after the last execution was started: giving it up, or dropping it as it is.
+    Condemned(usize),
+    Dropped(usize),
+}
+
+impl End {
+    fn of(choices: &mut Choices) -> Self {
+        match choices.below(4) {
+            0 | 1 => Self::AtLeisure,
+            2 => Self::Condemned(choices.below(30)),
+            _ => Self::Dropped(choices.below(30)),
+        }
+    }
 }
 
 impl Scarcity {
@@ -107,7 +128,7 @@ impl Scarcity {
         };
         let execution =
             ExecutionLimits { cpu: Duration::from_millis(40), wall_clock: Duration::from_secs(20) };
-        Self { limits, execution, burn: 0.0, hunger, memory_ends, collections: 0 }
+        Self { limits, execution, burn: 0.0, hunger, memory_ends, collections: 0, end: End::of(choices) }
     }
 
     /// A script is ended wherever it is.
@@ -129,6 +150,7 @@ impl Scarcity {
             hunger: 0,
             memory_ends: None,
             collections: *choices.pick(&[0, 100]),
+            end: End::of(choices),
         }
     }
 }
@@ -139,6 +161,11 @@ fn everyone_is_answered(files: &Files, scarcity: Scarcity) {
     let Ok(vm) = Vm::new(scarcity.limits) else { return };
     if let Err(error) = run_in_scarcity(&vm, files, &scarcity) {
         vm.must_be_broken(&error);
+    }
+    match scarcity.end {
+        End::Dropped(_) => return vm.close(),
+        End::Condemned(_) => vm.runtime.condemn(BrokenReason::Condemned("its owner had enough".to_owned())),
+        End::AtLeisure => {}
     }
     vm.run();
     vm.close();
@@ -180,5 +207,8 @@ fn run_in_scarcity(vm: &Vm, files: &Files, scarcity: &Scarcity) -> Result<(), Ru
     go_on(20)?;
     vm.runtime.collect_garbage()?;
     vm.start(second, &event, &ctx, scarcity.execution)?;
-    go_on(usize::MAX)
+    match scarcity.end {
+        End::AtLeisure => Ok(()),
+        End::Condemned(steps) | End::Dropped(steps) => go_on(steps),
+    }
 }
