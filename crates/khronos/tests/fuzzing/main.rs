@@ -1,11 +1,12 @@
 //! The fuzz targets without a fuzzer: each runs its seeds, and inputs that are random and the same every time.
 //!
 //! `choices` is an input, `generators` make something of it, `oracles` run that and say what must hold, `vm` is what
-//! they run it in. `fuzz/` hands the same oracles to libFuzzer; see `scripts/fuzz`.
+//! they run it in; `findings` is what came of that. `fuzz/` hands the same oracles to libFuzzer; see `scripts/fuzz`.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "an oracle fails by panicking")]
 
 mod choices;
+mod findings;
 mod generators;
 mod oracles;
 mod vm;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use khronos::{
     BaseLibrary, BrokenReason, Bundle, BytecodeCache, Completion, ExecutionId, ExecutionLimits, IsolateId,
-    KhronosRuntime, KhronosValue, LogLine, Program, Reply, RuntimeError, RuntimeLimits, RuntimeOptions,
-    Ticker, VmState,
+    KhronosRuntime, KhronosValue, LogLine, MAX_LOG_LINE, Program, Reply, RuntimeError, RuntimeLimits,
+    RuntimeOptions, Ticker, Verdict, VmState,
 };
 
 /// Slices after which an input that is still running counts as one that never ends.
@@ -21,6 +21,8 @@ const MOST_SLICES: usize = 1_000_000;
 const CPU_SLACK: Duration = Duration::from_secs(3);
 /// Bytes that a VM may have beyond its limit: some pages of small allocations that must not fail.
 const MEMORY_SLACK: usize = 128 << 10;
+/// Bytes of an error and its traceback.
+const MOST_TEXT: usize = 20_000;
 
 thread_local! {
     /// What all VMs of a thread share, made once.
@@ -145,8 +147,16 @@ impl Vm {
             let [answer] = &*answers else { panic!("execution {id} was answered by {answers:#?}") };
             let most = limits.cpu + self.limits.non_yieldable + CPU_SLACK;
             assert!(answer.cpu <= most, "took {:?} of CPU time: {:?}", answer.cpu, answer.verdict);
+            if let Verdict::Failed(error) = &answer.verdict {
+                assert!(error.message.len() + error.traceback.len() <= MOST_TEXT, "a long text: {error:?}");
+            }
         }
         assert_eq!(completions.len(), self.started.borrow().len(), "answers to nobody: {completions:#?}");
+        let lines = self.log.borrow();
+        assert!(
+            lines.iter().all(|line| line.text.len() <= MAX_LOG_LINE + '…'.len_utf8()),
+            "a long line: {lines:?}"
+        );
         match self.runtime.state() {
             VmState::Broken(BrokenReason::Panicked) => panic!("a host function panicked"),
             VmState::Broken(_) => {}
