@@ -108,11 +108,20 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
     })
 }
 
+/// Lines of a traceback, and bytes of each: a script may call its functions what it likes.
+const MAX_FRAMES: usize = 50;
+const MAX_FRAME: usize = 300;
+
 /// Leaves our own frames out of a traceback: authors look for their lines.
 pub(crate) fn clean_traceback(raw: &str) -> String {
     let own = |line: &str| {
         let file = line.split([':', ' ']).next().unwrap_or_default();
         matches!(file, INTERNAL | "[C]" | "")
     };
-    raw.lines().filter(|line| !own(line)).take(50).collect::<Vec<_>>().join("\n")
+    let frames = raw
+        .lines()
+        .filter(|line| !own(line))
+        .take(MAX_FRAMES)
+        .map(|line| &line[..line.floor_char_boundary(MAX_FRAME)]);
+    frames.collect::<Vec<_>>().join("\n")
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use khronos::{
     BaseLibrary, BrokenReason, Bundle, BytecodeCache, Completion, ExecutionId, ExecutionLimits, IsolateId,
-    KhronosRuntime, KhronosValue, LogLine, Program, Reply, RuntimeError, RuntimeLimits, RuntimeOptions,
-    Ticker, VmState,
+    KhronosRuntime, KhronosValue, LogLine, MAX_LOG_LINE, Program, Reply, RuntimeError, RuntimeLimits,
+    RuntimeOptions, Ticker, Verdict, VmState,
 };
 
 /// Slices after which an input that is still running counts as one that never ends.
@@ -19,6 +19,10 @@ const MOST_SLICES: usize = 1_000_000;
 /// CPU time that an execution may take beyond its limits: far more than a slice, far less than what a library
 /// function without a safepoint can take.
 const CPU_SLACK: Duration = Duration::from_secs(3);
+/// Bytes that a VM may have beyond its limit: some pages of small allocations that must not fail.
+const MEMORY_SLACK: usize = 128 << 10;
+/// Bytes of an error and its traceback.
+const MOST_TEXT: usize = 20_000;
 
 thread_local! {
     /// What all VMs of a thread share, made once.
@@ -135,7 +139,7 @@ impl Vm {
     }
 
     /// What must hold when nothing is left to do: every execution has exactly one answer, in its time, and the VM is
-    /// either empty or broken for a reason that a script can bring about.
+    /// either empty or broken, and not by a panic.
     fn balance(&self) {
         let completions = self.completions.borrow();
         for (id, limits) in &*self.started.borrow() {
@@ -143,12 +147,24 @@ impl Vm {
             let [answer] = &*answers else { panic!("execution {id} was answered by {answers:#?}") };
             let most = limits.cpu + self.limits.non_yieldable + CPU_SLACK;
             assert!(answer.cpu <= most, "took {:?} of CPU time: {:?}", answer.cpu, answer.verdict);
+            if let Verdict::Failed(error) = &answer.verdict {
+                assert!(error.message.len() + error.traceback.len() <= MOST_TEXT, "a long text: {error:?}");
+            }
         }
         assert_eq!(completions.len(), self.started.borrow().len(), "answers to nobody: {completions:#?}");
+        let lines = self.log.borrow();
+        assert!(
+            lines.iter().all(|line| line.text.len() <= MAX_LOG_LINE + '…'.len_utf8()),
+            "a long line: {lines:?}"
+        );
         match self.runtime.state() {
-            VmState::Broken(BrokenReason::OutOfMemory { .. } | BrokenReason::KilledInNative { .. }) => {}
-            VmState::Broken(reason) => panic!("the VM broke: {reason}"),
-            _ => assert_eq!((self.runtime.executions(), self.runtime.threads()), (0, 0), "something is left"),
+            VmState::Broken(BrokenReason::Panicked) => panic!("a host function panicked"),
+            VmState::Broken(_) => {}
+            _ => {
+                assert_eq!((self.runtime.executions(), self.runtime.threads()), (0, 0), "something is left");
+                let (used, limit) = (self.runtime.used_memory(), self.runtime.memory_limit());
+                assert!(used <= limit + MEMORY_SLACK, "{used} bytes are in use, and the limit is {limit}");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::generators::grammar::{Rule, expand};
 const PREAMBLE: &str = r#"
 local event, ctx = ...
 local a, b, c, d = function(...) tick() return note(...) end, {3, 2, 1, x = "y"}, "text", 5
-local fuel, notes, burns = 150, 0, 12
+local fuel, notes, burns = 80, 0, 12
 function tick() fuel -= 1 if fuel < 0 then error("out of fuel", 0) end end
 local function show(x)
     local kind = type(x)
@@ -47,6 +47,8 @@ function num(x) return if type(x) == "number" then x else 1 end
 function at(t, k) return if type(t) == "table" then t[k] else k end
 function put(t, k, v) if type(t) == "table" and not table.isfrozen(t) then t[k] = v end end
 function try(f, ...) note(pcall(f, ...)) end
+-- Deeper than Luau's own limit, which counts anew in each slice.
+function nest(n) if not event.is_shared then return n end if n % 50 == 0 then burn() end return if n > 0 then coroutine.wrap(nest)(n - 1) + 1 else 0 end
 function dig(n) if n > 0 then local a, b, c = n, n, n return dig(n - 1) + (a - b) * c + 1 end burn() return 0 end
 "#;
 
@@ -116,6 +118,7 @@ const RULES: [Rule<'static>; 8] = [
             "note(keep(coroutine.create, $f))",
             "note(pcall(keep, coroutine.wrap, $f))",
             "note(pcall(dig, 12 * $n))",
+            "note(pcall(nest, 5 * $n * $n))",
             "kept = {}",
             "kept[#kept + 1] = string.rep('long text ', 2 ^ $n) .. #kept",
             "local big = {} for i = 1, 2 ^ $n do big[i] = i end note(#big)",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khronos::{ExecutionLimits, IsolateId, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
+use khronos::{BrokenReason, ExecutionLimits, IsolateId, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
 
 use crate::choices::Choices;
 use crate::generators::program;
@@ -41,8 +41,9 @@ fn run(files: &Files, slice: Duration, burn: f64) -> Option<Seen> {
     let limits = RuntimeLimits {
         slice,
         non_yieldable: Duration::from_secs(60),
-        // When the collector runs, and so what fails in little memory, is not the same each time.
+        // What the isolates have together is used up in an order that depends on the slices.
         memory: 512 << 20,
+        threads: 1_000_000,
         ..RuntimeLimits::default()
     };
     let vm = Vm::new(limits).unwrap();
@@ -87,6 +88,29 @@ struct Scarcity {
     hunger: usize,
     /// Steps after which only that many more bytes may be allocated.
     memory_ends: Option<(usize, usize)>,
+    /// Steps after each of which all garbage is collected: what is paused must be reachable.
+    collections: usize,
+    end: End,
+}
+
+/// How a VM's owner ends it.
+#[derive(Clone, Copy)]
+enum End {
+    /// When everything is done.
+    AtLeisure,
+    /// So many steps after the last execution was started: giving it up, or dropping it as it is.
+    Condemned(usize),
+    Dropped(usize),
+}
+
+impl End {
+    fn of(choices: &mut Choices) -> Self {
+        match choices.below(4) {
+            0 | 1 => Self::AtLeisure,
+            2 => Self::Condemned(choices.below(30)),
+            _ => Self::Dropped(choices.below(30)),
+        }
+    }
 }
 
 impl Scarcity {
@@ -104,7 +128,7 @@ impl Scarcity {
         };
         let execution =
             ExecutionLimits { cpu: Duration::from_millis(40), wall_clock: Duration::from_secs(20) };
-        Self { limits, execution, burn: 0.0, hunger, memory_ends }
+        Self { limits, execution, burn: 0.0, hunger, memory_ends, collections: 0, end: End::of(choices) }
     }
 
     /// A script is ended wherever it is.
@@ -119,7 +143,15 @@ impl Scarcity {
             cpu: Duration::from_micros(*choices.pick(&[500, 2_000, 5_000])),
             wall_clock: Duration::from_millis(*choices.pick(&[10, 250, 1_000])),
         };
-        Self { limits, execution, burn: 0.001, hunger: 0, memory_ends: None }
+        Self {
+            limits,
+            execution,
+            burn: 0.001,
+            hunger: 0,
+            memory_ends: None,
+            collections: *choices.pick(&[0, 100]),
+            end: End::of(choices),
+        }
     }
 }
 
@@ -130,18 +162,28 @@ fn everyone_is_answered(files: &Files, scarcity: Scarcity) {
     if let Err(error) = run_in_scarcity(&vm, files, &scarcity) {
         vm.must_be_broken(&error);
     }
+    match scarcity.end {
+        End::Dropped(_) => return vm.close(),
+        End::Condemned(_) => vm.runtime.condemn(BrokenReason::Condemned("its owner had enough".to_owned())),
+        End::AtLeisure => {}
+    }
     vm.run();
     vm.close();
 }
 
 fn run_in_scarcity(vm: &Vm, files: &Files, scarcity: &Scarcity) -> Result<(), RuntimeError> {
     let (mut steps, room) = scarcity.memory_ends.unwrap_or((usize::MAX, 0));
+    let mut collections = scarcity.collections;
     let mut go_on = |most: usize| -> Result<(), RuntimeError> {
         for _ in 0..most {
             if steps == 0 {
                 vm.runtime.set_memory_limit(vm.runtime.used_memory() + room)?;
             }
             steps = steps.wrapping_sub(1);
+            if collections > 0 {
+                collections -= 1;
+                vm.runtime.collect_garbage()?;
+            }
             if !vm.step() {
                 return Ok(());
             }
@@ -165,5 +207,8 @@ fn run_in_scarcity(vm: &Vm, files: &Files, scarcity: &Scarcity) -> Result<(), Ru
     go_on(20)?;
     vm.runtime.collect_garbage()?;
     vm.start(second, &event, &ctx, scarcity.execution)?;
-    go_on(usize::MAX)
+    match scarcity.end {
+        End::AtLeisure => Ok(()),
+        End::Condemned(steps) | End::Dropped(steps) => go_on(steps),
+    }
 }
