@@ -234,6 +234,7 @@ cases! {
         blocks
         caught_and_tried_again
         coroutines_in_coroutines
+        coroutines_that_take_their_time
         errors_while_an_error_is_handled
         gsub_in_its_callback
         metamethods
