@@ -37,12 +37,19 @@ fn what_does_not_fit_is_an_error_before_anything_is_allocated() {
 }
 
 #[test]
-fn formats_that_are_too_long_are_refused() {
+fn formats_and_replacements_that_are_too_long_are_refused() {
     let vm = Vm::new();
-    for call in ["string.pack(x)", "string.packsize(x)", "string.unpack(x, '')", "os.date(x)"] {
-        let message = vm.error(&format!("local x = string.rep(' ', 5000)\nreturn {call}"));
-        assert!(message.starts_with("init.luau:2: the format for '"), "{call}: {message}");
-        assert!(message.ends_with("is longer than 4096 bytes"), "{call}: {message}");
+    for (call, length, what, longest) in [
+        ("string.pack(x)", 5000, "format for 'pack'", 4096),
+        ("string.packsize(x)", 5000, "format for 'packsize'", 4096),
+        ("string.unpack(x, '')", 5000, "format for 'unpack'", 4096),
+        ("os.date(x)", 600, "format for 'date'", 512),
+        ("string.format(x)", 1_048_577, "format for 'format'", 1_048_576),
+        ("string.format(x, {})", 1_048_577, "format for 'format'", 1_048_576),
+        ("string.gsub('', '', x)", 1_048_577, "replacement for 'gsub'", 1_048_576),
+    ] {
+        let message = vm.error(&format!("local x = string.rep(' ', {length})\nreturn {call}"));
+        assert_eq!(message, format!("init.luau:2: the {what} is longer than {longest} bytes"), "{call}");
     }
 }
 
