@@ -255,11 +255,16 @@ fn resume_states(states: &mut Vec<NonNull<lua_State>>, slice: *mut Slice) -> c_i
     let mut status = ffi::LUA_OK;
     for level in 0..states.len() {
         let mut results = 0;
-        // SAFETY: `slice` outlives this call, and no handler runs now.
-        unsafe { (*slice).set_around(states.len() - level - 1) };
+        let state = states[level].as_ptr();
         // SAFETY: the chain's threads are alive and not running; `lua_resume` catches everything that a script can
         // raise and returns it as a status.
-        status = unsafe { ffi::lua_resume(states[level].as_ptr(), ptr::null_mut(), 0, &raw mut results) };
+        status = unsafe {
+            // Luau lets 200 C functions run inside each other. A thread that broke knows how many there were around it,
+            // so it is resumed as if by itself; counted from nothing, a script that was paused on its way down would
+            // get further than one that was not.
+            let around = if ffi::lua_status(state) == ffi::LUA_BREAK { state } else { ptr::null_mut() };
+            ffi::lua_resume(state, around, 0, &raw mut results)
+        };
         if status == ffi::LUA_BREAK {
             // SAFETY: `slice` outlives this call, and the handlers that write to it ran inside `lua_resume`.
             let mut broken = unsafe { (*slice).take_broken() };

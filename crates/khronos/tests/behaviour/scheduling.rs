@@ -333,9 +333,9 @@ fn coroutines_nest_equally_deep_whether_they_are_paused_on_the_way_or_not() {
         local function deepest(n) local ok, depth = pcall(nest, n) return if ok then depth else nil end
         local function without_end() burn() return coroutine.wrap(without_end)() end
         local ok, message = pcall(without_end)
-        return {tostring(deepest(170)), tostring(deepest(190)), tostring(ok), string.sub(message, -16)}
+        return {tostring(deepest(150)), tostring(deepest(250)), tostring(ok), string.sub(message, -16)}
     "#;
     for vm in [Vm::new(), choppy()] {
-        assert_eq!(vm.value(script), list(["170", "nil", "false", "C stack overflow"]));
+        assert_eq!(vm.value(script), list(["150", "nil", "false", "C stack overflow"]));
     }
 }

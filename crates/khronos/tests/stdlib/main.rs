@@ -10,12 +10,15 @@ mod sort;
 #[expect(dead_code, reason = "not every test needs all of it")]
 mod vm;
 
-use khronos::KhronosValue;
+use std::time::Duration;
+
+use khronos::{KhronosValue, RuntimeLimits};
 use mlua::{Lua, LuaOptions, LuaString, StdLib};
 
-/// What `source` returns in a VM of ours, as text.
+/// What `source` returns in a VM of ours, as text. It is paused as often as can be.
 fn ours(source: &str) -> String {
-    match vm::Vm::new().value(source) {
+    let limits = RuntimeLimits { slice: Duration::from_micros(50), ..RuntimeLimits::default() };
+    match vm::Vm::with_limits(limits).value(source) {
         KhronosValue::Text(text) => text,
         other => panic!("{other:?}"),
     }

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "Luau's handlers get raw states")]
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
@@ -24,16 +24,10 @@ thread_local! {
     static BUDGET: Cell<isize> = const { Cell::new(isize::MAX) };
 }
 
-/// Coroutines that may run inside each other. Luau's own limit, of 200 C functions, counts from where a chain was resumed:
-/// a script that was paused on its way down would get further than one that was not.
-const MOST_NESTED: usize = 180;
-
 /// What the handlers note down while a slice runs.
 pub(super) struct Slice {
     /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
     nesting: Vec<NonNull<lua_State>>,
-    /// How many more the chain has around these, which wait for their results.
-    around: usize,
     /// The threads that broke, innermost first.
     broken: Vec<NonNull<lua_State>>,
     /// Whether [`pause`] broke them, and not the end of the slice.
@@ -71,7 +65,6 @@ impl Slice {
     ) -> Self {
         Self {
             nesting: Vec::new(),
-            around: 0,
             broken: Vec::new(),
             paused: false,
             ends: started + limits.slice,
@@ -117,16 +110,6 @@ impl Slice {
             (None, ffi::LUA_ERRMEM) => Stop::OutOfMemory,
             (None, _) => Stop::Failed,
         }
-    }
-
-    /// So many levels of the chain are around what is resumed next.
-    pub(super) fn set_around(&mut self, levels: usize) {
-        self.around = levels;
-    }
-
-    /// Whether more coroutines run inside each other than there may.
-    fn is_too_deep(&self) -> bool {
-        self.nesting.len() + self.around > MOST_NESTED
     }
 
     /// The threads that broke, innermost first.
@@ -176,11 +159,6 @@ pub(super) unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c
     // where `luaL_error` unwinds.
     unsafe {
         let (Some(slice), Some(level)) = (current.as_mut(), NonNull::new(state)) else { return };
-        if slice.is_too_deep() {
-            let text = "C stack overflow";
-            ffi::lua_pushlstring_(state, text.as_ptr().cast::<c_char>(), text.len());
-            ffi::lua_error(state);
-        }
         if slice.is_breakable() {
             set_interrupt(slice.callbacks, ptr::null_mut());
             slice.break_at(level);
@@ -271,11 +249,6 @@ unsafe extern "C-unwind" fn on_resume(state: *mut lua_State) {
     // SAFETY: as in `on_interrupt`.
     if let (Some(slice), Some(level)) = (unsafe { CURRENT.get().as_mut() }, NonNull::new(state)) {
         slice.nesting.push(level);
-        if slice.is_too_deep() {
-            // This is no place to raise an error. It runs into one at its first safepoint.
-            // SAFETY: the VM runs.
-            unsafe { set_interrupt(slice.callbacks, on_interrupt as *mut ()) }
-        }
     }
 }
 
