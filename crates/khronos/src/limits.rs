@@ -69,8 +69,8 @@ pub enum LimitExceeded {
     WallClock(Duration),
     /// [`RuntimeLimits::non_yieldable`].
     #[error(
-        "limit exceeded: ran {0:?} inside a metamethod, a sort comparator or a library call, where a script cannot \
-         be paused; move long work out of it"
+        "limit exceeded: ran {0:?} inside a metamethod or a library call, where a script cannot be paused; move long \
+         work out of it"
     )]
     NonYieldable(Duration),
     /// [`RuntimeLimits::memory`].

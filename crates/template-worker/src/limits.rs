@@ -41,7 +41,7 @@ settings! {
         /// 10 seconds: far above what an honest template needs for an event, far below what hurts a machine.
         pub max_cpu_time_ms: u64 = 10_000, within 1..=DAY_MS;
         /// MAX_NON_YIELDABLE_TIME: milliseconds without a point at which the runtime could pause the template, such as in
-        /// the comparator of a sort. 250 ms: neighbours wait that long, and a large sort with a comparator was seen to take 236.
+        /// a metamethod. 250 ms: neighbours wait that long, and honest library calls on megabytes take up to 180.
         pub max_non_yieldable_time_ms: u64 = 250, within 1..=60_000;
         /// SLICE: milliseconds that a template runs before other guilds on its thread have their turn.
         /// 2 ms: short enough that nobody notices a neighbour, long enough to cost less than 7 %.

@@ -51,7 +51,7 @@ impl BaseLibrary {
         // Without lines, a replaced function looks in error messages as Luau's own, which has none either. And without
         // inlining, the levels that it gives to `error` are right.
         let stdlib = STDLIB.into_iter().map(|source| compile(source, 1, 0)).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Compiled { stdlib, prelude: compile(PRELUDE, 2, 1)? })))
+        Ok(Self(Arc::new(Compiled { stdlib, prelude: compile(PRELUDE, 2, 0)? })))
     }
 }
 

@@ -111,7 +111,7 @@ async fn hit(case: &Case) -> (String, &'static str) {
                 "max_executions_in_flight": 1, "max_executions_waiting": 10, "max_templates_per_guild": 5,
             }))
             .await;
-            case.store("t", "task.wait(0.1) return 'ran in its turn'").await.expect(201);
+            case.store("t", "task.wait(1) return 'ran in its turn'").await.expect(201);
             case.post().await.expect(202);
             let results = case.send(json!({})).await.expect(200);
             (results["results"]["t"]["value"].as_str().unwrap().to_owned(), "ran in its turn")

@@ -127,7 +127,7 @@ impl Slice {
         self.memory.mark.saturating_sub(self.used_memory()).try_into().unwrap_or(isize::MAX)
     }
 
-    /// Whether all levels can be broken. A coroutine that can, inside a sort comparator that cannot, would break alone
+    /// Whether all levels can be broken. A coroutine that can, inside a metamethod that cannot, would break alone
     /// and its parent would fail.
     fn is_breakable(&self) -> bool {
         // SAFETY: all of them are running inside this slice, and reading a state's call depth changes nothing.
