@@ -56,6 +56,7 @@ cases! {
         require_of_a_module_that_fails_again_and_again
         sleepers_that_are_resumed_early
         times_that_are_no_times
+        tracebacks_of_the_deepest_stack
     }
     crashes {
         a_log_of_what_cannot_be_printed
@@ -71,6 +72,7 @@ cases! {
         library_functions_with_every_odd_argument
         more_locals_than_luau_has_registers
         table_move_across_the_end_of_the_integers
+        table_move_with_every_odd_number
     }
     ends {
         a_chunk_that_spins_before_its_handler_is_kept
@@ -108,6 +110,7 @@ cases! {
         spin_in_a_function_of_a_module
         spin_in_a_gsub_callback
         spin_in_a_required_module
+        spin_in_a_sort_comparator
         spin_in_a_spawned_task
         spin_in_a_wrapped_coroutine
         spin_in_arithmetic
@@ -135,6 +138,7 @@ cases! {
         a_balanced_match_that_never_closes
         a_comparison_of_megabytes_without_end
         a_concat_of_a_range_that_is_not_there
+        a_date_of_megabytes
         a_format_of_megabytes
         a_format_with_the_widest_fields
         a_gmatch_that_looks_through_everything_each_time
@@ -150,34 +154,47 @@ cases! {
         a_result_whose_keys_all_hash_alike
         a_set_of_megabytes_in_a_pattern
         a_sort_of_half_a_million
+        a_sort_of_half_a_million_with_a_comparator
+        a_sort_of_texts_with_long_equal_beginnings
         a_sort_with_a_comparator_that_contradicts_itself
         a_source_of_a_megabyte_is_not_loaded_by_a_script
         a_split_at_a_long_prefix
         a_split_into_single_characters
+        an_unpack_of_megabytes
+        arithmetic_on_long_numerals_in_a_row
         back_references_to_megabytes
         buffers_at_the_memory_limit
+        comparisons_of_long_texts_in_a_row
         concatenations_in_a_row
         finds_of_a_long_prefix_without_end
+        finds_of_a_long_prefix_without_the_plain_flag
         more_results_than_a_stack_holds
         patterns_that_backtrack_in_pcall
         table_move_of_a_million_again_and_again
         table_move_of_two_billion
+        texts_that_all_hash_alike_come_and_go
     }
     memory {
+        a_buffer_larger_than_everything
         a_buffer_of_an_impossible_size
+        a_concat_of_more_than_there_is
         a_format_that_multiplies
         a_gsub_that_multiplies
         a_hundred_thousand_coroutines
         a_log_line_of_a_shared_text_many_times
         a_million_short_texts
+        a_repeated_text_larger_than_everything
         a_result_as_large_as_the_vm
         a_result_of_many_parts
         a_result_of_two_to_the_thirtieth_nodes
         a_stack_full_of_values
+        a_table_created_larger_than_everything
         a_table_created_with_an_impossible_size
         a_table_that_grows
         a_table_that_grows_in_its_hash_part
+        a_table_that_grows_in_pcall
         a_text_that_doubles
+        a_text_that_doubles_in_pcall
         an_argument_as_large_as_the_vm
         an_argument_of_two_to_the_thirtieth_nodes
         an_error_as_large_as_the_vm
@@ -185,14 +202,32 @@ cases! {
         an_interpolation_that_multiplies
         answers_of_the_host_that_pile_up
         buffers
+        caught_by_a_handler_that_takes_more
+        caught_in_a_coroutine
+        caught_once_and_returned
         closures_with_upvalues
+        deep_threads_that_end_in_a_full_heap
         ended_threads_that_a_global_still_holds
         errors_as_large_as_the_vm_for_nobody
         everything_tried_in_a_full_heap
+        fifteen_mebibytes_kept_while_a_table_grows_and_is_dropped
+        fifteen_mebibytes_kept_while_answers_of_the_host_come_and_go
+        fifteen_mebibytes_kept_while_buffers_come_and_go
+        fifteen_mebibytes_kept_while_coroutines_come_and_go
+        fifteen_mebibytes_kept_while_tables_come_and_go
+        fifteen_mebibytes_kept_while_texts_come_and_go
         garbage_of_one_event_does_not_fail_the_next
+        in_a_gsub_callback
+        in_a_metamethod
+        in_a_required_module
+        in_a_sort_comparator
         in_a_spawned_task
+        log_lines_as_large_as_the_vm
         many_arguments_each_as_large_as_allowed
         repeated_texts_of_impossible_sizes
+        several_arguments_each_as_large_as_allowed
+        several_results_each_as_large_as_allowed
+        several_results_of_as_many_parts_as_allowed
         the_deepest_stacks_kept
         weak_tables_keep_nothing
         what_an_ended_event_held_is_free_for_the_next
@@ -204,6 +239,7 @@ cases! {
         blocks
         caught_and_tried_again
         coroutines_in_coroutines
+        coroutines_that_take_their_time
         errors_while_an_error_is_handled
         gsub_in_its_callback
         metamethods
@@ -223,6 +259,7 @@ cases! {
         a_global_of_another_template
         a_library_function_as_a_metamethod
         a_shared_global_cannot_be_replaced
+        addresses
         addresses_in_the_log
         frozen_handlers_and_returned_metatables
         functions_of_the_runtime_called_by_hand

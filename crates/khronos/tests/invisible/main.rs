@@ -37,6 +37,7 @@ scripts! {
     cancelling_and_closing
     closures
     coroutine_states
+    depth_of_coroutines
     errors
     garbage
     generators
