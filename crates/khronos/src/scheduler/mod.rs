@@ -187,6 +187,7 @@ impl Scheduler {
         Rc::new(Self {
             collector: Collector::new(options.limits.memory),
             limits: Cell::new(options.limits),
+            epoch: (options.clock)(),
             options,
             inbox,
             state: RefCell::default(),
@@ -194,7 +195,6 @@ impl Scheduler {
             current: Cell::new(None),
             broken: RefCell::new(None),
             array: RefCell::new(None),
-            epoch: Instant::now(),
             links: Rc::default(),
             warned: Cell::new(false),
             last: Cell::new(None),

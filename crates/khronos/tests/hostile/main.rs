@@ -223,6 +223,9 @@ cases! {
         log_lines_as_large_as_the_vm
         many_arguments_each_as_large_as_allowed
         repeated_texts_of_impossible_sizes
+        several_arguments_each_as_large_as_allowed
+        several_results_each_as_large_as_allowed
+        several_results_of_as_many_parts_as_allowed
         the_deepest_stacks_kept
         weak_tables_keep_nothing
         what_an_ended_event_held_is_free_for_the_next
