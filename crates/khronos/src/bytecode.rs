@@ -4,10 +4,13 @@
 //! references: bytecode lives as long as a program that uses it, so it needs no size limit of its own.
 //! Compiling needs a deep stack: call it on a thread that has one (Luau's parser recurses up to its own limit).
 
+mod safepoints;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mlua::chunk::Compiler;
+use safepoints::Unsafe;
 
 use crate::bundle::{Bundle, ContentHash};
 use crate::error::CompileError;
@@ -78,7 +81,11 @@ impl BytecodeCache {
         }
         // Compiled outside the lock: two threads may do the same work once, nobody waits for a large file.
         let compiler = Compiler::new().set_optimization_level(1).set_debug_level(1).set_type_info_level(1);
-        let bytecode: Bytecode = compiler.compile(text).map_err(|error| explain(path, &error))?.into();
+        let compile = |covered| compiler.clone().set_coverage_level(u8::from(covered)).compile(text);
+        let bytecode: Bytecode = safepoints::compile(compile)
+            .map_err(|error| explain(path, &error))?
+            .map_err(|reason| refuse(path, reason))?
+            .into();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() == known.capacity() {
             known.retain(|_, bytecode| bytecode.strong_count() > 0);
@@ -125,6 +132,19 @@ impl Program {
     pub fn resolve(&self, from: &str, request: &str) -> Result<String, String> {
         require::resolve(&|path| self.0.modules.contains_key(path), &self.0.aliases, from, request)
     }
+}
+
+fn refuse(path: &str, reason: Unsafe) -> CompileError {
+    let (line, message) = match reason {
+        Unsafe::Statement { line } => (
+            line,
+            "a statement of this function has so many operations that the script could not be paused in between; \
+             make several statements of it",
+        ),
+        Unsafe::Texts => (1, "too many texts of this file have the same hash, which nobody does by chance"),
+        Unsafe::Unknown => (1, "the compiler made something that cannot be checked; report this, please"),
+    };
+    CompileError { file: path.to_owned(), line, message: message.to_owned() }
 }
 
 /// The compiler says `3: message`; authors want file, line and message apart.

@@ -18,6 +18,7 @@ use mlua::{Lua, Table, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::known_keys;
+use super::patience::Patience;
 
 /// Elements of an array that wait on the stack, so that a short array is made in its size.
 const AT_ONCE: c_int = 16;
@@ -82,7 +83,15 @@ impl Decoder {
         let decoded = unsafe {
             lua.exec_raw::<Value>((&self.array, keys), |state| {
                 let keys = ffi::lua_gettop(state);
-                let vm = Vm { state, array: keys - 1, keys, sizes: &self.sizes, limits, nodes: Cell::new(0) };
+                let vm = Vm {
+                    state,
+                    array: keys - 1,
+                    keys,
+                    sizes: &self.sizes,
+                    limits,
+                    nodes: Cell::new(0),
+                    patience: Patience::default(),
+                };
                 let mut parser = serde_json::Deserializer::from_str(text);
                 let push = Push { vm: &vm, depth: 0, key: Some(known_keys::COUNT) };
                 if let Err(error) = push.deserialize(&mut parser).and_then(|()| parser.end()) {
@@ -112,7 +121,11 @@ struct Vm<'a> {
     sizes: &'a [Cell<u8>],
     limits: JsonLimits,
     nodes: Cell<usize>,
+    patience: Patience,
 }
+
+/// Values from one look at the clock to the next.
+const NODES_A_LOOK: usize = 256;
 
 /// Reads one JSON value and leaves it on top of the stack.
 #[derive(Clone, Copy)]
@@ -150,6 +163,9 @@ impl<'de> DeserializeSeed<'de> for Push<'_> {
         self.vm.nodes.set(nodes);
         if nodes > most {
             return Err(D::Error::custom(format_args!("more than {most} values")));
+        }
+        if nodes.is_multiple_of(NODES_A_LOOK) && self.vm.patience.is_over(nodes) {
+            return Err(D::Error::custom("too slow: very many of its texts have the same hash"));
         }
         deserializer.deserialize_any(self)
     }

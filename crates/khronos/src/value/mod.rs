@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod encode;
 pub(crate) mod json;
 mod known_keys;
+mod patience;
 mod walk;
 
 use std::collections::BTreeMap;

@@ -3,23 +3,13 @@
 //! Owns the limits on depth and nodes, what counts as a list, and what the messages call a place. Leaves to a [`Sink`]
 //! what is built, and how many bytes that is. Only raw access: no metamethod of a script ever runs here.
 
-use std::time::Duration;
-
 use mlua::{MultiValue, Table, Value};
 
+use super::patience::Patience;
 use super::{ValueError, ValueLimits};
 
 /// What messages call the values that an execution returned.
 const RESULT: &str = "result";
-
-/// CPU time that a walk may take besides what its nodes explain.
-///
-/// A table that had a million entries and lost them costs as much to look through as a full one, and is one node. Two
-/// names for it are two looks.
-const GRACE: Duration = Duration::from_millis(20);
-
-/// CPU time that a node explains: ten times what it takes.
-const A_NODE: Duration = Duration::from_micros(2);
 
 /// Tables from one look at the clock to the next, which costs as much as a small table does.
 const TABLES_A_LOOK: usize = 16;
@@ -121,14 +111,13 @@ pub(super) struct Walk<'a, S> {
     limits: ValueLimits,
     nodes: usize,
     tables: usize,
-    /// The thread's CPU clock at the first look.
-    since: Option<Duration>,
+    patience: Patience,
 }
 
 impl<'a, S: Sink> Walk<'a, S> {
     /// Tables whose metatable is `array` are lists.
     pub(super) fn new(sink: &'a mut S, array: Option<&'a Table>, limits: ValueLimits) -> Self {
-        Self { sink, array, limits, nodes: 0, tables: 0, since: None }
+        Self { sink, array, limits, nodes: 0, tables: 0, patience: Patience::default() }
     }
 
     pub(super) fn arguments(&mut self, values: &MultiValue) -> Result<(), ValueError> {
@@ -232,10 +221,7 @@ impl<'a, S: Sink> Walk<'a, S> {
         if !self.tables.is_multiple_of(TABLES_A_LOOK) {
             return Ok(());
         }
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
-        let now = now.map(Duration::from).unwrap_or_default();
-        let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
-        if now.saturating_sub(*self.since.get_or_insert(now)) > GRACE + A_NODE * nodes {
+        if self.patience.is_over(self.nodes) {
             return Err(ValueError::TooSlow);
         }
         Ok(())

@@ -162,3 +162,30 @@ fn running_out_of_memory_anywhere_in_a_text_breaks_the_vm_and_nothing_else() {
     }
     assert!(fits > 0 && broken > 40, "{fits} fit, {broken} broke");
 }
+
+/// Twenty beginnings, middles and ends of three characters that lead Luau's hash of short texts through the same states.
+const ALIKE: [&str; 4] = [
+    "\"#P\":)\"BO\"](\"|'A PA=)AAOAZ(A{'P&*P?OPG)Ph(`!P`<)`@O`[(`z'o'*",
+    " 0K QL rM$.c$Od$pe,,b,Kc,jd?/K?RL?qMC-cCPdCoe^2K^OL^pMb0cbMd",
+    " &d Ec L1 db k04'~4K}4j|:!d:Bc:M1:cb:n0U&~UL}Um|[ d[Cc[N1[bb",
+    " -K NJ Q0 oI r/02K0P00QJ0o/0pI?,K?OJ?R0?nI?q/^/K^LJ^S0^mI^t/",
+];
+
+#[test]
+fn keys_that_all_hash_alike_are_refused_before_they_take_long() {
+    let piece = |at: usize, choice: usize| &ALIKE[at][choice * 3..choice * 3 + 3];
+    let key = |n: usize| (0..4).map(|at| piece(at, n / 20_usize.pow(at as u32) % 20)).collect::<String>();
+    let event = |keys: std::ops::Range<usize>| {
+        let entries: std::collections::BTreeMap<String, usize> = keys.map(|n| (key(n), n)).collect();
+        serde_json::to_string(&entries).unwrap()
+    };
+    let vm = Vm::new();
+    assert!(vm.runtime.decode_json(&event(0..500)).is_ok());
+    let Err(RuntimeError::Json(message)) = vm.runtime.decode_json(&event(0..60_000)) else {
+        panic!("it was decoded")
+    };
+    assert!(message.contains("too slow: very many of its texts have the same hash"), "{message}");
+    let honest: std::collections::BTreeMap<String, usize> =
+        (0..60_000).map(|n| (format!("key {n}"), n)).collect();
+    assert!(vm.runtime.decode_json(&serde_json::to_string(&honest).unwrap()).is_ok());
+}

@@ -161,8 +161,10 @@ cases! {
         a_split_at_a_long_prefix
         a_split_into_single_characters
         an_unpack_of_megabytes
+        arithmetic_on_long_numerals_in_a_row
         back_references_to_megabytes
         buffers_at_the_memory_limit
+        comparisons_of_long_texts_in_a_row
         concatenations_in_a_row
         finds_of_a_long_prefix_without_end
         finds_of_a_long_prefix_without_the_plain_flag
