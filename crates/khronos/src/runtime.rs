@@ -331,7 +331,13 @@ impl KhronosRuntime {
         self.scheduler.set_limits(&self.lua, limits).map_err(RuntimeError::CreateValue)
     }
 
-    /// Collects all garbage now. The runtime does that by itself, little by little; this is for operators.
+    /// Has garbage collected in the next slices, before anything else runs: [`is_short_of_memory`](Self::is_short_of_memory)
+    /// until that is done.
+    pub fn request_collection(&self) {
+        self.scheduler.request_collection();
+    }
+
+    /// Collects all garbage now, however long it takes. For a VM that no script has touched.
     ///
     /// # Errors
     /// [`RuntimeError::Broken`].

@@ -109,6 +109,8 @@ impl Dispatcher {
         if templates.is_empty() {
             return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
         }
+        // They may have changed while the templates were looked up.
+        let limits = self.limits(guild);
         let busy = || {
             shared.metrics.exceeded(Limit::ExecutionsWaiting);
             DispatchError::Busy {

@@ -33,6 +33,10 @@ const LIMIT_WARNINGS: Declared =
     ("template_worker_limit_warnings_total", "How often an author was told that a template is near a limit.");
 const EXECUTIONS: Declared = ("template_worker_executions_total", "Executions by how they ended.");
 const VMS: Declared = ("template_worker_vms", "Guilds' VMs that are alive.");
+const VMS_REFUSED: Declared = (
+    "template_worker_vms_refused_total",
+    "How often a guild without a VM got none, because all VMs together use too much memory.",
+);
 const VM_MEMORY: Declared = (
     "template_worker_vm_memory_bytes",
     "Bytes that the VMs have allocated, all together, those made ahead of need included.",
@@ -43,8 +47,16 @@ const TEMPLATE_MEMORY: Declared = (
 );
 
 /// The names of all metrics.
-pub const NAMES: [&str; 7] =
-    [LIMIT_VALUE.0, LIMIT_EXCEEDED.0, LIMIT_WARNINGS.0, EXECUTIONS.0, VMS.0, VM_MEMORY.0, TEMPLATE_MEMORY.0];
+pub const NAMES: [&str; 8] = [
+    LIMIT_VALUE.0,
+    LIMIT_EXCEEDED.0,
+    LIMIT_WARNINGS.0,
+    EXECUTIONS.0,
+    VMS.0,
+    VMS_REFUSED.0,
+    VM_MEMORY.0,
+    TEMPLATE_MEMORY.0,
+];
 
 /// How an execution can end.
 const STATUSES: [&str; 4] = ["ok", "error", "limit_exceeded", "vm_broken"];
@@ -56,6 +68,7 @@ pub struct Metrics {
     warnings: Vec<Counter>,
     executions: Vec<Counter>,
     vms: Gauge,
+    vms_refused: Counter,
     vm_memory: Gauge,
     template_memory: Histogram,
     handle: PrometheusHandle,
@@ -77,6 +90,7 @@ impl Metrics {
             warnings: by_limit(LIMIT_WARNINGS),
             executions: counters(&recorder, EXECUTIONS, "status", STATUSES.into_iter()),
             vms: gauge(&recorder, VMS, Vec::new()),
+            vms_refused: counter(&recorder, VMS_REFUSED),
             vm_memory: gauge(&recorder, VM_MEMORY, Vec::new()),
             template_memory: histogram(&recorder, TEMPLATE_MEMORY),
             handle: recorder.handle(),
@@ -106,6 +120,11 @@ impl Metrics {
     /// An execution ended with this status.
     pub fn executed(&self, status: &str) {
         count(&self.executions, place(&STATUSES, &status), 1);
+    }
+
+    /// A guild without a VM got none, for want of memory.
+    pub fn vm_refused(&self) {
+        self.vms_refused.increment(1);
     }
 
     /// So much memory a template had when an execution of it ended.
@@ -138,6 +157,11 @@ fn counters<'a>(
     recorder.describe_counter(KeyName::from_const_str(name), None, help.into());
     let key = |value: &str| Key::from_parts(name, vec![Label::new(label, value.to_owned())]);
     values.map(|value| recorder.register_counter(&key(value), &METADATA)).collect()
+}
+
+fn counter(recorder: &PrometheusRecorder, (name, help): Declared) -> Counter {
+    recorder.describe_counter(KeyName::from_const_str(name), None, help.into());
+    recorder.register_counter(&Key::from_name(name), &METADATA)
 }
 
 fn gauge(recorder: &PrometheusRecorder, (name, help): Declared, labels: Vec<Label>) -> Gauge {

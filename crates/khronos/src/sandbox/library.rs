@@ -32,8 +32,15 @@ pub(crate) fn add_to(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua
     // Asked before a single call takes much: a refusal is an error that a script can handle, a VM past its limit is not.
     let s = Rc::clone(scheduler);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
-    let fits = move |lua: &Lua, bytes: f64| Ok(s.make_room(lua, bytes as usize));
+    let fits = move |lua: &Lua, bytes: f64| Ok(s.fits(lua, bytes as usize));
     host.raw_set("fits", lua.create_function(fits)?)?;
+    // Where it is for garbage, a collection may help: not at once, which may take long, but when the script pauses next.
+    let s = Rc::clone(scheduler);
+    let collect = move |_: &Lua, ()| {
+        s.request_collection();
+        Ok(())
+    };
+    host.raw_set("collect", lua.create_function(collect)?)?;
     let s = Rc::clone(scheduler);
     host.raw_set("memory_limit", lua.create_function(move |_, ()| Ok(s.memory_limit()))?)
 }

@@ -65,6 +65,8 @@ struct Collecting {
     by: Option<ExecutionId>,
     /// Whether the cycle began after that. One that was under way leaves what became garbage meanwhile.
     is_fresh: bool,
+    /// Whether all garbage is to go, and not only so much that the VM is below its mark.
+    is_thorough: bool,
 }
 
 /// Bytes that the host keeps for a VM, until this is dropped.
@@ -148,12 +150,13 @@ impl Collector {
             return Ok(Collected::TooMuch(by));
         }
         let until = Instant::now() + slice;
-        let mut state = self.collecting.get().unwrap_or(Collecting { by, is_fresh: false });
+        let mut state =
+            self.collecting.get().unwrap_or(Collecting { by, is_fresh: false, is_thorough: false });
         step_size(lua, BIG_STEP);
         let done = loop {
             if lua.gc_step()? {
                 let used = self.used(lua);
-                if state.is_fresh || used < self.mark.get() {
+                if state.is_fresh || (!state.is_thorough && used < self.mark.get()) {
                     break Some(used);
                 }
                 state.is_fresh = true;
@@ -173,17 +176,14 @@ impl Collector {
         Ok(if used > limit { Collected::TooMuch(state.by) } else { Collected::Within(used) })
     }
 
-    /// Makes room for `bytes`, at once. Returns whether there is.
-    pub(super) fn make_room(&self, lua: &Lua, bytes: usize) -> bool {
-        let fits = || self.used(lua).saturating_add(bytes) <= self.limit.get();
-        if fits() {
-            return true;
-        }
-        if bytes > self.limit.get() || lua.gc_collect().is_err() {
-            return false;
-        }
-        self.mark.set(mark_after(self.used(lua), self.limit.get()));
-        fits()
+    /// Whether `bytes` more would be within the limit.
+    pub(super) fn fits(&self, lua: &Lua, bytes: usize) -> bool {
+        self.used(lua).saturating_add(bytes) <= self.limit.get()
+    }
+
+    /// Has all garbage collected before anything else runs.
+    pub(super) fn request(&self, by: Option<ExecutionId>) {
+        self.collecting.set(Some(Collecting { by, is_fresh: false, is_thorough: true }));
     }
 }
 

@@ -218,9 +218,14 @@ impl Scheduler {
         self.collector.limit()
     }
 
-    /// Whether `bytes` more would be within the limit, once there is no garbage.
-    pub(crate) fn make_room(&self, lua: &Lua, bytes: usize) -> bool {
-        self.collector.make_room(lua, bytes)
+    /// Whether `bytes` more would be within the limit.
+    pub(crate) fn fits(&self, lua: &Lua, bytes: usize) -> bool {
+        self.collector.fits(lua, bytes)
+    }
+
+    /// Has garbage collected, slice by slice, before anything else runs.
+    pub(crate) fn request_collection(&self) {
+        self.collector.request(self.last.get());
     }
 
     /// Whether garbage has to be collected before anything else.

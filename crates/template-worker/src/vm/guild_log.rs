@@ -15,8 +15,7 @@ use crate::execution::LogEntry;
 use crate::ids::{EventId, GuildId};
 use crate::limits::Limit;
 
-/// Seconds for which lines that were not used are saved up. A new VM starts with those of one, so that nothing is won by
-/// breaking VMs.
+/// Seconds for which lines that were not used are saved up. A new VM starts with those of one.
 const SAVED_UP: f64 = 10.0;
 /// Between two lines that say how many were dropped.
 const BETWEEN_NOTICES: Duration = Duration::from_secs(1);
@@ -32,6 +31,11 @@ impl GuildLog {
     pub(super) fn new(guild: GuildId, shared: Arc<Shared>, per_second: usize) -> Self {
         let gate = RefCell::new(Gate::new(per_second, Instant::now()));
         Self { guild, shared, per_second: Cell::new(per_second), gate }
+    }
+
+    /// Goes on where the log of the guild's last VM was, so that nothing is won by breaking VMs.
+    pub(super) fn continue_from(&self, last: &Self) {
+        std::mem::swap(&mut *self.gate.borrow_mut(), &mut *last.gate.borrow_mut());
     }
 
     /// So many lines may be written from now on.

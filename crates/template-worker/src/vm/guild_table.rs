@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,17 +14,15 @@ use khronos::TickerHandle;
 use tokio::sync::Notify;
 
 use super::action::LuaVmResult;
+use super::closing::ClosingVms;
 use super::eviction::IdleVms;
-use super::guild_vm::{ClosingVm, GuildVm, Job};
+use super::guild_vm::{GuildVm, Job};
 use super::reply::Reply;
 use super::strategy::Shared;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
-
-/// With more VMs than this that were given up and still have memory, these come before new ones.
-const MANY_CLOSING: usize = 16;
 
 /// Tells the strategy that a guild has no VM on this thread any more, so that it is free to place it anew.
 pub(super) type Vacate = Box<dyn Fn(GuildId)>;
@@ -43,8 +42,7 @@ pub(super) struct GuildTable {
     timers: BinaryHeap<Reverse<(Instant, GuildId)>>,
     /// VMs with nothing to do, now or later.
     idle: IdleVms,
-    /// VMs that were given up, until their memory is.
-    closing: VecDeque<ClosingVm>,
+    closing: ClosingVms,
     woken: Arc<Woken>,
     vacate: Vacate,
 }
@@ -84,12 +82,12 @@ impl GuildTable {
             slices: 0,
             taken_all_at: 0,
             warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
+            closing: ClosingVms::new(Arc::clone(&shared)),
             shared,
             slots: HashMap::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
-            closing: VecDeque::new(),
             woken,
             vacate,
         }
@@ -129,7 +127,7 @@ impl GuildTable {
                     self.slots.insert(guild, Slot { vm, queued: false, timer: None });
                 }
                 Err(reason) => {
-                    tracing::error!(%guild, reason, "failed to create a VM");
+                    tracing::debug!(%guild, reason, "a guild gets no VM");
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
@@ -146,16 +144,14 @@ impl GuildTable {
 
     /// A VM for `guild`: one that was made ahead of need, where there is one. Otherwise the reason, for the callers.
     fn create(&mut self, guild: GuildId, limits: &Arc<Limits>) -> Result<GuildVm, String> {
-        // Whoever makes VMs faster than they go waits for a slice each time.
-        if self.closing.len() > MANY_CLOSING {
-            self.close_some();
-        }
         let memory = Arc::clone(&self.shared.memory);
-        while memory.is_short() && self.relieve() {}
-        if memory.is_short() {
+        // A warm one is in the books already.
+        while !self.warm.has_one() && memory.is_short() && self.relieve() {}
+        if memory.is_full() {
+            self.shared.metrics.vm_refused();
             return Err(format!(
-                "the VMs of this service use the {} bytes that they may, and none on this guild's thread is idle; try \
-                 again later, or raise `vm.max_memory`",
+                "the VMs of this service use more than the {} bytes that they may, and none on this guild's thread is \
+                 idle; try again later, or raise `vm.max_memory`",
                 memory.most()
             ));
         }
@@ -173,7 +169,7 @@ impl GuildTable {
     pub(super) fn stop(&mut self, guild: GuildId, reason: &str) -> bool {
         let Some(mut slot) = self.take_out(guild) else { return false };
         slot.vm.condemn(reason);
-        self.closing.push_back(slot.vm.close());
+        self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
         true
     }
@@ -183,6 +179,11 @@ impl GuildTable {
         for guild in guilds {
             self.stop(guild, reason);
         }
+    }
+
+    /// Gives back the memory of all VMs that were given up, until about then.
+    pub(super) fn finish_closing(&mut self, by: Instant) {
+        self.closing.finish(by);
     }
 
     /// Whether any answer is owed.
@@ -195,7 +196,7 @@ impl GuildTable {
         self.collect_woken();
         self.collect_due();
         let evicted = self.evict_one();
-        let closed = self.close_some();
+        let closed = self.closing.step();
         let round = self.ready.len();
         for _ in 0..round {
             let Some(guild) = self.ready.pop_front() else { break };
@@ -204,6 +205,9 @@ impl GuildTable {
             slot.vm.turn(self.slices);
             self.slices += 1;
             self.look_at(guild);
+            if self.closing.are_many() {
+                self.closing.step();
+            }
         }
         round > 0 || evicted || closed
     }
@@ -258,23 +262,6 @@ impl GuildTable {
         due.is_some_and(|guild| self.evict(guild))
     }
 
-    /// A turn for VMs that were given up: a slice, in which most are gone at once. Returns whether there were any.
-    fn close_some(&mut self) -> bool {
-        let until = Instant::now() + self.shared.limits.slice();
-        let round = self.closing.len();
-        for _ in 0..round {
-            let Some(mut vm) = self.closing.pop_front() else { break };
-            if !vm.step(until) {
-                // It is a long job, then; the others are not to wait for it.
-                self.closing.push_back(vm);
-            }
-            if Instant::now() >= until {
-                break;
-            }
-        }
-        round > 0
-    }
-
     /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether
     /// there was one.
     fn relieve(&mut self) -> bool {
@@ -285,7 +272,7 @@ impl GuildTable {
     fn evict(&mut self, guild: GuildId) -> bool {
         let Some(slot) = self.take_out(guild) else { return false };
         tracing::debug!(%guild, "an idle VM is evicted");
-        self.closing.push_back(slot.vm.close());
+        self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
         true
     }
@@ -296,12 +283,17 @@ impl GuildTable {
         let status = slot.vm.status();
         tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
         slot.vm.answer();
-        let (limits, waiting) = (Arc::clone(slot.vm.limits()), slot.vm.take_waiting());
-        self.closing.push_back(slot.vm.close());
+        slot.vm.answer_garbage(&LuaVmResult::Broken { reason: status.reason.unwrap_or_default() });
+        let (limits, log) = (Arc::clone(slot.vm.limits()), Rc::clone(slot.vm.log()));
+        let waiting = slot.vm.take_waiting();
+        self.closing.push(slot.vm.into_runtime());
         if waiting.is_empty() {
             self.vacate(guild);
         } else {
             self.dispatch(guild, &limits, waiting);
+            if let Some(successor) = self.get(guild) {
+                successor.log().continue_from(&log);
+            }
         }
     }
 

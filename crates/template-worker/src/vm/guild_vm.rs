@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use khronos::{BrokenReason, Closing, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
+use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
 
 use super::action::{LuaVmResult, VmState, VmStatus};
@@ -23,24 +23,6 @@ use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
 use crate::template::TemplateName;
-
-/// What is left of a guild's VM.
-pub(super) struct ClosingVm {
-    bytes: usize,
-    closing: Closing,
-    shared: Arc<Shared>,
-}
-
-impl ClosingVm {
-    /// Goes on until about then. Returns whether it is gone.
-    pub(super) fn step(&mut self, until: Instant) -> bool {
-        let gone = self.closing.step(until);
-        if gone {
-            self.shared.reaper.closed(self.bytes);
-        }
-        gone
-    }
-}
 
 /// A template that is to run for an event, and the duty to say what came of it.
 pub(super) struct Job {
@@ -182,9 +164,10 @@ impl GuildVm {
         }
     }
 
-    /// Collects all garbage in the VM's next turn, once for all who ask until then.
+    /// Collects all garbage in the VM's next turns, once for all who ask until then.
     pub(super) fn collect_garbage(&mut self, replies: Vec<Reply>) {
         self.garbage.extend(replies);
+        self.runtime.request_collection();
     }
 
     /// Whether a turn would find something to do.
@@ -198,15 +181,6 @@ impl GuildVm {
 
     /// Starts at most one job, runs one slice, and answers what is finished. The thread has run `slices` before this one.
     pub(super) fn turn(&mut self, slices: u64) {
-        if !self.garbage.is_empty() {
-            let result = self.runtime.collect_garbage();
-            for reply in self.garbage.drain(..) {
-                reply.send(match &result {
-                    Ok(()) => LuaVmResult::Done,
-                    Err(error) => LuaVmResult::Broken { reason: error.to_string() },
-                });
-            }
-        }
         if self.has_job_to_start()
             && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
@@ -219,6 +193,9 @@ impl GuildVm {
         self.last_turn = Some(slices);
         self.runtime.run_slice();
         self.answer();
+        if !self.runtime.is_short_of_memory() {
+            self.answer_garbage(&LuaVmResult::Done);
+        }
         self.look_at_limits();
     }
 
@@ -245,19 +222,28 @@ impl GuildVm {
         std::mem::take(&mut self.waiting).into()
     }
 
-    /// Ends the VM: it is nobody's any more, and its memory is given back bit by bit.
-    pub(super) fn close(self) -> ClosingVm {
-        let Self { runtime, shared, .. } = self;
-        ClosingVm { bytes: runtime.used_memory(), closing: runtime.close(), shared }
+    /// Lets go of everything but the VM itself, which is nobody's any more.
+    pub(super) fn into_runtime(self) -> KhronosRuntime {
+        self.runtime
+    }
+
+    /// Its way to the log, which a successor goes on with.
+    pub(super) fn log(&self) -> &Rc<GuildLog> {
+        &self.log
+    }
+
+    /// Tells those who asked for a collection what came of it.
+    pub(super) fn answer_garbage(&mut self, result: &LuaVmResult) {
+        for reply in self.garbage.drain(..) {
+            reply.send(result.clone());
+        }
     }
 
     /// Ends everything with `reason` and answers everybody.
     pub(super) fn condemn(&mut self, reason: &str) {
         self.runtime.condemn(BrokenReason::Condemned(reason.to_owned()));
         self.answer();
-        for reply in self.garbage.drain(..) {
-            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
-        }
+        self.answer_garbage(&LuaVmResult::Broken { reason: reason.to_owned() });
         for job in self.take_waiting() {
             job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason)));
         }

@@ -45,6 +45,12 @@ impl MemoryBook {
         self.used() > self.most
     }
 
+    /// Whether not even a guild without a VM may get one. Some way above the most: where VMs have to be given up, another
+    /// thread may just be about to do it.
+    pub fn is_full(&self) -> bool {
+        self.used() > self.most + self.most / 8
+    }
+
     /// Whether there is memory for what is only convenient. Some way below the most, so that what is made then is not
     /// given up at once.
     pub(super) fn has_plenty(&self) -> bool {

@@ -7,6 +7,7 @@
 //! on that thread's bounded queue. The *thread loop* owns the VMs of its thread, and gives each a slice in turn.
 
 mod action;
+mod closing;
 mod eviction;
 mod guild_log;
 mod guild_table;

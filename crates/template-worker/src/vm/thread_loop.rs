@@ -107,6 +107,9 @@ impl ThreadLoop {
             drop(command);
         }
         self.table.stop_all("the service is shutting down");
+        if let Some(by) = *self.stop_by.borrow() {
+            self.table.finish_closing(by);
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl WarmPool {
         Self { vms: Vec::new(), size: shared.warm_vms, shared, ticker, woken }
     }
 
+    /// Whether one is ready.
+    pub(super) fn has_one(&self) -> bool {
+        !self.vms.is_empty()
+    }
+
     /// A warm VM, made on the spot where none is ready.
     ///
     /// # Errors

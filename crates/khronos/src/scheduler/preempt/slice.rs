@@ -24,6 +24,9 @@ thread_local! {
     static BUDGET: Cell<isize> = const { Cell::new(isize::MAX) };
 }
 
+/// KiB of allocation whose work Luau's collector does in a step.
+const STEP_KIB: c_int = 64;
+
 /// What the handlers note down while a slice runs.
 pub(super) struct Slice {
     /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
@@ -169,9 +172,7 @@ pub(super) unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c
             if slice.used_memory() > collector::hopeless(slice.memory.limit) {
                 slice.killed = Some(Killed::Memory);
             } else {
-                // It has to be done here, then. The memory of a VM is little enough.
-                ffi::lua_gc(state, ffi::LUA_GCCOLLECT, 0);
-                after_collection(current);
+                collect_here(state, current);
             }
         }
         let slice = &mut *current;
@@ -189,6 +190,25 @@ pub(super) unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c
         };
         ffi::luaL_error(state, text.as_ptr());
     }
+}
+
+/// Collects garbage where a script cannot be paused, as long as it may stay there. The first collection may have begun
+/// when things were still in use, so there are two.
+///
+/// # Safety
+/// As for `on_interrupt`, and nothing else refers to the slice.
+unsafe fn collect_here(state: *mut lua_State, current: *mut Slice) {
+    for _ in 0..2 {
+        // SAFETY: by the caller. A step runs no code of a script.
+        while unsafe { ffi::lua_gc(state, ffi::LUA_GCSTEP, STEP_KIB) } == 0 {
+            // SAFETY: by the caller.
+            if unsafe { (*current).is_out_of_time() } {
+                return;
+            }
+        }
+    }
+    // SAFETY: by the caller.
+    unsafe { after_collection(current) }
 }
 
 /// Decides, where a script cannot be paused, whether what is left after a collection is too much.
