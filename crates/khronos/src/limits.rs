@@ -10,7 +10,8 @@ use crate::value::{ValueLimits, json::JsonLimits};
 /// Limits of one VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuntimeLimits {
-    /// Bytes that Luau may allocate.
+    /// Bytes that may be in use, the host's for this VM included. For a moment there may be more: garbage, and what a single
+    /// call makes.
     pub memory: usize,
     /// Luau threads that may be ready, waiting or sleeping by means of `task` at one time.
     pub threads: usize,

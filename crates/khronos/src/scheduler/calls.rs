@@ -19,7 +19,7 @@ pub(super) struct Call {
     pub(super) parked: Option<Strand>,
     delivery: Option<Delivery>,
     /// For its arguments, which the host has.
-    _charge: Charge,
+    charge: Charge,
 }
 
 /// An answer on its last steps to the script.
@@ -44,6 +44,15 @@ impl State {
         }
         Some(slot)
     }
+
+    /// Takes away a call that nobody waits for any more. The host may still be at it, so it counts until the answer comes.
+    pub(super) fn abandon_call(&mut self, call: CallId) -> Option<Strand> {
+        let Call { is_park, parked, delivery, charge, .. } = self.forget_call(call)?;
+        if !is_park && delivery.is_none() {
+            self.abandoned.insert(call, charge);
+        }
+        parked
+    }
 }
 
 impl Scheduler {
@@ -55,7 +64,7 @@ impl Scheduler {
             self.collector.charge(lua, bytes).map_err(|limit| LimitExceeded::Memory(limit).to_string())?;
         let mut state = self.state.borrow_mut();
         let call = state.fresh();
-        state.calls.insert(call, Call { execution, is_park, parked: None, delivery: None, _charge: charge });
+        state.calls.insert(call, Call { execution, is_park, parked: None, delivery: None, charge });
         if let Some(execution) = state.executions.get_mut(&execution) {
             execution.calls.insert(call);
         }
@@ -80,6 +89,9 @@ impl Scheduler {
     /// Takes in what has arrived. An answer for which there is no memory ends the VM.
     pub(super) fn collect_answers(&self, lua: &Lua) {
         for (call, answer) in self.inbox.take() {
+            if self.state.borrow_mut().abandoned.remove(&call).is_some() {
+                continue;
+            }
             let caller = self.state.borrow().calls.get(&call).map(|slot| slot.execution);
             let Some(caller) = caller else { continue };
             let bytes = answer.as_ref().map_or_else(String::len, KhronosValue::size);

@@ -26,8 +26,10 @@ const MOST: usize = 4;
 /// collected often, but not at each allocation.
 const LEAST_STEP: usize = 64;
 /// KiB of allocation whose work Luau does in one step while a collection is to be finished soon, and else.
-const BIG_STEP: i32 = 64;
+const BIG_STEP: i32 = 8;
 const USUAL_STEP: i32 = 1;
+/// A step that takes longer than this is of texts that hash alike. Then the steps are as small as they can be: a page.
+const LONG_STEP: Duration = Duration::from_micros(500);
 
 /// Where the next collection is due when `used` of `limit` bytes are in use after one.
 pub(super) fn mark_after(used: usize, limit: usize) -> usize {
@@ -67,6 +69,14 @@ struct Collecting {
     is_fresh: bool,
     /// Whether all garbage is to go, and not only so much that the VM is below its mark.
     is_thorough: bool,
+    /// Whether the steps have to be small.
+    is_slow: bool,
+}
+
+impl Collecting {
+    fn new(by: Option<ExecutionId>) -> Self {
+        Self { by, is_fresh: false, is_thorough: false, is_slow: false }
+    }
 }
 
 /// Bytes that the host keeps for a VM, until this is dropped.
@@ -103,6 +113,10 @@ impl Collector {
         lua.set_memory_limit(limit.saturating_mul(MOST))?;
         self.limit.set(limit);
         self.mark.set(mark_after(0, limit));
+        if self.used(lua) > limit {
+            // Perhaps it is garbage, which was within the limit until now.
+            self.request(None);
+        }
         Ok(())
     }
 
@@ -131,7 +145,9 @@ impl Collector {
 
     /// Whether it is too much without a look at the garbage.
     pub(super) fn is_past_hope(&self, lua: &Lua) -> bool {
-        self.used(lua) > hopeless(self.limit.get())
+        // Where everything is going to be looked at, it will be seen.
+        let is_thorough = self.collecting.get().is_some_and(|state| state.is_thorough);
+        !is_thorough && self.used(lua) > hopeless(self.limit.get())
     }
 
     /// Whether nothing may run before garbage was collected.
@@ -150,9 +166,9 @@ impl Collector {
             return Ok(Collected::TooMuch(by));
         }
         let until = Instant::now() + slice;
-        let mut state =
-            self.collecting.get().unwrap_or(Collecting { by, is_fresh: false, is_thorough: false });
-        step_size(lua, BIG_STEP);
+        let mut state = self.collecting.get().unwrap_or(Collecting::new(by));
+        step_size(lua, if state.is_slow { USUAL_STEP } else { BIG_STEP });
+        let mut before = Instant::now();
         let done = loop {
             if lua.gc_step()? {
                 let used = self.used(lua);
@@ -161,9 +177,15 @@ impl Collector {
                 }
                 state.is_fresh = true;
             }
-            if Instant::now() >= until {
+            let now = Instant::now();
+            if !state.is_slow && now - before > LONG_STEP {
+                state.is_slow = true;
+                step_size(lua, USUAL_STEP);
+            }
+            if now >= until {
                 break None;
             }
+            before = now;
         };
         step_size(lua, USUAL_STEP);
         let Some(used) = done else {
@@ -183,7 +205,7 @@ impl Collector {
 
     /// Has all garbage collected before anything else runs.
     pub(super) fn request(&self, by: Option<ExecutionId>) {
-        self.collecting.set(Some(Collecting { by, is_fresh: false, is_thorough: true }));
+        self.collecting.set(Some(Collecting { is_thorough: true, ..Collecting::new(by) }));
     }
 }
 

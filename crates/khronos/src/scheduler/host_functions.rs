@@ -231,8 +231,11 @@ impl Scheduler {
     }
 
     pub(super) fn check_room(&self) -> Result<(), String> {
+        if self.broken.borrow().is_some() {
+            return Err("the VM is being given up".to_owned());
+        }
         let most = self.limits().threads;
-        if self.threads() < most {
+        if self.threads() + self.state.borrow().abandoned.len() < most {
             return Ok(());
         }
         Err(format!(
@@ -249,10 +252,10 @@ impl Scheduler {
         }
         let is_it = |strand: &Strand| matches!(strand.0.as_slice(), [only] if only.is(thread));
         let parked = state.calls.iter().find(|(_, slot)| slot.parked.as_ref().is_some_and(is_it));
-        let parked = parked.map(|(call, _)| *call);
-        let dropped = parked.and_then(|call| state.forget_call(call)).and_then(|slot| {
-            state.touched.insert(slot.execution);
-            slot.parked?.0.pop()
+        let parked = parked.map(|(call, slot)| (*call, slot.execution));
+        let dropped = parked.and_then(|(call, execution)| {
+            state.touched.insert(execution);
+            state.abandon_call(call)?.0.pop()
         });
         drop(state);
         match dropped {

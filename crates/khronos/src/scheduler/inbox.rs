@@ -1,6 +1,7 @@
 //! Answers of the host on their way to the VM's thread. The one part of a VM that other threads may touch.
 //!
-//! It needs no limit of its own: each entry answers a call that a parked Luau thread made, and those are limited.
+//! It needs no limit of its own: each entry answers a call that a Luau thread made, and the calls that are not answered are
+//! limited.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -31,7 +31,7 @@ use crate::limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 use crate::options::{LogLevel, RuntimeOptions};
 use crate::sandbox::Prelude;
 use calls::{Call, Delivery};
-use collector::{Collected, Collector};
+use collector::{Charge, Collected, Collector};
 use inbox::{CallId, Inbox};
 use preempt::{Chain, Resumability, SliceLimits, Stop};
 use timers::{Timers, Wakeup};
@@ -103,6 +103,8 @@ struct State {
     turn: VecDeque<ExecutionId>,
     timers: Timers,
     calls: BTreeMap<CallId, Call>,
+    /// Calls that the host has not answered and nobody waits for, with what their arguments cost.
+    abandoned: BTreeMap<CallId, Charge>,
     completions: Vec<Completion>,
     /// Executions of which something was cancelled: perhaps nothing is left of them.
     touched: BTreeSet<ExecutionId>,

@@ -118,7 +118,7 @@ impl Scheduler {
             }
         }
         for call in &execution.calls {
-            state.calls.remove(call);
+            state.abandon_call(*call);
         }
         drop(state);
         self.wake_parked();

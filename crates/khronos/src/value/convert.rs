@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use mlua::{Lua, MultiValue, Table, Value};
 
+use super::patience::Patience;
 pub(crate) use super::walk::kind;
 use super::walk::{Full, Leaf, Room, Shape, Sink, Walk};
 use super::{KhronosValue, ValueError, ValueLimits};
@@ -116,31 +117,52 @@ impl Sink for Builder {
 /// Puts `value` into the VM as fresh tables; lists get the metatable `array`. With `frozen` no script can change
 /// them.
 pub(crate) fn to_luau(lua: &Lua, value: &KhronosValue, array: &Table, frozen: bool) -> mlua::Result<Value> {
-    Ok(match value {
-        KhronosValue::Null => Value::Nil,
-        KhronosValue::Boolean(b) => Value::Boolean(*b),
-        #[expect(clippy::cast_precision_loss, reason = "an `Integer` is at most 2^53 by its definition")]
-        KhronosValue::Integer(n) => Value::Number(*n as f64),
-        KhronosValue::Float(n) => Value::Number(*n),
-        KhronosValue::Text(text) => Value::String(lua.create_string(text)?),
-        KhronosValue::Buffer(bytes) => Value::Buffer(lua.create_buffer(bytes)?),
-        KhronosValue::Vector([x, y, z]) => Value::Vector(mlua::Vector::new(*x, *y, *z)),
-        KhronosValue::List(items) => {
-            let table = lua.create_table_with_capacity(items.len(), 0)?;
-            for (index, item) in items.iter().enumerate() {
-                table.raw_set(index + 1, to_luau(lua, item, array, frozen)?)?;
-            }
-            table.set_metatable(Some(array.clone()))?;
-            table.set_readonly(frozen);
-            Value::Table(table)
+    Maker { lua, array, frozen, nodes: 0, patience: Patience::default() }.make(value)
+}
+
+/// Values from one look at the clock to the next.
+const NODES_A_LOOK: usize = 256;
+
+struct Maker<'a> {
+    lua: &'a Lua,
+    array: &'a Table,
+    frozen: bool,
+    nodes: usize,
+    patience: Patience,
+}
+
+impl Maker<'_> {
+    fn make(&mut self, value: &KhronosValue) -> mlua::Result<Value> {
+        self.nodes += 1;
+        if self.nodes.is_multiple_of(NODES_A_LOOK) && self.patience.is_over(self.nodes) {
+            return Err(mlua::Error::runtime("too slow: very many of its texts have the same hash"));
         }
-        KhronosValue::Map(entries) => {
-            let table = lua.create_table_with_capacity(0, entries.len())?;
-            for (key, item) in entries {
-                table.raw_set(key.as_str(), to_luau(lua, item, array, frozen)?)?;
+        Ok(match value {
+            KhronosValue::Null => Value::Nil,
+            KhronosValue::Boolean(b) => Value::Boolean(*b),
+            #[expect(clippy::cast_precision_loss, reason = "an `Integer` is at most 2^53 by its definition")]
+            KhronosValue::Integer(n) => Value::Number(*n as f64),
+            KhronosValue::Float(n) => Value::Number(*n),
+            KhronosValue::Text(text) => Value::String(self.lua.create_string(text)?),
+            KhronosValue::Buffer(bytes) => Value::Buffer(self.lua.create_buffer(bytes)?),
+            KhronosValue::Vector([x, y, z]) => Value::Vector(mlua::Vector::new(*x, *y, *z)),
+            KhronosValue::List(items) => {
+                let table = self.lua.create_table_with_capacity(items.len(), 0)?;
+                for (index, item) in items.iter().enumerate() {
+                    table.raw_set(index + 1, self.make(item)?)?;
+                }
+                table.set_metatable(Some(self.array.clone()))?;
+                table.set_readonly(self.frozen);
+                Value::Table(table)
             }
-            table.set_readonly(frozen);
-            Value::Table(table)
-        }
-    })
+            KhronosValue::Map(entries) => {
+                let table = self.lua.create_table_with_capacity(0, entries.len())?;
+                for (key, item) in entries {
+                    table.raw_set(key.as_str(), self.make(item)?)?;
+                }
+                table.set_readonly(self.frozen);
+                Value::Table(table)
+            }
+        })
+    }
 }

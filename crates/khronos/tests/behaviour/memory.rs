@@ -152,3 +152,16 @@ fn a_vm_is_closed_bit_by_bit() {
     drop(dropped.runtime.close());
     assert!(handle.is_closed());
 }
+
+#[test]
+fn a_lower_limit_looks_at_the_garbage_first() {
+    let vm = Vm::with_limits(RuntimeLimits { memory: 40 * MIB, ..RuntimeLimits::default() });
+    vm.value("for i = 1, 150000 do local _ = {i, i, i, i} end kept = buffer.create(1000) return 1");
+    vm.value(&format!("{} kept = nil return 1", keep(12)));
+    vm.runtime.set_memory_limit(4 * MIB).unwrap();
+    while vm.runtime.is_ready() {
+        vm.runtime.run_slice();
+    }
+    assert_eq!(vm.runtime.state(), VmState::Ready);
+    assert!(vm.runtime.used_memory() < 4 * MIB);
+}

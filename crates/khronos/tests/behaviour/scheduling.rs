@@ -339,3 +339,37 @@ fn coroutines_nest_equally_deep_whether_they_are_paused_on_the_way_or_not() {
         assert_eq!(vm.value(script), list(["150", "nil", "false", "C stack overflow"]));
     }
 }
+
+#[test]
+fn calls_that_were_cancelled_count_until_the_host_has_answered_them() {
+    let vm = Vm::with_limits(RuntimeLimits { threads: 10, ..RuntimeLimits::default() });
+    let calls = slow_host(&vm);
+    let ctx = mlua::Value::Table(CTX.with(|slot| slot.borrow_mut().take()).unwrap());
+    let script = r#"
+        local _, ctx = ...
+        local refused = 0
+        for i = 1, 50 do
+            local thread = task.spawn(function()
+                local ok, message = pcall(ctx.fetch, "x")
+                if not ok then refused += 1 assert(string.find(message, "10 threads")) end
+            end)
+            if coroutine.status(thread) ~= "dead" then task.cancel(thread) end
+        end
+        return refused
+    "#;
+    let isolate = vm.isolate(&[("init.luau", script)]);
+    let run = || {
+        let nil = mlua::Value::Nil;
+        let id = vm.runtime.start(isolate, "TEST", &nil, &ctx, ExecutionLimits::default()).unwrap();
+        match vm.finish(id).verdict {
+            Verdict::Returned(refused) => refused,
+            other => panic!("{other:?}"),
+        }
+    };
+    let begun = |refused: &khronos::Json| 50 - refused.as_str().parse::<usize>().unwrap();
+    let first = run();
+    assert!(begun(&first) < 10, "{first}");
+    assert_eq!(calls.borrow().len(), begun(&first));
+    calls.borrow_mut().drain(..).for_each(|(_, reply)| reply.ok("late"));
+    assert_eq!(run(), first, "as many as before, now that the host is done with those");
+}

@@ -144,6 +144,7 @@ cases! {
         a_gmatch_that_looks_through_everything_each_time
         a_gsub_of_every_balanced_match
         a_large_table_that_was_emptied
+        a_large_text_after_many_that_hash_alike
         a_pack_of_megabytes
         a_packsize_of_megabytes
         a_pattern_anchored_at_the_end
@@ -160,6 +161,7 @@ cases! {
         a_source_of_a_megabyte_is_not_loaded_by_a_script
         a_split_at_a_long_prefix
         a_split_into_single_characters
+        a_split_into_texts_that_all_hash_alike
         an_unpack_of_megabytes
         arithmetic_on_long_numerals_in_a_row
         back_references_to_megabytes

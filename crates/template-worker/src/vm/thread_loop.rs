@@ -59,6 +59,9 @@ impl ThreadLoop {
                 };
                 command.handle(&mut self.table);
                 if Instant::now() >= until {
+                    if self.commands.is_empty() {
+                        self.table.has_taken_all();
+                    }
                     break;
                 }
             }

@@ -24,9 +24,6 @@ thread_local! {
     static BUDGET: Cell<isize> = const { Cell::new(isize::MAX) };
 }
 
-/// KiB of allocation whose work Luau's collector does in a step.
-const STEP_KIB: c_int = 64;
-
 /// What the handlers note down while a slice runs.
 pub(super) struct Slice {
     /// The coroutines that run inside each other in this call of `lua_resume`, outermost first.
@@ -200,7 +197,7 @@ pub(super) unsafe extern "C-unwind" fn on_interrupt(state: *mut lua_State, gc: c
 unsafe fn collect_here(state: *mut lua_State, current: *mut Slice) {
     for _ in 0..2 {
         // SAFETY: by the caller. A step runs no code of a script.
-        while unsafe { ffi::lua_gc(state, ffi::LUA_GCSTEP, STEP_KIB) } == 0 {
+        while unsafe { ffi::lua_gc(state, ffi::LUA_GCSTEP, 0) } == 0 {
             // SAFETY: by the caller.
             if unsafe { (*current).is_out_of_time() } {
                 return;
