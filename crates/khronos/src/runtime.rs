@@ -314,7 +314,7 @@ impl KhronosRuntime {
         self.scheduler.memory_limit()
     }
 
-    /// Changes how many bytes may be in use. If it is less than what is, the VM breaks before it runs anything.
+    /// Changes how many bytes may be in use. If less than what is, without garbage, the VM breaks before it runs anything.
     ///
     /// # Errors
     /// [`RuntimeError::Broken`].

@@ -203,9 +203,11 @@ impl Collector {
         self.used(lua).saturating_add(bytes) <= self.limit.get()
     }
 
-    /// Has all garbage collected before anything else runs.
+    /// Has all garbage collected before anything else runs. A collection that is under way goes on: nothing has run since
+    /// it began, and whoever asks again and again must not keep it from its end.
     pub(super) fn request(&self, by: Option<ExecutionId>) {
-        self.collecting.set(Some(Collecting { is_thorough: true, ..Collecting::new(by) }));
+        let state = self.collecting.get().unwrap_or(Collecting::new(by));
+        self.collecting.set(Some(Collecting { is_thorough: true, ..state }));
     }
 }
 

@@ -165,3 +165,20 @@ fn a_lower_limit_looks_at_the_garbage_first() {
     assert_eq!(vm.runtime.state(), VmState::Ready);
     assert!(vm.runtime.used_memory() < 4 * MIB);
 }
+
+#[test]
+fn asking_again_and_again_does_not_keep_a_collection_from_its_end() {
+    let vm = Vm::with_limits(RuntimeLimits { slice: Duration::from_micros(50), ..RuntimeLimits::default() });
+    vm.value(&format!("{} return 1", keep(12)));
+    let mut slices = 0;
+    loop {
+        vm.runtime.request_collection();
+        assert!(vm.runtime.run_slice());
+        slices += 1;
+        if !vm.runtime.is_short_of_memory() {
+            break;
+        }
+        assert!(slices < 100_000, "it never came to its end");
+    }
+    assert!(slices > 5, "{slices} slices: it was done before it could be asked again");
+}
