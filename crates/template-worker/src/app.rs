@@ -4,13 +4,13 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Strategy};
+use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
-use crate::vm::strategy::{Shared, ThreadPool, VmDistributionStrategy};
+use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
 
 /// How often what histograms have taken in is folded.
 const FOLD_METRICS: Duration = Duration::from_secs(5);
@@ -82,17 +82,12 @@ impl App {
             &config.vm,
             Metrics::new(&config.limits)?,
             log.clone(),
+            Arc::new(crate::vm::quarantine::Unheard),
         )?);
         fold_metrics(&shared, stopping.clone());
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
-        let strategy: Arc<dyn VmDistributionStrategy> = match config.vm.strategy {
-            Strategy::ThreadPool => Arc::new(ThreadPool::start(
-                config.vm.thread_count().get(),
-                config.vm.queue,
-                Arc::clone(&shared),
-            )?),
-        };
+        let strategy = strategy::start(&config.vm, &shared)?;
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
         let dispatcher =
             Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());

@@ -3,6 +3,7 @@
 //! Owns which templates an event is for, what its guild may use, admission, and waiting for answers. Leaves where VMs live to `vm`, and where
 //! events come from to `api` and `sources`.
 
+mod admission;
 mod guild_limits;
 mod payload;
 mod templates;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admission::Admissions;
 pub use guild_limits::{GuildLimits, LimitsError};
 pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
@@ -75,6 +77,7 @@ struct Inner {
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     stopping: Stopping,
+    admissions: Admissions,
 }
 
 impl Dispatcher {
@@ -86,7 +89,8 @@ impl Dispatcher {
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
-        Self(Arc::new(Inner { templates, limits, strategy, shared, stopping }))
+        let admissions = Admissions::default();
+        Self(Arc::new(Inner { templates, limits, strategy, shared, stopping, admissions }))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -121,7 +125,7 @@ impl Dispatcher {
         };
         let places = u32::try_from(templates.len()).map_err(|_| busy())?;
         let admission =
-            strategy.admission(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
+            self.0.admissions.of(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
         let permits = admission.try_acquire_many_owned(places).map_err(|_| busy())?;
         let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
         let (event, templates_to_run) = (Arc::new(event), templates.clone());

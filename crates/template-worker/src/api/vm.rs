@@ -68,12 +68,12 @@ pub(super) async fn act_on_vm(
         VmActionBody::SetMemoryLimit { limit } => LuaVmAction::SetMemoryLimit { limit },
         VmActionBody::ClearCache { template } => LuaVmAction::ClearCache { template },
         VmActionBody::CollectGarbage {} => LuaVmAction::CollectGarbage,
-        VmActionBody::Panic {} => {
+        VmActionBody::Panic { place } => {
             check_drill(guild.by_admin, app.config.drills.enabled)?;
-            LuaVmAction::Panic
+            LuaVmAction::Panic { place }
         }
     };
-    let is_drill = matches!(action, LuaVmAction::Panic);
+    let is_drill = matches!(action, LuaVmAction::Panic { .. });
     answer(app.dispatcher.act(guild.id, action).await?, is_drill).map(Json)
 }
 

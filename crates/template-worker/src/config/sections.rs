@@ -59,10 +59,13 @@ settings! {
 settings! {
     /// The VMs and the threads that they live on.
     pub struct VmConfig {
-        /// How the guilds' VMs are spread: "thread-pool" shares a fixed number of threads among all guilds.
+        /// How the guilds' VMs are spread: "thread-pool" shares a fixed number of threads among all guilds,
+        /// "thread-per-guild" gives each guild a thread of its own while it has a VM, "process-pool" shares a fixed
+        /// number of processes, which are locked in.
         pub strategy: Strategy = Strategy::ThreadPool;
-        /// Threads that run VMs; 0 takes as many as there are cores.
-        pub threads: usize = 0, within 0..=1024;
+        /// Threads that run VMs; 0 takes as many as there are cores, which a process pool shares among its processes. With
+        /// "thread-per-guild" the most threads there may be; 0 is 4096.
+        pub threads: usize = 0, within 0..=65_536;
         /// Actions that may wait for one thread; more are refused, and the sender is told so.
         pub queue: usize = 1024, within 1..=65_536;
         /// VMs that each thread keeps ready for guilds that have none yet; 0 makes each when its guild's first event is
@@ -113,6 +116,8 @@ settings! {
 pub enum Strategy {
     /// A fixed number of threads, each holding many guilds.
     ThreadPool,
+    /// A thread for each guild that has a VM.
+    ThreadPerGuild,
 }
 
 /// The database.
@@ -145,6 +150,16 @@ impl VmConfig {
     pub fn thread_count(&self) -> NonZeroUsize {
         NonZeroUsize::new(self.threads)
             .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// VMs that each thread keeps ready. A thread that is one guild's makes the one that it needs.
+    pub fn warm_vms_per_thread(&self) -> usize {
+        if self.strategy == Strategy::ThreadPerGuild { 0 } else { self.warm_vms }
+    }
+
+    /// The most threads where each guild has its own.
+    pub fn most_threads(&self) -> usize {
+        if self.threads == 0 { 4_096 } else { self.threads }
     }
 
     /// Less memory than one VM needs is a wrong unit.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
-use crate::ids::ThreadId;
+use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 use crate::template::TemplateName;
 
@@ -23,6 +26,8 @@ pub enum LuaVmAction {
     },
     /// Destroy the VM; what runs in it ends with `vm_broken`.
     Stop,
+    /// Close the VM if nothing runs, waits or sleeps in it.
+    CloseIfIdle,
     /// Say how it is.
     GetStatus,
     /// Say how much memory it uses.
@@ -40,7 +45,40 @@ pub enum LuaVmAction {
     /// Collect all garbage now.
     CollectGarbage,
     /// Panic on the VM's thread. A drill.
-    Panic,
+    Panic {
+        /// What it is that panics.
+        place: PanicPlace,
+    },
+}
+
+/// Where a drill panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PanicPlace {
+    /// In the thread's own loop.
+    #[default]
+    Loop,
+    /// In a host function that a script calls under `pcall`.
+    HostFunction,
+}
+
+/// One thing that a worker is asked to do, whoever lives on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerAction {
+    /// Answer. Every thread of the worker has to be able to.
+    Ping,
+    /// List VMs, in the order of their guilds.
+    ListVms {
+        /// Those of guilds after this one.
+        after: Option<GuildId>,
+        /// So many at most.
+        limit: usize,
+    },
+    /// Close the VMs that have been idle for so long.
+    EvictIdle {
+        /// How long.
+        idle: Duration,
+    },
 }
 
 impl LuaVmAction {
@@ -76,6 +114,13 @@ pub enum LuaVmResult {
     Status(VmStatus),
     /// Answer to `DispatchEvent`, one a template.
     Outcome(Outcome),
+    /// Answer to `ListVms`.
+    Vms(Vec<(GuildId, VmStatus)>),
+    /// Answer to `EvictIdle`.
+    Evicted {
+        /// How many VMs were closed.
+        vms: usize,
+    },
     /// The VM, or its thread, went away before it could answer.
     Broken {
         /// Why.
@@ -150,18 +195,31 @@ impl VmStatus {
     }
 }
 
-/// How a worker thread is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a worker is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerState {
+    /// It takes guilds.
+    Serving,
+    /// Its guilds are moving on, and it takes no new ones.
+    Draining,
+}
+
+/// How a worker is: a thread, or a process with threads of its own.
+#[derive(Debug, Clone, PartialEq)]
 pub struct ThreadStatus {
     /// Its number. A replacement gets a new one.
     pub id: ThreadId,
+    /// Where it is in its life.
+    pub state: WorkerState,
     /// Guilds whose VM lives on it.
     pub guilds: usize,
     /// Actions on its queue.
     pub queued: usize,
     /// Whether it runs something right now.
     pub busy: bool,
-    /// How many threads before it in its place ended by a panic.
+    /// The share of its time, from 0 to 1, in which it was busy lately.
+    pub load: f64,
+    /// How many workers before it in its place failed.
     pub restarts: u32,
     /// Milliseconds since it was started.
     pub uptime_ms: u64,

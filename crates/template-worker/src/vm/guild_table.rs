@@ -8,24 +8,26 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use khronos::TickerHandle;
 use tokio::sync::Notify;
 
-use super::action::LuaVmResult;
+use super::action::{LuaVmResult, VmStatus};
 use super::closing::ClosingVms;
 use super::eviction::IdleVms;
 use super::guild_vm::{GuildVm, Job};
 use super::reply::Reply;
 use super::strategy::Shared;
+use super::thread_entry::CommandNumber;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 
-/// Tells the strategy that a guild has no VM on this thread any more, so that it is free to place it anew.
-pub(super) type Vacate = Box<dyn Fn(GuildId)>;
+/// Tells the strategy that a guild has no VM on this thread any more, as of the last command that this thread has taken, so
+/// that it is free to place it anew.
+pub(super) type Vacate = Box<dyn Fn(GuildId, CommandNumber)>;
 
 pub(super) struct GuildTable {
     thread: ThreadId,
@@ -44,6 +46,8 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
+    /// The last command that was taken off the queue.
+    last_taken: CommandNumber,
     vacate: Vacate,
 }
 
@@ -89,6 +93,7 @@ impl GuildTable {
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
+            last_taken: 0,
             vacate,
         }
     }
@@ -105,6 +110,11 @@ impl GuildTable {
     /// The earliest that something which has just come out of the queue can have been put there.
     pub(super) fn sent_at(&self) -> u64 {
         self.taken_all_at
+    }
+
+    /// The command with this number is not on its way any more.
+    pub(super) fn has_taken(&mut self, number: CommandNumber) {
+        self.last_taken = self.last_taken.max(number);
     }
 
     pub(super) fn get(&mut self, guild: GuildId) -> Option<&mut GuildVm> {
@@ -172,6 +182,43 @@ impl GuildTable {
         self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
         true
+    }
+
+    /// Closes the guild's VM, if nothing runs in it.
+    pub(super) fn close_if_idle(&mut self, guild: GuildId) -> LuaVmResult {
+        match self.slots.get(&guild) {
+            Some(slot) if !slot.vm.is_idle() => {
+                LuaVmResult::Refused { reason: "something runs, waits or sleeps in it".to_owned() }
+            }
+            Some(_) => {
+                self.evict(guild);
+                LuaVmResult::Done
+            }
+            None => {
+                self.vacate(guild);
+                LuaVmResult::Absent
+            }
+        }
+    }
+
+    /// Closes the VMs that have been idle for `patience`. Returns how many there were.
+    pub(super) fn evict_idle(&mut self, patience: Duration) -> usize {
+        let now = Instant::now();
+        let due = std::iter::from_fn(|| {
+            let guild = self.idle.due(patience, now)?;
+            self.evict(guild).then_some(())
+        });
+        due.count()
+    }
+
+    /// How the VMs of the first `limit` guilds after `after` are.
+    pub(super) fn list(&self, after: Option<GuildId>, limit: usize) -> Vec<(GuildId, VmStatus)> {
+        let mut guilds: Vec<GuildId> =
+            self.slots.keys().copied().filter(|guild| after.is_none_or(|after| *guild > after)).collect();
+        guilds.sort_unstable();
+        guilds.truncate(limit);
+        let status = |guild| self.slots.get(&guild).map(|slot| (guild, slot.vm.status()));
+        guilds.into_iter().filter_map(status).collect()
     }
 
     pub(super) fn stop_all(&mut self, reason: &str) {
@@ -244,7 +291,7 @@ impl GuildTable {
 
     /// Tells the strategy that the guild has no VM here.
     pub(super) fn vacate(&self, guild: GuildId) {
-        (self.vacate)(guild);
+        (self.vacate)(guild, self.last_taken);
     }
 
     fn take_out(&mut self, guild: GuildId) -> Option<Slot> {

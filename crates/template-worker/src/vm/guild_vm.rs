@@ -261,6 +261,25 @@ impl GuildVm {
         });
     }
 
+    /// Lets a script call `f` under `pcall`, in a world of its own.
+    pub(super) fn call_from_script(&mut self, f: fn() -> LuaVmResult) -> LuaVmResult {
+        let called = self.runtime.create_function(move |_, ()| {
+            f();
+            Ok(())
+        });
+        let done = called.and_then(|f| {
+            self.runtime.with_lua(|lua| {
+                let pcall: mlua::Function = lua.globals().get("pcall")?;
+                pcall.call::<mlua::MultiValue>(f)
+            })
+        });
+        match done {
+            Ok(Ok(_)) => LuaVmResult::Done,
+            Ok(Err(error)) => LuaVmResult::Broken { reason: error.to_string() },
+            Err(error) => LuaVmResult::Broken { reason: error.to_string() },
+        }
+    }
+
     pub(super) fn status(&self) -> VmStatus {
         let (state, reason) = match self.runtime.state() {
             khronos::VmState::Broken(reason) => (VmState::Broken, Some(reason.to_string())),

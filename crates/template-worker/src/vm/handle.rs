@@ -1,10 +1,10 @@
-//! What a thread does for each [`LuaVmAction`]: one short arm a variant.
+//! What a thread does for each [`LuaVmAction`] and [`WorkerAction`]: one short arm a variant.
 
-use super::action::{LuaVmAction, LuaVmResult};
+use super::action::{LuaVmAction, LuaVmResult, PanicPlace, WorkerAction};
 use super::guild_table::GuildTable;
 use super::guild_vm::{GuildVm, Job};
 use super::reply::Reply;
-use super::thread_entry::Command;
+use super::thread_entry::{Command, Message};
 use crate::ids::GuildId;
 
 /// The least memory limit that can be set: a VM needs about a tenth of that for itself.
@@ -13,9 +13,9 @@ const LEAST_MEMORY: usize = 1 << 20;
 impl Command {
     /// Does what the command says, on the thread of the guild's VM. Every reply is answered now or is with the VM.
     pub(super) fn handle(self, table: &mut GuildTable) {
-        let Self { guild, action, replies, queued } = self;
+        let Self { guild, action, replies, number } = self;
         // From here on the command is not on its way any more; should the guild leave this thread, nothing is lost.
-        drop(queued);
+        table.has_taken(number);
         match action {
             LuaVmAction::DispatchEvent { event, templates, limits } => {
                 let jobs = templates.into_iter().zip(replies);
@@ -28,6 +28,7 @@ impl Command {
                 let stopped = table.stop(guild, "the VM was stopped by an operator or the guild");
                 answer(replies, if stopped { LuaVmResult::Done } else { absent(table, guild) });
             }
+            LuaVmAction::CloseIfIdle => answer(replies, table.close_if_idle(guild)),
             LuaVmAction::GetStatus => {
                 answer(replies, ask(table, guild, |vm| LuaVmResult::Status(vm.status())))
             }
@@ -47,7 +48,24 @@ impl Command {
                     answer(replies, absent(table, guild));
                 }
             }
-            LuaVmAction::Panic => drill(),
+            LuaVmAction::Panic { place: PanicPlace::Loop } => answer(replies, drill()),
+            LuaVmAction::Panic { place: PanicPlace::HostFunction } => {
+                answer(replies, ask(table, guild, |vm| vm.call_from_script(drill)));
+            }
+        }
+    }
+}
+
+impl Message {
+    /// Does what the message says. Every reply is answered now or is with a VM.
+    pub(super) fn handle(self, table: &mut GuildTable) {
+        match self {
+            Self::Command(command) => command.handle(table),
+            Self::Order(action, reply) => reply.send(match action {
+                WorkerAction::Ping => LuaVmResult::Done,
+                WorkerAction::ListVms { after, limit } => LuaVmResult::Vms(table.list(after, limit)),
+                WorkerAction::EvictIdle { idle } => LuaVmResult::Evicted { vms: table.evict_idle(idle) },
+            }),
         }
     }
 }
@@ -94,6 +112,6 @@ fn set_memory_limit(vm: &mut GuildVm, limit: usize) -> LuaVmResult {
 
 /// The command's replies are answered by the unwinding.
 #[expect(clippy::panic, reason = "that is what the drill is for")]
-fn drill() -> ! {
+fn drill() -> LuaVmResult {
     panic!("a drill: an operator asked this thread to panic");
 }

@@ -13,7 +13,9 @@ mod guild_log;
 mod guild_table;
 mod guild_vm;
 mod handle;
+mod load;
 mod memory;
+pub mod quarantine;
 mod reaper;
 mod reply;
 mod runtime_limits;
@@ -23,7 +25,9 @@ mod thread_loop;
 mod warm_pool;
 mod warnings;
 
-pub use action::{LuaVmAction, LuaVmResult, ThreadStatus, VmState, VmStatus};
+pub use action::{
+    LuaVmAction, LuaVmResult, PanicPlace, ThreadStatus, VmState, VmStatus, WorkerAction, WorkerState,
+};
 pub use memory::MemoryBook;
 pub use reaper::Reaper;
 pub(crate) use reply::replies;

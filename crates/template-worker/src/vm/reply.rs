@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::action::LuaVmResult;
+use super::thread_entry::CommandNumber;
 
 /// Counts things that are alive. Nothing is ever added or subtracted by hand.
 #[derive(Debug, Default)]
@@ -34,10 +35,25 @@ impl Census {
 pub struct Reply {
     /// Which of the answers that the caller waits for.
     index: usize,
-    to: Option<mpsc::Sender<(usize, LuaVmResult)>>,
+    to: Option<To>,
     _owed: Present,
     /// The place among the guild's executions that it takes until it is answered.
     _admission: Option<OwnedSemaphorePermit>,
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+enum To {
+    /// To somebody in this process who waits.
+    Caller(mpsc::Sender<(usize, LuaVmResult)>),
+    /// Out of this process, to where the command with this number came from.
+    Away(Arc<dyn Answering>, CommandNumber),
+}
+
+/// Takes the answers to commands that came from outside of this process.
+pub(super) trait Answering: Send + Sync + std::fmt::Debug {
+    /// The answer `index` to the command with this number. Must not wait.
+    fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult);
 }
 
 /// The answers of one request, as they come.
@@ -53,11 +69,27 @@ pub(crate) fn replies(
     let (to, answers) = mpsc::channel(count.max(1));
     let reply = |index| Reply {
         index,
-        to: Some(to.clone()),
+        to: Some(To::Caller(to.clone())),
         _owed: owed.enter(),
         _admission: admission.as_mut().and_then(|all| all.split(1)),
     };
     ((0..count).map(reply).collect(), answers)
+}
+
+/// `count` duties to tell `link` what came of the command that it calls `number`.
+pub(super) fn replies_to(
+    link: &Arc<dyn Answering>,
+    number: CommandNumber,
+    count: usize,
+    owed: &Census,
+) -> Vec<Reply> {
+    let reply = |index| Reply {
+        index,
+        to: Some(To::Away(Arc::clone(link), number)),
+        _owed: owed.enter(),
+        _admission: None,
+    };
+    (0..count).map(reply).collect()
 }
 
 impl Reply {
@@ -67,9 +99,11 @@ impl Reply {
     }
 
     fn give(&mut self, result: LuaVmResult) {
-        if let Some(to) = self.to.take() {
+        match self.to.take() {
             // An error means that nobody waits any more.
-            let _ = to.try_send((self.index, result));
+            Some(To::Caller(to)) => drop(to.try_send((self.index, result))),
+            Some(To::Away(link, number)) => link.answer(number, self.index, result),
+            None => {}
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The cheap handle to a worker thread, the same for every strategy: its number, its queue, and how it is.
+//! The cheap handle to a worker (a thread, or a process with threads of its own), the same for every strategy: its
+//! number, its queue, and how it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,8 +8,9 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::action::{LuaVmAction, ThreadStatus};
-use super::reply::{Present, Reply};
+use super::action::{LuaVmAction, ThreadStatus, WorkerAction, WorkerState};
+use super::load::Load;
+use super::reply::Reply;
 use crate::ids::{GuildId, ThreadId};
 
 /// An action for a guild's VM, and the duty to answer: one [`Reply`] for each answer that the action owes.
@@ -20,72 +22,102 @@ pub struct Command {
     pub action: LuaVmAction,
     /// To whom it matters.
     pub replies: Vec<Reply>,
-    /// Says that the command is on its way to the guild's thread.
-    pub(super) queued: Option<Present>,
+    /// Counts the commands that were sent; given when this one is.
+    pub(super) number: CommandNumber,
 }
+
+/// Counts the commands of a pool in the order in which they were put on queues.
+pub(super) type CommandNumber = u64;
 
 impl Command {
     /// A command that has not been sent.
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
-        Self { guild, action, replies, queued: None }
+        Self { guild, action, replies, number: 0 }
     }
 }
 
-/// Why a thread did not take a command. The command comes back, with its replies.
+/// What a worker finds on its queue.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// For a guild's VM.
+    Command(Command),
+    /// For the worker itself.
+    Order(WorkerAction, Reply),
+}
+
+/// Why a worker did not take a message. The message comes back, with its replies.
 #[derive(Debug)]
 pub(super) enum NotTaken {
     /// Its queue is full.
-    Full(Command),
-    /// The thread has ended.
-    Ended(Command),
+    Full(Message),
+    /// The worker has ended.
+    Ended(Message),
 }
 
-/// A worker thread, as everybody but itself sees it.
+/// What a worker tells about itself, and everybody may read.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    /// Set while it runs something, so that an operator can tell a busy worker from a stuck one.
+    pub(super) busy: AtomicBool,
+    /// How much of its time it was busy lately.
+    pub(super) load: Load,
+}
+
+/// A worker, as everybody but itself sees it.
 #[derive(Debug, Clone)]
 pub struct ThreadEntry {
     id: ThreadId,
-    commands: mpsc::Sender<Command>,
-    /// Set by the thread while it runs something, so that an operator can tell a busy thread from a stuck one.
-    busy: Arc<AtomicBool>,
+    messages: mpsc::Sender<Message>,
+    pulse: Arc<Pulse>,
     started: Instant,
     restarts: u32,
 }
 
 impl ThreadEntry {
-    /// An entry and the receiving end of its queue, which holds at most `queue` commands.
-    pub(crate) fn new(id: ThreadId, queue: usize, restarts: u32) -> (Self, mpsc::Receiver<Command>) {
-        let (commands, receiver) = mpsc::channel(queue);
-        let busy = Arc::new(AtomicBool::new(false));
-        (Self { id, commands, busy, started: Instant::now(), restarts }, receiver)
+    /// An entry and the receiving end of its queue, which holds at most `queue` messages.
+    pub(super) fn new(id: ThreadId, queue: usize, restarts: u32) -> (Self, mpsc::Receiver<Message>) {
+        let (messages, receiver) = mpsc::channel(queue);
+        (Self { id, messages, pulse: Arc::default(), started: Instant::now(), restarts }, receiver)
     }
 
-    /// The thread's number.
+    /// The worker's number.
     pub fn id(&self) -> ThreadId {
         self.id
     }
 
-    pub(crate) fn busy_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.busy)
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
-    /// Puts `command` on the thread's queue, now or not at all.
+    /// How many workers before it in its place failed.
+    pub(super) fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Puts `message` on the worker's queue, now or not at all.
     ///
     /// # Errors
-    /// [`NotTaken`], with the command.
-    pub(super) fn send(&self, command: Command) -> Result<(), NotTaken> {
-        self.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(command) => NotTaken::Full(command),
-            TrySendError::Closed(command) => NotTaken::Ended(command),
+    /// [`NotTaken`], with the message.
+    pub(super) fn send(&self, message: Message) -> Result<(), NotTaken> {
+        self.messages.try_send(message).map_err(|error| match error {
+            TrySendError::Full(message) => NotTaken::Full(message),
+            TrySendError::Closed(message) => NotTaken::Ended(message),
         })
     }
 
-    /// How it is, with `guilds` from the strategy's table.
-    pub fn status(&self, guilds: usize) -> ThreadStatus {
+    /// How it is, with what the strategy's table knows.
+    pub(super) fn status(&self, state: WorkerState, guilds: usize) -> ThreadStatus {
         ThreadStatus {
             id: self.id,
+            state,
             guilds,
-            queued: self.commands.max_capacity() - self.commands.capacity(),
-            busy: self.busy.load(Ordering::Relaxed),
+            queued: self.messages.max_capacity() - self.messages.capacity(),
+            busy: self.pulse.busy.load(Ordering::Relaxed),
+            load: self.pulse.load.now(Instant::now()),
             restarts: self.restarts,
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }

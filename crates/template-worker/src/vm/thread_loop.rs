@@ -5,7 +5,7 @@
 //! owes nobody an answer, or when its time to do so is over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use khronos::TickerHandle;
@@ -13,30 +13,32 @@ use tokio::sync::{mpsc, watch};
 
 use super::guild_table::{GuildTable, Vacate};
 use super::strategy::Shared;
-use super::thread_entry::{Command, ThreadEntry};
+use super::thread_entry::{Message, Pulse};
+use crate::ids::ThreadId;
 
 /// When a thread has to be done: `None` while it is not asked to.
 pub(super) type StopBy = watch::Receiver<Option<Instant>>;
 
 pub(super) struct ThreadLoop {
-    commands: mpsc::Receiver<Command>,
+    messages: mpsc::Receiver<Message>,
     table: GuildTable,
     shared: Arc<Shared>,
     stop_by: StopBy,
-    busy: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
 }
 
 impl ThreadLoop {
     pub(super) fn new(
-        entry: &ThreadEntry,
-        commands: mpsc::Receiver<Command>,
+        id: ThreadId,
+        messages: mpsc::Receiver<Message>,
+        pulse: Arc<Pulse>,
         shared: &Arc<Shared>,
         ticker: TickerHandle,
         stop_by: StopBy,
         vacate: Vacate,
     ) -> Self {
-        let table = GuildTable::new(entry.id(), Arc::clone(shared), ticker, vacate);
-        Self { commands, table, shared: Arc::clone(shared), stop_by, busy: entry.busy_flag() }
+        let table = GuildTable::new(id, Arc::clone(shared), ticker, vacate);
+        Self { messages, table, shared: Arc::clone(shared), stop_by, pulse }
     }
 
     /// Runs until it is told to stop. Blocks the thread that it is called on, which has to have the stack for Luau.
@@ -51,31 +53,36 @@ impl ThreadLoop {
         let mut short_of_memory = self.shared.memory.watch();
         loop {
             // For a slice at most, like everybody else: a flood of commands cannot keep VMs from running.
-            let until = Instant::now() + self.shared.limits.slice();
+            let began = Instant::now();
+            let until = began + self.shared.limits.slice();
             loop {
-                let Ok(command) = self.commands.try_recv() else {
+                let Ok(message) = self.messages.try_recv() else {
                     self.table.has_taken_all();
                     break;
                 };
-                command.handle(&mut self.table);
+                message.handle(&mut self.table);
                 if Instant::now() >= until {
-                    if self.commands.is_empty() {
+                    if self.messages.is_empty() {
                         self.table.has_taken_all();
                     }
                     break;
                 }
             }
-            self.busy.store(true, Ordering::Relaxed);
+            self.pulse.busy.store(true, Ordering::Relaxed);
             let ran = self.table.run_round();
-            self.busy.store(false, Ordering::Relaxed);
+            self.pulse.busy.store(false, Ordering::Relaxed);
+            let now = Instant::now();
+            if ran {
+                self.pulse.load.was_busy(began, now);
+            }
 
             let stop_by = *self.stop_by.borrow();
             if let Some(by) = stop_by
-                && (Instant::now() >= by || (self.commands.is_empty() && !self.table.owes()))
+                && (now >= by || (self.messages.is_empty() && !self.table.owes()))
             {
                 return self.finish();
             }
-            if ran || !self.commands.is_empty() {
+            if ran || !self.messages.is_empty() {
                 continue;
             }
             // After a moment of quiet, since a guild's first event is often followed by its second. And one at a time: an
@@ -86,8 +93,8 @@ impl ThreadLoop {
             tokio::select! {
                 // The order matters only when several are there at once; commands first, since they may stop a VM.
                 biased;
-                command = self.commands.recv() => match command {
-                    Some(command) => command.handle(&mut self.table),
+                message = self.messages.recv() => match message {
+                    Some(message) => message.handle(&mut self.table),
                     // Nobody can reach this thread any more.
                     None => return self.finish(),
                 },
@@ -105,9 +112,9 @@ impl ThreadLoop {
 
     /// Answers what is still owed: nothing more is accepted, and what sits in the queue was accepted.
     fn finish(&mut self) {
-        self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            drop(command);
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            drop(message);
         }
         self.table.stop_all("the service is shutting down");
         if let Some(by) = *self.stop_by.borrow() {

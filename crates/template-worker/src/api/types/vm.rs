@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::ids::ThreadId;
 use crate::template::TemplateName;
-use crate::vm::{ThreadStatus, VmState, VmStatus};
+use crate::vm::{PanicPlace, ThreadStatus, VmState, VmStatus, WorkerState};
 
 /// How a guild's VM is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,7 +110,12 @@ pub(in crate::api) enum VmActionBody {
     /// Collect all garbage now.
     CollectGarbage {},
     /// Panic on its thread: a drill, for admins, where the configuration allows it.
-    Panic {},
+    Panic {
+        /// What it is that panics: `loop`, the thread's own code, or `host_function`, called by a script under `pcall`.
+        #[serde(default)]
+        #[schema(value_type = Option<String>, example = "loop")]
+        place: PanicPlace,
+    },
 }
 
 /// What an action came to.
@@ -144,21 +149,31 @@ pub(in crate::api) struct ThreadBody {
     /// Its number; one that replaces another has a number of its own.
     #[schema(value_type = u32)]
     id: ThreadId,
+    /// `serving`, or `draining` while its guilds move on.
+    #[schema(value_type = String, example = "serving")]
+    state: &'static str,
     /// Guilds whose VM lives on it.
     guilds: usize,
     /// Actions on its queue.
     queued: usize,
     /// Whether it runs something right now.
     busy: bool,
-    /// How many threads before it in its place ended by a panic.
+    /// The share of its time, from 0 to 1, in which it was busy lately.
+    load: f64,
+    /// How many workers before it in its place failed.
     restarts: u32,
     /// Milliseconds since it was started.
     uptime_ms: u64,
 }
 
 impl From<ThreadStatus> for ThreadBody {
-    fn from(ThreadStatus { id, guilds, queued, busy, restarts, uptime_ms }: ThreadStatus) -> Self {
-        Self { id, guilds, queued, busy, restarts, uptime_ms }
+    fn from(status: ThreadStatus) -> Self {
+        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms } = status;
+        let state = match state {
+            WorkerState::Serving => "serving",
+            WorkerState::Draining => "draining",
+        };
+        Self { id, state, guilds, queued, busy, load, restarts, uptime_ms }
     }
 }
 

@@ -1,27 +1,30 @@
-//! Which thread a guild's VM lives on.
+//! Which worker a guild's VM lives on.
 //!
-//! Owns the trait that every way of spreading guilds implements. Adding one: implement [`VmDistributionStrategy`] on
-//! top of `ThreadEntry`, and register it in `app`.
+//! Owns the trait that the dispatcher knows, and the strategies that an operator can choose from. Each is a kind of
+//! worker and a way of placing guilds, put together on the `pool` that they all share; [`start`] is where a new one is
+//! registered. `docs/extending/strategy.md` goes through adding one.
 
-mod thread_pool;
+mod pool;
+mod threads;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use khronos::{BaseLibrary, RuntimeError};
-use tokio::sync::Semaphore;
 
-pub use thread_pool::ThreadPool;
+use pool::{Placing, Pool};
+use threads::Threads;
 
-use super::action::ThreadStatus;
+use super::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use super::memory::MemoryBook;
+use super::quarantine::BreakReports;
 use super::reaper::Reaper;
 use super::reply::Census;
 use super::thread_entry::Command;
-use crate::config::VmConfig;
+use crate::config::{Strategy, VmConfig};
 use crate::execution::TemplateLog;
-use crate::ids::GuildId;
+use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 
@@ -50,6 +53,8 @@ pub struct Shared {
     pub reaper: Reaper,
     /// The answers that are owed.
     pub owed: Census,
+    /// Hears of templates that broke their VM, or the worker that they ran on.
+    pub breaks: Arc<dyn BreakReports>,
 }
 
 impl Shared {
@@ -62,6 +67,7 @@ impl Shared {
         vm: &VmConfig,
         metrics: Metrics,
         log: TemplateLog,
+        breaks: Arc<dyn BreakReports>,
     ) -> Result<Self, RuntimeError> {
         let base = BaseLibrary::compile()?;
         Ok(Self {
@@ -71,11 +77,12 @@ impl Shared {
             base,
             vms: Census::default(),
             warm: Census::default(),
-            warm_vms: vm.warm_vms,
+            warm_vms: vm.warm_vms_per_thread(),
             idle_time: vm.idle_time(),
             memory: MemoryBook::new(vm.memory()),
             reaper: Reaper::default(),
             owed: Census::default(),
+            breaks,
         })
     }
 }
@@ -91,24 +98,63 @@ pub enum NotSent {
     Stopping,
 }
 
-/// A way of spreading guilds' VMs.
+/// There is no worker with this number, or there is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchWorker;
+
+/// A way of spreading guilds' VMs over workers.
 #[async_trait]
 pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
-    /// Puts `command` on the queue of the thread that holds the guild's VM. A guild that has none gets a place first,
+    /// Puts `command` on the queue of the worker that holds the guild's VM. A guild that has none gets a place first,
     /// if the action makes a VM. Never waits.
     ///
     /// # Errors
     /// [`NotSent`].
     fn send(&self, command: Command) -> Result<(), NotSent>;
 
-    /// The guild's `places` for executions that run or wait. Taken before a dispatch, given back with each answer. Where
-    /// the number changes, all of them are free again, and what was accepted before is not counted any more.
-    fn admission(&self, guild: GuildId, places: usize) -> Arc<Semaphore>;
-
-    /// All threads.
+    /// All workers.
     fn threads(&self) -> Vec<ThreadStatus>;
 
-    /// Answers everything that was accepted, ends the VMs and the threads. What is not done by then is ended with an
-    /// answer that says so. Returns whether all threads have ended.
+    /// Whether the worker answers until `by`.
+    ///
+    /// # Errors
+    /// [`NoSuchWorker`].
+    async fn ping(&self, id: ThreadId, by: Instant) -> Result<bool, NoSuchWorker>;
+
+    /// Asks all workers for something; what those say that answer until `by`.
+    async fn ask_all(&self, action: WorkerAction, by: Instant) -> Vec<LuaVmResult>;
+
+    /// Replaces a worker. Its guilds move on; executions have until `by` to end, and what comes meanwhile waits.
+    ///
+    /// # Errors
+    /// [`NoSuchWorker`].
+    async fn drain(&self, id: ThreadId, by: Instant) -> Result<(), NoSuchWorker>;
+
+    /// Moves a guild to a worker, in the same way.
+    ///
+    /// # Errors
+    /// [`NoSuchWorker`].
+    async fn move_guild(&self, guild: GuildId, to: ThreadId, by: Instant) -> Result<(), NoSuchWorker>;
+
+    /// Answers everything that was accepted, ends the VMs and the workers. What is not done by then is ended with an
+    /// answer that says so. Returns whether all workers have ended.
     async fn stop(&self, by: Instant) -> bool;
+}
+
+/// Starts the strategy that `config` names.
+///
+/// # Errors
+/// When the operating system gives no thread or process.
+pub fn start(config: &VmConfig, shared: &Arc<Shared>) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
+    let threads = || Threads::new(Arc::clone(shared)).map(Box::new);
+    let workers = config.thread_count().get();
+    let pool = match config.strategy {
+        Strategy::ThreadPool => {
+            Pool::start(threads()?, Placing::LeastLoaded { workers }, config.queue, shared)
+        }
+        Strategy::ThreadPerGuild => {
+            Pool::start(threads()?, Placing::OneEach { most: config.most_threads() }, config.queue, shared)
+        }
+    };
+    Ok(Arc::new(pool?))
 }

@@ -1,0 +1,28 @@
+//! What broke VMs.
+
+use crate::ids::GuildId;
+use crate::template::TemplateName;
+
+/// A template broke its VM, or the worker that it ran on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Break {
+    /// Whose template.
+    pub guild: GuildId,
+    /// Which.
+    pub template: TemplateName,
+    /// How.
+    pub reason: String,
+}
+
+/// Hears of breaks.
+pub trait BreakReports: Send + Sync + std::fmt::Debug {
+    /// One more.
+    fn report(&self, broke: Break);
+}
+
+/// Nobody hears.
+#[derive(Debug)]
+pub struct Unheard;
+impl BreakReports for Unheard {
+    fn report(&self, _: Break) {}
+}

@@ -1,0 +1,103 @@
+//! Moving guilds from one worker to another, and with that draining a worker.
+//!
+//! A guild that moves keeps its order and loses nothing: what comes for it meanwhile is parked, what runs has its time to
+//! end, and then its VM is closed and everything that was parked goes to the new place.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::table::Table;
+use super::{Inner, NoSuchWorker};
+use crate::ids::{GuildId, ThreadId};
+use crate::vm::action::{LuaVmAction, LuaVmResult};
+use crate::vm::reply::replies;
+use crate::vm::thread_entry::{Command, Message};
+
+/// How often a VM is asked whether it has come to rest.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+
+impl Inner {
+    /// Replaces a worker: its guilds move on, and then it ends. Whoever still runs something `by` then is ended.
+    pub(super) async fn drain(self: &Arc<Self>, id: ThreadId, by: Instant) -> Result<(), NoSuchWorker> {
+        let guilds = {
+            let mut table = self.lock();
+            let (slot, guilds) = table.start_draining(id).ok_or(NoSuchWorker)?;
+            // The new one first, so that the guilds have where to go.
+            if table.keeps_workers()
+                && !table.stopping
+                && let Err(error) = self.fill(&mut table, slot, 0, Duration::ZERO)
+            {
+                tracing::error!(%error, "failed to start a worker in place of one that is drained");
+            }
+            guilds
+        };
+        let moving: Vec<_> = guilds
+            .into_iter()
+            .map(|guild| {
+                let pool = Arc::clone(self);
+                tokio::spawn(async move { pool.move_guild(guild, None, by).await })
+            })
+            .collect();
+        for guild in moving {
+            // It cannot panic; and if it did, the guild's VM would end with the worker.
+            let _ = guild.await;
+        }
+        self.lock().dismiss(id);
+        Ok(())
+    }
+
+    /// Moves a guild to `to`, or to where it belongs. One without a VM has nothing to move: its next event goes there.
+    pub(super) async fn move_guild(self: &Arc<Self>, guild: GuildId, to: Option<ThreadId>, by: Instant) {
+        let Some(from) = self.lock().park(guild, to) else { return };
+        while !self.closed_its_vm(guild, from, by).await {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let mut table = self.lock();
+        let parked = table.leave(guild).and_then(|route| route.parked).unwrap_or_default();
+        if let Some(to) = to {
+            table.settle(guild, to);
+        }
+        for command in parked {
+            // Not being sent answers it.
+            let _ = self.send(&mut table, command);
+        }
+    }
+
+    /// Asks for the guild's VM to be closed, and for nothing less when its time is over. Returns whether it is gone.
+    async fn closed_its_vm(&self, guild: GuildId, from: ThreadId, by: Instant) -> bool {
+        let Some(entry) = self.lock().entry(from) else { return true };
+        let in_time = Instant::now() < by;
+        let action = if in_time { LuaVmAction::CloseIfIdle } else { LuaVmAction::Stop };
+        let (owed, mut answers) = replies(1, &self.shared.owed, None);
+        if entry.send(Message::Command(Command::new(guild, action, owed))).is_err() {
+            // Its queue is full, or it is about to end, which the next look shows.
+            return false;
+        }
+        let patience = by.max(Instant::now()) + self.kind.patience();
+        match tokio::time::timeout_at(patience.into(), answers.recv()).await {
+            Ok(Some((_, LuaVmResult::Refused { .. }))) => false,
+            Ok(_) => true,
+            // It hangs. The guild is not to wait for it.
+            Err(_) => true,
+        }
+    }
+}
+
+impl Table {
+    /// Parks what comes for the guild from now on. Returns where its VM is, if it has one that is not moving yet.
+    fn park(&mut self, guild: GuildId, to: Option<ThreadId>) -> Option<ThreadId> {
+        match self.routes.get_mut(&guild) {
+            Some(route) if route.parked.is_some() || Some(route.worker) == to => None,
+            Some(route) => {
+                route.parked = Some(Vec::new());
+                Some(route.worker)
+            }
+            None => {
+                if let Some(to) = to {
+                    self.settle(guild, to);
+                }
+                None
+            }
+        }
+    }
+}

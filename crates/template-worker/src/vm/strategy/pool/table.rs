@@ -1,0 +1,293 @@
+//! Who lives where. Loads are derived from it, never counted.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::{FIRST_PAUSE, Inner, LAST_PAUSE, Placing, SHORT_LIFE, Slot};
+use crate::ids::{GuildId, ThreadId};
+use crate::vm::action::{ThreadStatus, WorkerState};
+use crate::vm::strategy::NotSent;
+use crate::vm::thread_entry::{Command, CommandNumber, Message, NotTaken, ThreadEntry};
+
+/// How long a worker has to close its VMs when its last guild has gone.
+const TIME_TO_CLOSE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Table {
+    placing: Placing,
+    workers: BTreeMap<ThreadId, Member>,
+    /// Who fills a slot now.
+    slots: BTreeMap<Slot, ThreadId>,
+    /// How many short lives a slot has had one after the other.
+    short_lives: BTreeMap<Slot, u32>,
+    pub(super) routes: HashMap<GuildId, Route>,
+    last_id: u32,
+    last_number: CommandNumber,
+    pub(super) stopping: bool,
+}
+
+/// A worker.
+#[derive(Debug)]
+struct Member {
+    slot: Slot,
+    entry: ThreadEntry,
+    guilds: HashSet<GuildId>,
+    state: WorkerState,
+    stop: watch::Sender<Option<Instant>>,
+}
+
+/// Where a guild lives.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) worker: ThreadId,
+    /// The last command that was sent there for it.
+    last: CommandNumber,
+    /// While the guild moves: what came for it meanwhile, as much as a queue holds.
+    pub(super) parked: Option<Vec<Command>>,
+}
+
+/// A worker that was forgotten.
+pub(super) struct Gone {
+    pub(super) slot: Slot,
+    pub(super) guilds: usize,
+    pub(super) restarts: u32,
+    pub(super) lived: Duration,
+    /// Whether its slot is to be filled again.
+    pub(super) is_kept: bool,
+}
+
+impl Table {
+    pub(super) fn new(placing: Placing) -> Self {
+        Self {
+            placing,
+            workers: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            short_lives: BTreeMap::new(),
+            routes: HashMap::new(),
+            last_id: 0,
+            last_number: 0,
+            stopping: false,
+        }
+    }
+
+    pub(super) fn next_id(&mut self) -> ThreadId {
+        self.last_id += 1;
+        ThreadId(self.last_id)
+    }
+
+    /// Enters a worker that fills `slot` from now on.
+    pub(super) fn enter(&mut self, slot: Slot, entry: ThreadEntry, stop: watch::Sender<Option<Instant>>) {
+        let id = entry.id();
+        let member = Member { slot, entry, guilds: HashSet::new(), state: WorkerState::Serving, stop };
+        self.workers.insert(id, member);
+        self.slots.insert(slot, id);
+    }
+
+    /// Forgets a worker and where its guilds live. What was parked for them is answered.
+    pub(super) fn forget(&mut self, id: ThreadId) -> Option<Gone> {
+        let member = self.workers.remove(&id)?;
+        for guild in &member.guilds {
+            // A guild that is on the move leaves its parked commands to who moves it.
+            if self.routes.get(guild).is_some_and(|route| route.worker == id && route.parked.is_none()) {
+                self.routes.remove(guild);
+            }
+        }
+        let fills = self.vacate_slot(member.slot, id);
+        Some(Gone {
+            slot: member.slot,
+            guilds: member.guilds.len(),
+            restarts: member.entry.restarts(),
+            lived: member.entry.started().elapsed(),
+            is_kept: fills && self.keeps_workers() && !self.stopping,
+        })
+    }
+
+    /// How long to wait before `slot` is filled again.
+    pub(super) fn pause_after(&mut self, slot: Slot, lived: Duration) -> Duration {
+        if lived >= SHORT_LIFE {
+            self.short_lives.remove(&slot);
+            return Duration::ZERO;
+        }
+        let before = self.short_lives.entry(slot).or_default();
+        *before += 1;
+        match *before {
+            1 => Duration::ZERO,
+            more => FIRST_PAUSE.saturating_mul(1 << (more - 2).min(10)).min(LAST_PAUSE),
+        }
+    }
+
+    pub(super) fn entry(&self, id: ThreadId) -> Option<ThreadEntry> {
+        self.workers.get(&id).map(|member| member.entry.clone())
+    }
+
+    pub(super) fn entries(&self) -> Vec<ThreadEntry> {
+        self.workers.values().map(|member| member.entry.clone()).collect()
+    }
+
+    pub(super) fn statuses(&self) -> Vec<ThreadStatus> {
+        self.workers.values().map(|member| member.entry.status(member.state, member.guilds.len())).collect()
+    }
+
+    /// Tells every worker to be done by then, and takes nothing more.
+    pub(super) fn stop_all(&mut self, by: Instant) {
+        self.stopping = true;
+        for member in self.workers.values() {
+            member.stop.send_replace(Some(by));
+        }
+    }
+
+    /// The worker takes no new guilds; those that it has, in return. Somebody else has its slot from now on.
+    pub(super) fn start_draining(&mut self, id: ThreadId) -> Option<(Slot, Vec<GuildId>)> {
+        let member = self.workers.get_mut(&id)?;
+        member.state = WorkerState::Draining;
+        let (slot, guilds) = (member.slot, member.guilds.iter().copied().collect());
+        self.vacate_slot(slot, id);
+        Some((slot, guilds))
+    }
+
+    /// Takes `slot` from the worker, if it is the one that fills it.
+    fn vacate_slot(&mut self, slot: Slot, id: ThreadId) -> bool {
+        let fills = self.slots.get(&slot) == Some(&id);
+        if fills {
+            self.slots.remove(&slot);
+        }
+        fills
+    }
+
+    /// Whether workers are there for good, not for a guild's VM.
+    pub(super) fn keeps_workers(&self) -> bool {
+        !matches!(self.placing, Placing::OneEach { .. })
+    }
+
+    /// Tells a worker without guilds to end.
+    pub(super) fn dismiss(&mut self, id: ThreadId) {
+        if let Some(member) = self.workers.get(&id) {
+            member.stop.send_replace(Some(Instant::now() + TIME_TO_CLOSE));
+        }
+    }
+
+    /// Where a guild that has no place belongs: a worker that is there, or a slot that has to be filled first.
+    fn place_for(&self, guild: GuildId) -> Result<ThreadId, Option<Slot>> {
+        let slot = match &self.placing {
+            Placing::LeastLoaded { .. } => {
+                let serving = self.workers.iter().filter(|(_, member)| member.state == WorkerState::Serving);
+                let least = serving.min_by_key(|(id, member)| (member.guilds.len(), **id));
+                return least.map(|(id, _)| *id).ok_or(None);
+            }
+            Placing::ById { apart, .. } if apart.contains(&guild) => Slot::Own(guild),
+            Placing::ById { workers, .. } => {
+                // The time in a snowflake is above its lowest 22 bits; the bits below are almost always the same.
+                Slot::Shared(usize::try_from(guild.get() >> 22).unwrap_or(usize::MAX) % workers)
+            }
+            Placing::OneEach { most } if self.workers.len() >= *most => return Err(None),
+            Placing::OneEach { .. } => Slot::Own(guild),
+        };
+        match (self.slots.get(&slot), slot) {
+            (Some(id), _) => Ok(*id),
+            (None, Slot::Own(_)) => Err(Some(slot)),
+            (None, Slot::Shared(_)) => Err(None),
+        }
+    }
+
+    /// The guild has no VM on worker `id`, as of the command `upto`.
+    pub(super) fn vacate(&mut self, id: ThreadId, guild: GuildId, upto: CommandNumber) {
+        let gone = self
+            .routes
+            .get(&guild)
+            .is_some_and(|route| route.worker == id && route.last <= upto && route.parked.is_none());
+        if gone {
+            self.leave(guild);
+        }
+    }
+
+    /// Takes a guild off its worker. One that was started for it alone ends.
+    pub(super) fn leave(&mut self, guild: GuildId) -> Option<Route> {
+        let route = self.routes.remove(&guild)?;
+        let member = self.workers.get_mut(&route.worker);
+        if member.is_some_and(|member| member.guilds.remove(&guild) && member.guilds.is_empty())
+            && !self.keeps_workers()
+        {
+            self.start_draining(route.worker);
+            self.dismiss(route.worker);
+        }
+        Some(route)
+    }
+
+    /// Gives a guild without a place one at worker `id`, if that is there.
+    pub(super) fn settle(&mut self, guild: GuildId, id: ThreadId) -> bool {
+        let Some(member) = self.workers.get_mut(&id) else { return false };
+        member.guilds.insert(guild);
+        self.routes.insert(guild, Route { worker: id, last: 0, parked: None });
+        true
+    }
+
+    /// Puts a command on the queue of the guild's worker.
+    fn put(&mut self, mut command: Command) -> Result<(), NotTaken> {
+        self.last_number += 1;
+        command.number = self.last_number;
+        let Some(route) = self.routes.get_mut(&command.guild) else {
+            return Err(NotTaken::Ended(Message::Command(command)));
+        };
+        let Some(member) = self.workers.get(&route.worker) else {
+            return Err(NotTaken::Ended(Message::Command(command)));
+        };
+        route.last = command.number;
+        member.entry.send(Message::Command(command))
+    }
+}
+
+impl Inner {
+    /// Under the lock of the table, so that no command can be on its way to a worker that the guild has just left.
+    pub(super) fn send(self: &Arc<Self>, table: &mut Table, mut command: Command) -> Result<(), NotSent> {
+        loop {
+            if table.stopping {
+                return Err(NotSent::Stopping);
+            }
+            let guild = command.guild;
+            let mut is_new = false;
+            match table.routes.get_mut(&guild) {
+                Some(Route { parked: Some(parked), .. }) if parked.len() >= self.queue => {
+                    return Err(NotSent::Full);
+                }
+                Some(Route { parked: Some(parked), .. }) => {
+                    parked.push(command);
+                    return Ok(());
+                }
+                Some(_) => {}
+                None if command.action.makes_vm() => {
+                    let id = match table.place_for(guild) {
+                        Ok(id) => id,
+                        Err(None) => return Err(NotSent::Full),
+                        Err(Some(slot)) => self.fill(table, slot, 0, Duration::ZERO).map_err(|error| {
+                            tracing::error!(%guild, %error, "failed to start a worker for a guild");
+                            NotSent::Full
+                        })?,
+                    };
+                    is_new = table.settle(guild, id);
+                }
+                None => return Err(NotSent::Absent),
+            }
+            match table.put(command) {
+                Ok(()) => return Ok(()),
+                Err(NotTaken::Full(refused)) => {
+                    drop(refused);
+                    if is_new {
+                        table.leave(guild);
+                    }
+                    return Err(NotSent::Full);
+                }
+                Err(NotTaken::Ended(Message::Command(returned))) => {
+                    // It is about to say so itself; nobody has to wait for that.
+                    if let Some(route) = table.leave(guild) {
+                        self.replace(table, route.worker);
+                    }
+                    command = returned;
+                }
+                Err(NotTaken::Ended(Message::Order(..))) => return Err(NotSent::Full),
+            }
+        }
+    }
+}

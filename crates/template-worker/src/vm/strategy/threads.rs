@@ -1,0 +1,61 @@
+//! Workers that are threads of this process.
+//!
+//! A thread that panics takes its VMs with it and nothing else. A panic that somebody swallowed (a script's `pcall`, an
+//! async runtime) retires the thread as well: what it left half done is not to be trusted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use khronos::Ticker;
+
+use super::Shared;
+use super::pool::{Ended, Start, WorkerKind};
+use crate::vm::thread_loop::ThreadLoop;
+
+/// Starts threads that run [`ThreadLoop`]s.
+#[derive(Debug)]
+pub(super) struct Threads {
+    shared: Arc<Shared>,
+    ticker: Arc<Ticker>,
+}
+
+impl Threads {
+    /// Threads whose VMs have what `shared` says.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread for the clock.
+    pub(super) fn new(shared: Arc<Shared>) -> std::io::Result<Self> {
+        Ok(Self { shared, ticker: Arc::new(Ticker::start()?) })
+    }
+}
+
+impl WorkerKind for Threads {
+    fn start(&self, start: Start) -> std::io::Result<()> {
+        let (shared, ticker) = (Arc::clone(&self.shared), Arc::clone(&self.ticker));
+        std::thread::Builder::new()
+            .name(format!("vm-{}", start.seat.id()))
+            .stack_size(self.shared.limits.max_vm_thread_stack_size)
+            .spawn(move || run(start, &shared, &ticker))?;
+        Ok(())
+    }
+
+    /// A thread notices at the end of its slice; one that is inside a library call needs a little longer.
+    fn patience(&self) -> Duration {
+        self.shared.limits.max_non_yieldable_time() + Duration::from_secs(1)
+    }
+}
+
+fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
+    let Start { mut seat, messages, pulse, stop_by, .. } = start;
+    seat.begin();
+    let vacate = Box::new(seat.vacating());
+    let work = || ThreadLoop::new(seat.id(), messages, pulse, shared, ticker.handle(), stop_by, vacate).run();
+    // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
+    let ended = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => Ended::Stopped,
+        Ok(Err(error)) => Ended::Failed { reason: format!("it could not start: {error}"), culprit: None },
+        Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprit: None },
+    };
+    seat.ends(ended);
+}
