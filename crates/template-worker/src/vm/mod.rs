@@ -16,6 +16,7 @@ mod handle;
 mod load;
 mod memory;
 pub mod quarantine;
+pub mod process;
 mod reaper;
 mod reply;
 mod runtime_limits;

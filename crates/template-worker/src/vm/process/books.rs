@@ -51,12 +51,20 @@ impl Books {
         reply
     }
 
+    /// What was to be sent cannot be.
+    pub(super) fn refuse(&mut self, number: CommandNumber, reason: &str) {
+        for reply in self.owed.remove(&number).into_iter().flatten().flatten() {
+            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+        }
+    }
+
     /// Whether the process was given this guild.
     pub(super) fn served(&self, guild: GuildId) -> bool {
         self.served.contains(&guild)
     }
 
     /// Whether it owes anything.
+    #[cfg(test)]
     pub(super) fn owes(&self) -> bool {
         !self.owed.is_empty()
     }

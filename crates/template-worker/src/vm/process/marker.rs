@@ -15,7 +15,7 @@ use crate::template::{MAX_NAME_BYTES, TemplateName};
 /// Bytes for each thread: the guild's id, the length of the template's name, the name.
 const PLACE: usize = 9 + MAX_NAME_BYTES;
 /// The most threads that a process can have.
-pub(in crate::vm) const MOST_THREADS: usize = 1024;
+pub(in crate::vm) const MOST_THREADS: usize = 512;
 
 /// The file, at either end.
 #[derive(Debug)]

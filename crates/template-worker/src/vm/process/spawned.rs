@@ -26,7 +26,7 @@ const LINES: usize = 200;
 /// A process, and the ends of what connects it.
 pub(super) struct Spawned {
     child: Child,
-    pub(super) socket: UnixStream,
+    socket: Option<UnixStream>,
     pub(super) marker: Marker,
     page: u64,
 }
@@ -56,7 +56,12 @@ impl Spawned {
             tokio::spawn(pass_on(words, worker));
         }
         let page = rustix::param::page_size() as u64;
-        Ok(Self { child, socket: UnixStream::from_std(ours)?, marker, page })
+        Ok(Self { child, socket: Some(UnixStream::from_std(ours)?), marker, page })
+    }
+
+    /// The connection to it. Taken once.
+    pub(super) fn take_socket(&mut self) -> Option<UnixStream> {
+        self.socket.take()
     }
 
     /// Its number in the operating system, while it is there.

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::books::{Books, Memory, Told};
 use super::hearing::Hearing;
 use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
+use crate::ids::ThreadId;
 use crate::limits::Limits;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
@@ -97,7 +98,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         pulse,
         vacate: Box::new(seat.vacating()),
         ready,
-        require: settings.require_confinement,
+        unasked: 0,
     };
     let mut talk = Talk {
         write,
@@ -106,6 +107,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         memory: Memory::default(),
         settings: Arc::clone(&settings),
         shared,
+        stopping: false,
     };
     let mut listening = tokio::spawn(listen(read, hearing));
     let end = tokio::select! {
@@ -207,8 +209,8 @@ impl Talk {
     async fn run(
         &mut self,
         process: &Spawned,
-        worker: crate::ids::ThreadId,
-        messages: &mut tokio::sync::mpsc::Receiver<Message>,
+        worker: ThreadId,
+        messages: &mut mpsc::Receiver<Message>,
         mut stop_by: watch::Receiver<Option<Instant>>,
         mut is_ready: watch::Receiver<bool>,
     ) -> End {
@@ -275,7 +277,7 @@ impl Talk {
         End::Hangs("it did not stop in time".to_owned())
     }
 
-    fn start(&self, worker: crate::ids::ThreadId) -> ToProcess {
+    fn start(&self, worker: ThreadId) -> ToProcess {
         ToProcess::Start(wire::Start {
             version: VERSION,
             worker,
@@ -380,7 +382,6 @@ impl Talk {
             LuaVmAction::ClearCache { template } => Action::ClearCache { template },
             LuaVmAction::CollectGarbage => Action::CollectGarbage,
             LuaVmAction::Panic { place } => Action::Panic { place },
-            LuaVmAction::Escape { attempt } => Action::Escape { attempt },
         }
     }
 
