@@ -46,6 +46,8 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
+    /// In a VM process: whether the marker says that this thread runs something.
+    is_marked: bool,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
     vacate: Vacate,
@@ -93,6 +95,7 @@ impl GuildTable {
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
+            is_marked: false,
             last_taken: 0,
             vacate,
         }
@@ -110,6 +113,11 @@ impl GuildTable {
     /// The earliest that something which has just come out of the queue can have been put there.
     pub(super) fn sent_at(&self) -> u64 {
         self.taken_all_at
+    }
+
+    /// Whether this is a VM process.
+    pub(super) fn is_locked_in(&self) -> bool {
+        self.shared.outside.is_some()
     }
 
     /// The command with this number is not on its way any more.
@@ -250,6 +258,7 @@ impl GuildTable {
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
             slot.vm.turn(self.slices);
+            self.is_marked = true;
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
@@ -257,6 +266,15 @@ impl GuildTable {
             }
         }
         round > 0 || evicted || closed
+    }
+
+    /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
+    pub(super) fn rest(&mut self) {
+        if std::mem::take(&mut self.is_marked)
+            && let Some(outside) = &self.shared.outside
+        {
+            outside.marker.rests(self.thread);
+        }
     }
 
     /// When a VM wants to be looked at, or has been idle for too long.

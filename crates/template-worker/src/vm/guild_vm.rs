@@ -48,6 +48,7 @@ struct World {
 }
 
 pub(super) struct GuildVm {
+    guild: GuildId,
     thread: ThreadId,
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
@@ -91,6 +92,7 @@ impl GuildVm {
         vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
         let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
+            guild,
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
@@ -191,6 +193,11 @@ impl GuildVm {
             self.start(job);
         }
         self.last_turn = Some(slices);
+        if let Some(outside) = &self.shared.outside
+            && let Some(template) = self.next_template()
+        {
+            outside.marker.runs(self.thread, self.guild, template);
+        }
         self.runtime.run_slice();
         self.answer();
         if !self.runtime.is_short_of_memory() {
@@ -306,7 +313,18 @@ impl GuildVm {
         }
     }
 
+    /// Whose turn it is in the next slice. Where a timer decides that, any that could be meant: what outlives its event
+    /// has no name here but that of its world.
+    fn next_template(&self) -> Option<&TemplateName> {
+        let next = self.runtime.next_execution().and_then(|id| self.running.get(&id));
+        let running = next.or_else(|| self.running.values().next()).map(|running| &running.template);
+        running.or_else(|| self.worlds.keys().next())
+    }
+
     fn start(&mut self, job: Job) {
+        if let Some(outside) = &self.shared.outside {
+            outside.marker.runs(self.thread, self.guild, &job.template.info.name);
+        }
         let started = self.event_value(&job.event).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, broadcast};
 
+use super::confinement::{LockError, LockState, Locks, lock_in};
 use super::marker::Marker;
 use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION, encode_into};
 use crate::config::VmConfig;
@@ -48,7 +49,7 @@ pub enum NotServed {
     NoStart,
     /// Not every lock could be closed.
     #[error("failed to lock this process in")]
-    Locks(#[source] super::confinement::LockError),
+    Locks(#[source] LockError),
     /// The operating system has not what it takes.
     #[error("failed to set up the process")]
     Setup(#[source] io::Error),
@@ -71,11 +72,14 @@ pub enum NotServed {
 pub fn serve() -> Result<(), NotServed> {
     let (start, rest) = read_start()?;
     let memory = most_memory(&start);
-    let locks = super::confinement::Locks { memory_bytes: memory, require: start.require_confinement };
-    let confinement = super::confinement::lock_in(&locks).map_err(NotServed::Locks)?;
+    let locks = Locks { memory_bytes: memory, require: start.require_confinement };
+    let confinement = lock_in(&locks).map_err(NotServed::Locks)?;
     let locks = confinement
         .locks()
-        .map(|(lock, state)| wire::Lock { name: lock.name().to_owned(), state: state.to_string() })
+        .map(|(lock, state)| wire::Lock { name: lock.name().to_owned(), state: match state {
+            LockState::Enforced => "enforced".to_owned(),
+            LockState::Missing(why) => why.clone(),
+        } })
         .collect();
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
     let marker = io::stdout().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
@@ -111,7 +115,7 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
     let mut reader = FrameReader::<ToProcess>::default();
     let mut piece = [0; 4_096];
     loop {
-        let read = rustix::io::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
+        let read = nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
         if read == 0 {
             return Err(NotServed::NoStart);
         }

@@ -9,13 +9,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
-use crate::ids::GuildId;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::ids::{GuildId, ThreadId};
 use crate::template::{MAX_NAME_BYTES, TemplateName};
 
 /// Bytes for each thread: the guild's id, the length of the template's name, the name.
 const PLACE: usize = 9 + MAX_NAME_BYTES;
-/// The most threads that a process can have.
-pub(in crate::vm) const MOST_THREADS: usize = 512;
+/// As many as a process can have threads.
+const PLACES: usize = 512;
 
 /// The file, at either end.
 #[derive(Debug)]
@@ -27,12 +30,13 @@ impl Marker {
     /// # Errors
     /// When the operating system has none.
     pub(in crate::vm) fn create() -> io::Result<(Self, OwnedFd)> {
-        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
-        let file = memfd_create("marker", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&file, (PLACE * MOST_THREADS) as u64)?;
-        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        let theirs = file.try_clone()?;
-        Ok((Self(File::from(file)), theirs))
+        let file = memfd_create(c"marker", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let file = File::from(file);
+        file.set_len((PLACE * PLACES) as u64)?;
+        let fixed = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(fixed))?;
+        let theirs = OwnedFd::from(file.try_clone()?);
+        Ok((Self(file), theirs))
     }
 
     /// The end that a process has got.
@@ -40,8 +44,8 @@ impl Marker {
         Self(File::from(file))
     }
 
-    /// The thread in `place` is about to run a template of `guild`.
-    pub(in crate::vm) fn runs(&self, place: usize, guild: GuildId, template: &TemplateName) {
+    /// The thread is about to run a template of `guild`.
+    pub(in crate::vm) fn runs(&self, thread: ThreadId, guild: GuildId, template: &TemplateName) {
         let mut bytes = [0; PLACE];
         let name = template.as_str().as_bytes();
         let end = 9 + name.len();
@@ -49,31 +53,31 @@ impl Marker {
         text.copy_from_slice(name);
         bytes[..8].copy_from_slice(&guild.get().to_le_bytes());
         bytes[8] = length;
-        self.write(place, bytes.get(..end).unwrap_or_default());
+        self.write(thread, bytes.get(..end).unwrap_or_default());
     }
 
-    /// The thread in `place` runs nothing.
-    pub(in crate::vm) fn rests(&self, place: usize) {
-        self.write(place, &[0; 8]);
+    /// The thread runs nothing.
+    pub(in crate::vm) fn rests(&self, thread: ThreadId) {
+        self.write(thread, &[0; 8]);
     }
 
-    fn write(&self, place: usize, bytes: &[u8]) {
-        if place < MOST_THREADS {
-            // It cannot fail; and if it did, nobody would be blamed.
-            let _ = self.0.write_all_at(bytes, (place * PLACE) as u64);
-        }
+    /// Threads that follow on others have numbers of their own, and take the places of those in turn.
+    fn write(&self, thread: ThreadId, bytes: &[u8]) {
+        let place = usize::try_from(thread.0).unwrap_or_default() % PLACES;
+        // It cannot fail; and if it did, nobody would be blamed.
+        let _ = self.0.write_all_at(bytes, (place * PLACE) as u64);
     }
 
-    /// What the threads in the first `places` were running. The process wrote it, which may have been taken over: what
+    /// What its threads were running. The process wrote it, which may have been taken over: what
     /// makes no sense is left out.
-    pub(in crate::vm) fn read(&self, places: usize) -> Vec<(GuildId, TemplateName)> {
-        (0..places.min(MOST_THREADS)).filter_map(|place| self.read_one(place)).collect()
+    pub(in crate::vm) fn read(&self) -> Vec<(GuildId, TemplateName)> {
+        (0..PLACES).filter_map(|place| self.read_one(place)).collect()
     }
 
     fn read_one(&self, place: usize) -> Option<(GuildId, TemplateName)> {
         let mut bytes = [0; PLACE];
         self.0.read_exact_at(&mut bytes, (place * PLACE) as u64).ok()?;
-        let guild = GuildId::new(u64::from_le_bytes(bytes.first_chunk::<8>().copied()?)).ok()?;
+        let guild = GuildId::new(u64::from_le_bytes(bytes.first_chunk::<8>().copied()?))?;
         let name = bytes.get(9..9 + usize::from(bytes[8]))?;
         Some((guild, std::str::from_utf8(name).ok()?.parse().ok()?))
     }
@@ -88,17 +92,20 @@ mod tests {
         let (ours, theirs) = Marker::create().unwrap();
         let theirs = Marker::of(theirs);
         let guild = |index| GuildId::new(818_880_986_845_679_757 + index).unwrap();
-        assert_eq!(ours.read(4), []);
+        assert_eq!(ours.read(), []);
         let long: TemplateName = "n".repeat(MAX_NAME_BYTES).parse().unwrap();
-        theirs.runs(0, guild(0), &long);
-        theirs.runs(3, guild(3), &"short".parse().unwrap());
-        theirs.runs(MOST_THREADS, guild(9), &long);
-        assert_eq!(ours.read(4), [(guild(0), long), (guild(3), "short".parse().unwrap())]);
-        theirs.rests(0);
-        assert_eq!(ours.read(4).len(), 1);
+        let short: TemplateName = "short".parse().unwrap();
+        theirs.runs(ThreadId(0), guild(0), &long);
+        theirs.runs(ThreadId(3), guild(3), &short);
+        assert_eq!(ours.read(), [(guild(0), long), (guild(3), short.clone())]);
+        theirs.runs(ThreadId(512), guild(9), &short);
+        assert_eq!(ours.read()[0], (guild(9), short));
+        theirs.rests(ThreadId(0));
+        assert_eq!(ours.read().len(), 1);
         theirs.0.write_all_at(&[0xff; PLACE], 0).unwrap();
         theirs.0.write_all_at(&[1, 0, 0, 0, 0, 0, 0, 0, 4, b'.', b'.', b'/', 0xc3], PLACE as u64).unwrap();
-        assert_eq!(ours.read(3), [], "nonsense is nobody's");
+        theirs.rests(ThreadId(3));
+        assert_eq!(ours.read(), [], "nonsense is nobody's");
         assert!(theirs.0.set_len(1 << 30).is_err(), "it can neither grow nor shrink");
         assert!(theirs.0.set_len(0).is_err());
     }

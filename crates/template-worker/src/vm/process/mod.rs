@@ -4,13 +4,16 @@
 //! which process.
 
 mod books;
+pub mod confinement;
+pub mod escape;
 mod hearing;
 mod inside;
 mod marker;
 mod spawned;
 mod supervisor;
+mod syscalls;
 mod wire;
 
 pub use inside::{NotServed, serve};
-pub(super) use marker::{MOST_THREADS, Marker};
+pub(super) use marker::Marker;
 pub(super) use supervisor::{Settings, patience, supervise};

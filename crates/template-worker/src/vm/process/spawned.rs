@@ -28,7 +28,6 @@ pub(super) struct Spawned {
     child: Child,
     socket: Option<UnixStream>,
     pub(super) marker: Marker,
-    page: u64,
 }
 
 impl Spawned {
@@ -55,8 +54,7 @@ impl Spawned {
         if let Some(words) = child.stderr.take() {
             tokio::spawn(pass_on(words, worker));
         }
-        let page = rustix::param::page_size() as u64;
-        Ok(Self { child, socket: Some(UnixStream::from_std(ours)?), marker, page })
+        Ok(Self { child, socket: Some(UnixStream::from_std(ours)?), marker })
     }
 
     /// The connection to it. Taken once.
@@ -83,12 +81,13 @@ impl Spawned {
         let _ = self.child.start_kill();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.child.wait()).await;
     }
+}
 
-    /// Bytes of memory that it uses, where the operating system says so.
-    pub(super) fn resident(&self) -> Option<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.pid()?)).ok()?;
-        text.split(' ').nth(1)?.parse::<u64>().ok()?.checked_mul(self.page)
-    }
+/// Bytes of memory that the process uses, where the operating system says so.
+pub(super) fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// How a process ended.

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::books::{Books, Memory, Told};
 use super::hearing::Hearing;
-use super::spawned::{Death, Spawned};
+use super::spawned::{Death, Spawned, resident};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
@@ -75,7 +75,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     if pause > Duration::ZERO {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = stop_by.wait_for(Option::is_some) => return seat.ends(Ended::Stopped),
+            () = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
         }
     }
     let mut process = match Spawned::start(&settings.program, seat.id()) {
@@ -109,9 +109,10 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         shared,
         stopping: false,
     };
+    let pid = process.pid();
     let mut listening = tokio::spawn(listen(read, hearing));
     let end = tokio::select! {
-        end = talk.run(&process, seat.id(), &mut messages, stop_by, is_ready) => end,
+        end = talk.run(pid, seat.id(), &mut messages, stop_by, is_ready) => end,
         death = process.ended() => End::Died(death),
         heard = &mut listening => End::Broken(match heard {
             Ok(reason) => reason,
@@ -141,7 +142,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     if stopped && !death.own_doing {
         return seat.ends(Ended::Stopped);
     }
-    let running = if death.own_doing { process.marker.read(settings.threads) } else { Vec::new() };
+    let running = if death.own_doing { process.marker.read() } else { Vec::new() };
     let culprits = running
         .into_iter()
         .filter(|(guild, _)| lock(&books).served(*guild))
@@ -152,6 +153,15 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         })
         .collect();
     seat.ends(Ended::Failed { reason: death.reason, culprits });
+}
+
+/// Returns when the worker has to end, or when nobody is left who could say so.
+async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) {
+    drop(stop_by.wait_for(Option::is_some).await);
+}
+
+async fn becomes(ready: &mut watch::Receiver<bool>) -> bool {
+    ready.wait_for(|ready| *ready).await.is_ok()
 }
 
 /// Why the parent stops talking to a process.
@@ -208,7 +218,7 @@ struct Talk {
 impl Talk {
     async fn run(
         &mut self,
-        process: &Spawned,
+        pid: Option<u32>,
         worker: ThreadId,
         messages: &mut mpsc::Receiver<Message>,
         mut stop_by: watch::Receiver<Option<Instant>>,
@@ -219,11 +229,11 @@ impl Talk {
             return end;
         }
         tokio::select! {
-            ready = timeout(TIME_TO_START, is_ready.wait_for(|ready| *ready)) => if !matches!(ready, Ok(Ok(_))) {
+            ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if !matches!(ready, Ok(true)) {
                 return End::Hangs("it was not ready in time".to_owned());
             },
             // Nobody has been sent anything yet.
-            _ = stop_by.wait_for(Option::is_some) => {
+            () = asked_to_stop(&mut stop_by) => {
                 self.stopping = true;
                 return End::Stopped;
             }
@@ -243,13 +253,14 @@ impl Talk {
                     }
                 }
                 _ = beats.tick() => {
-                    if let Err(end) = self.look(process, &mut ping) {
+                    if let Err(end) = self.look(pid, &mut ping) {
                         return end;
                     }
                 }
-                _ = stop_by.wait_for(Option::is_some), if !self.stopping => {}
+                () = asked_to_stop(&mut stop_by), if !self.stopping => {}
             }
-            if let Some(by) = *stop_by.borrow()
+            let asked = *stop_by.borrow();
+            if let Some(by) = asked
                 && !std::mem::replace(&mut self.stopping, true)
             {
                 // What was accepted goes first.
@@ -293,7 +304,7 @@ impl Talk {
     }
 
     /// Asks whether it is alive, once it has answered the last time, and looks at its memory.
-    fn look(&mut self, process: &Spawned, ping: &mut Option<(Instant, Answers)>) -> Result<(), End> {
+    fn look(&mut self, pid: Option<u32>, ping: &mut Option<(Instant, Answers)>) -> Result<(), End> {
         if let Some((asked, answers)) = ping {
             match answers.try_recv() {
                 Ok((_, LuaVmResult::Done)) => *ping = None,
@@ -303,7 +314,7 @@ impl Talk {
                 _ => {}
             }
         }
-        if let Some(bytes) = process.resident() {
+        if let Some(bytes) = pid.and_then(resident) {
             let most = self.settings.most_resident();
             if bytes > most {
                 return Err(End::Hangs(format!("it used {bytes} bytes of memory, and {most} are the most")));
@@ -382,6 +393,7 @@ impl Talk {
             LuaVmAction::ClearCache { template } => Action::ClearCache { template },
             LuaVmAction::CollectGarbage => Action::CollectGarbage,
             LuaVmAction::Panic { place } => Action::Panic { place },
+            LuaVmAction::Escape { attempt } => Action::Escape { attempt },
         }
     }
 

@@ -19,9 +19,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use frame::{EncodeError, FrameError, FrameReader, Message, encode_into};
+pub(super) use frame::{FrameReader, encode_into};
 use image::{as_image, cut, list};
 
+use super::escape::Attempt;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, LogEntry};
 use crate::ids::{GuildId, ThreadId};
@@ -165,7 +166,7 @@ pub(super) enum Action {
     /// Try to get out of the process. A drill.
     Escape {
         /// By which way.
-        attempt: String,
+        attempt: Attempt,
     },
 }
 

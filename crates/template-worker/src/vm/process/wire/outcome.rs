@@ -7,14 +7,17 @@ use khronos::Json;
 use serde::{Deserialize, Serialize};
 
 use super::MAX_REASON;
+use super::super::escape::Escape;
 use super::image::{Illegal, MAX_ERROR, MAX_TRACEBACK, OnWire, cut, cut_some, list};
 use crate::execution::{Outcome, OutcomeResult};
-use crate::ids::ThreadId;
+use crate::ids::{GuildId, ThreadId};
 use crate::template::TemplateName;
 use crate::vm::{LuaVmResult, VmState, VmStatus};
 
 /// Most bytes in a limit's name or value.
 const MAX_WORD: usize = 64;
+/// Most VMs in a list.
+const MAX_VMS: usize = 1_000;
 /// Most templates in the status of a VM: as many as a guild can have.
 const MAX_TEMPLATES: usize = 10_000;
 
@@ -28,6 +31,18 @@ pub(super) enum ResultImage<'a> {
     },
     Status(#[serde(borrow)] StatusImage<'a>),
     Outcome(#[serde(borrow)] OutcomeImage<'a>),
+    Vms(#[serde(borrow)] Vec<(u64, StatusImage<'a>)>),
+    Evicted {
+        vms: usize,
+    },
+    EscapeRefused {
+        #[serde(borrow, deserialize_with = "cut::<_, _, MAX_REASON>")]
+        how: &'a str,
+    },
+    EscapeSucceeded {
+        #[serde(borrow, deserialize_with = "cut::<_, _, MAX_REASON>")]
+        how: &'a str,
+    },
     Broken {
         #[serde(borrow, deserialize_with = "cut::<_, _, MAX_REASON>")]
         reason: &'a str,
@@ -48,6 +63,12 @@ impl OnWire for LuaVmResult {
             Self::MemoryUsage { used, limit } => ResultImage::MemoryUsage { used: *used, limit: *limit },
             Self::Status(status) => ResultImage::Status(status.image()),
             Self::Outcome(outcome) => ResultImage::Outcome(outcome.image()),
+            Self::Vms(vms) => {
+                ResultImage::Vms(vms.iter().map(|(guild, vm)| (guild.get(), vm.image())).collect())
+            }
+            Self::Evicted { vms } => ResultImage::Evicted { vms: *vms },
+            Self::Escape(Escape::Refused(how)) => ResultImage::EscapeRefused { how },
+            Self::Escape(Escape::Succeeded(how)) => ResultImage::EscapeSucceeded { how },
             Self::Broken { reason } => ResultImage::Broken { reason },
             Self::Refused { reason } => ResultImage::Refused { reason },
         }
@@ -60,6 +81,17 @@ impl OnWire for LuaVmResult {
             ResultImage::MemoryUsage { used, limit } => Self::MemoryUsage { used, limit },
             ResultImage::Status(status) => Self::Status(VmStatus::from_image(status)?),
             ResultImage::Outcome(outcome) => Self::Outcome(Outcome::from_image(outcome)?),
+            ResultImage::Vms(vms) if vms.len() > MAX_VMS => return Err(Illegal("a list of VMs is too long")),
+            ResultImage::Vms(vms) => {
+                let vm = |(guild, vm)| {
+                    let guild = GuildId::new(guild).ok_or(Illegal("a guild has no id"))?;
+                    Ok((guild, VmStatus::from_image(vm)?))
+                };
+                Self::Vms(vms.into_iter().map(vm).collect::<Result<_, Illegal>>()?)
+            }
+            ResultImage::Evicted { vms } => Self::Evicted { vms },
+            ResultImage::EscapeRefused { how } => Self::Escape(Escape::Refused(how.to_owned())),
+            ResultImage::EscapeSucceeded { how } => Self::Escape(Escape::Succeeded(how.to_owned())),
             ResultImage::Broken { reason } => Self::Broken { reason: reason.to_owned() },
             ResultImage::Refused { reason } => Self::Refused { reason: reason.to_owned() },
         })

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-pub(super) use seat::{Ended, Seat, Start};
+pub(in crate::vm) use seat::{Ended, Seat, Start};
 use table::{Gone, Table};
 
 use super::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
