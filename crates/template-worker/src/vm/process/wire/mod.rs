@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use frame::{EncodeError, FrameError, FrameReader, Message, encode_into};
+pub(super) use frame::{FrameError, FrameReader, Message, encode_into};
 use image::{as_image, cut, list};
 
 use crate::events::Event;
