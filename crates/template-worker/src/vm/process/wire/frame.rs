@@ -140,7 +140,7 @@ impl<M> Default for FrameReader<M> {
 impl<M: Message> FrameReader<M> {
     /// Takes bytes that arrived. Feed it what one read brought, and then take out all messages.
     pub(in super::super) fn feed(&mut self, bytes: &[u8]) {
-        // At most once a frame a beginning of it moves to the front.
+        // What moves to the front is the beginning of one frame, and it moves once.
         self.buffer.drain(..self.read);
         self.read = 0;
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
@@ -152,7 +152,7 @@ impl<M: Message> FrameReader<M> {
     /// The next message; `None` until more bytes arrive.
     ///
     /// # Errors
-    /// See [`FrameError`]. The same one again, whatever is fed: nobody knows where the next message would begin.
+    /// See [`FrameError`]. The same one for ever, whatever is fed: nobody knows where the next message would begin.
     pub(in super::super) fn next(&mut self) -> Result<Option<M>, FrameError> {
         let waiting = self.buffer.get(self.read..).unwrap_or_default();
         let Some((head, rest)) = waiting.split_first_chunk::<HEAD>() else { return Ok(None) };
