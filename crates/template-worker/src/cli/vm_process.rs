@@ -19,8 +19,8 @@ use crate::vm::process;
 use crate::vm::process::confinement::{Confinement, LockState, Locks, lock_in, lock_in_but_for_system_calls};
 use crate::vm::process::escape::{Attempt, Escape};
 
-use super::service_log;
 use super::console::{Console, Exit};
+use super::service_log;
 
 const HELP: &str = "\
 The service starts this command for the strategy \"process-pool\". By hand, only --try-locks is of use: it

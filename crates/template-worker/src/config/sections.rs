@@ -162,8 +162,7 @@ impl ServerConfig {
 impl VmConfig {
     /// The number of threads, with 0 resolved to the cores of this machine.
     pub fn thread_count(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.threads)
-            .unwrap_or_else(cores)
+        NonZeroUsize::new(self.threads).unwrap_or_else(cores)
     }
 
     /// VMs that each thread keeps ready. A thread that is one guild's makes the one that it needs.

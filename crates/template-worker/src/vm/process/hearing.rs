@@ -86,8 +86,11 @@ impl Hearing {
                 "it is of another version (its messages are of version {version}, these of {VERSION}): restart the service"
             ));
         }
-        let missing: Vec<String> =
-            locks.iter().filter(|lock| lock.state != "enforced").map(|lock| format!("{}: {}", lock.name, lock.state)).collect();
+        let missing: Vec<String> = locks
+            .iter()
+            .filter(|lock| lock.state != "enforced")
+            .map(|lock| format!("{}: {}", lock.name, lock.state))
+            .collect();
         if missing.is_empty() {
             tracing::info!(worker = %self.worker, "a VM process is locked in");
         } else {

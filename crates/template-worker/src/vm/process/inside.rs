@@ -4,17 +4,17 @@
 //! thread loops, their VMs. The process ends when it is told to, or when its parent is gone.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{Notify, broadcast};
+use tokio::runtime::Runtime;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::LocalSet;
 
 use super::confinement::{LockError, LockState, Locks, lock_in};
 use super::marker::Marker;
@@ -76,32 +76,39 @@ pub fn serve() -> Result<(), NotServed> {
     let confinement = lock_in(&locks).map_err(NotServed::Locks)?;
     let locks = confinement
         .locks()
-        .map(|(lock, state)| wire::Lock { name: lock.name().to_owned(), state: match state {
-            LockState::Enforced => "enforced".to_owned(),
-            LockState::Missing(why) => why.clone(),
-        } })
+        .map(|(lock, state)| wire::Lock {
+            name: lock.name().to_owned(),
+            state: match state {
+                LockState::Enforced => "enforced".to_owned(),
+                LockState::Missing(why) => why.clone(),
+            },
+        })
         .collect();
-    let socket = io::stdin().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
+    let socket = || io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
+    let (read, write) = (socket().map_err(NotServed::NoSocket)?, socket().map_err(NotServed::NoSocket)?);
     let marker = io::stdout().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
-    let socket = StdStream::from(socket);
-    socket.set_nonblocking(true).map_err(NotServed::Setup)?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(NotServed::Setup)?;
-    runtime.block_on(async {
-        let socket = UnixStream::from_std(socket).map_err(NotServed::Setup)?;
-        let (read, write) = socket.into_split();
-        let line = Arc::new(Line::default());
-        let process = Process::start(&start, Marker::of(marker), &line)?;
-        line.say(&ToService::Ready { version: VERSION, locks });
-        let logs = tokio::spawn(pass_on_logs(process.shared.log.subscribe(), Arc::clone(&line)));
-        let writing = tokio::spawn(write_out(write, Arc::clone(&line)));
-        let done = process.listen(read, rest).await;
-        logs.abort();
-        line.close();
-        // What was said last is to be heard.
-        let _ = tokio::time::timeout(Duration::from_secs(1), writing).await;
-        done
-    })
+
+    let line = Arc::new(Line::default());
+    let process = Process::start(&start, Marker::of(marker), &line)?;
+    line.say(&ToService::Ready { version: VERSION, locks });
+    let said = Arc::clone(&line);
+    let writing = spawn("line", move || said.write_out(write)).map_err(NotServed::Setup)?;
+    let done = process.listen(read, rest);
+    // What was said last is to be heard.
+    line.close();
+    // It cannot panic; and if it did, nobody would be left to be told.
+    let _ = writing.join();
+    done
+}
+
+/// A thread beside those that run VMs. Blocking calls on few threads are quicker here than an event loop, and need fewer
+/// system calls that a lock would have to spare.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+fn runtime() -> Result<Runtime, NotServed> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(NotServed::Setup)
 }
 
 /// Bytes of writable memory: the VMs with room to spare, the stacks, and what is used besides.
@@ -115,7 +122,8 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
     let mut reader = FrameReader::<ToProcess>::default();
     let mut piece = [0; 4_096];
     loop {
-        let read = nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
+        let read =
+            nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
         if read == 0 {
             return Err(NotServed::NoStart);
         }
@@ -128,11 +136,11 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
     }
 }
 
-/// The way to the parent. Whatever thread has something to say writes it down here; one task sends it.
+/// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
 #[derive(Debug, Default)]
 struct Line {
     waiting: Mutex<Waiting>,
-    written: Notify,
+    written: Condvar,
     /// The last command that was handed to the threads.
     passed: AtomicU64,
 }
@@ -167,9 +175,25 @@ impl Line {
         self.written.notify_one();
     }
 
-    fn take(&self, instead: Vec<u8>) -> (Vec<u8>, bool) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        (std::mem::replace(&mut waiting.bytes, instead), waiting.closed)
+    /// Sends what was written down, until the line is closed and empty, or nobody listens.
+    fn write_out(&self, mut write: UnixStream) {
+        let mut sending = Vec::new();
+        loop {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            while waiting.bytes.is_empty() {
+                if waiting.closed {
+                    return;
+                }
+                waiting = self.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            std::mem::swap(&mut waiting.bytes, &mut sending);
+            drop(waiting);
+            if write.write_all(&sending).is_err() {
+                return;
+            }
+            sending.clear();
+            sending.shrink_to(PIECE);
+        }
     }
 }
 
@@ -183,28 +207,6 @@ impl BreakReports for Line {
     fn report(&self, broke: Break) {
         let Break { guild, template, reason } = broke;
         self.say(&ToService::Broke { guild, template, reason });
-    }
-}
-
-/// Sends what was written down, until the line is closed and empty, or nobody listens.
-async fn write_out(mut write: OwnedWriteHalf, line: Arc<Line>) {
-    let mut spare = Vec::new();
-    loop {
-        let (mut bytes, closed) = line.take(std::mem::take(&mut spare));
-        if bytes.is_empty() {
-            if closed {
-                return;
-            }
-            spare = bytes;
-            line.written.notified().await;
-            continue;
-        }
-        if write.write_all(&bytes).await.is_err() {
-            return;
-        }
-        bytes.clear();
-        bytes.shrink_to(PIECE);
-        spare = bytes;
     }
 }
 
@@ -230,11 +232,15 @@ struct Process {
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     line: Arc<Line>,
-    threads: usize,
     templates: HashMap<u64, Arc<LoadedTemplate>>,
     limits: HashMap<u64, Arc<Limits>>,
+    /// To the thread that asks the others.
+    orders: mpsc::Sender<(Order, Reply)>,
     drills: bool,
 }
+
+/// Orders that may wait: the service sends few, and answers for those that are refused.
+const ORDERS: usize = 64;
 
 impl Process {
     fn start(start: &Start, marker: Marker, line: &Arc<Line>) -> Result<Self, NotServed> {
@@ -258,11 +264,20 @@ impl Process {
         shared.outside = Some(Outside { marker, vacated: Box::new(vacated) });
         let shared = Arc::new(shared);
         let strategy = inside_process(start.threads, start.queue, &shared).map_err(NotServed::Setup)?;
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let asking = Asking {
+            strategy: Arc::clone(&strategy),
+            shared: Arc::clone(&shared),
+            line: Arc::clone(line),
+            threads: start.threads,
+        };
+        let runtime = runtime()?;
+        spawn("orders", move || runtime.block_on(asking.run(taken))).map_err(NotServed::Setup)?;
         Ok(Self {
             strategy,
             shared,
             line: Arc::clone(line),
-            threads: start.threads,
+            orders,
             templates: HashMap::new(),
             limits: HashMap::new(),
             drills: start.drills,
@@ -270,23 +285,21 @@ impl Process {
     }
 
     /// Does what the parent says, until it says stop, or says nothing any more.
-    async fn listen(
-        mut self,
-        mut read: tokio::net::unix::OwnedReadHalf,
-        mut reader: FrameReader<ToProcess>,
-    ) -> Result<(), NotServed> {
+    fn listen(mut self, mut read: UnixStream, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
         let mut piece = vec![0; PIECE];
         loop {
-            while let Some(message) = reader.next().map_err(|error| {
-                NotServed::Connection(io::Error::new(io::ErrorKind::InvalidData, error))
-            })? {
+            while let Some(message) = reader
+                .next()
+                .map_err(|error| NotServed::Connection(io::Error::new(io::ErrorKind::InvalidData, error)))?
+            {
                 if let ToProcess::Stop { within_ms } = message {
-                    self.strategy.stop(Instant::now() + Duration::from_millis(within_ms)).await;
+                    let by = Instant::now() + Duration::from_millis(within_ms);
+                    runtime()?.block_on(self.strategy.stop(by));
                     return Ok(());
                 }
                 self.take(message);
             }
-            match read.read(&mut piece).await.map_err(NotServed::Connection)? {
+            match read.read(&mut piece).map_err(NotServed::Connection)? {
                 // The service is gone, and nobody is left to be answered.
                 0 => return Ok(()),
                 bytes => reader.feed(piece.get(..bytes).unwrap_or_default()),
@@ -342,8 +355,9 @@ impl Process {
         Ok(match action {
             Action::DispatchEvent { event, templates, limits } => {
                 let known = templates.iter().map(|key| self.templates.get(key).cloned());
-                let templates =
-                    known.collect::<Option<Vec<_>>>().ok_or("a template was not sent to the guild's process")?;
+                let templates = known
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or("a template was not sent to the guild's process")?;
                 let limits =
                     self.limits.get(&limits).ok_or("the limits were not sent to the guild's process")?;
                 LuaVmAction::DispatchEvent { event, templates, limits: Arc::clone(limits) }
@@ -355,44 +369,72 @@ impl Process {
             Action::SetMemoryLimit { limit } => LuaVmAction::SetMemoryLimit { limit },
             Action::ClearCache { template } => LuaVmAction::ClearCache { template },
             Action::CollectGarbage => LuaVmAction::CollectGarbage,
-            Action::Panic { .. } | Action::Escape { .. } if !self.drills => return Err("drills are switched off"),
+            Action::Panic { .. } | Action::Escape { .. } if !self.drills => {
+                return Err("drills are switched off");
+            }
             Action::Panic { place } => LuaVmAction::Panic { place },
             Action::Escape { attempt } => LuaVmAction::Escape { attempt },
         })
     }
 
-    /// Asks all threads, and answers with what they say together.
     fn order(&self, number: CommandNumber, order: Order) {
         let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
-        let Some(reply) = replies_to(&link, number, 1, &self.shared.owed).pop() else { return };
-        let (strategy, threads) = (Arc::clone(&self.strategy), self.threads);
-        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
-        tokio::spawn(async move {
-            let by = Instant::now() + TIME_TO_ANSWER;
-            match order {
-                Order::Ping => {
-                    let answers = strategy.ask_all(WorkerAction::Ping, by).await;
-                    line.say(&beat(&*strategy, &shared));
-                    if answers.len() >= threads {
-                        reply.send(LuaVmResult::Done);
-                    }
-                }
-                Order::ListVms { after, limit } => {
-                    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                    let answers = strategy.ask_all(WorkerAction::ListVms { after, limit }, by).await;
-                    list(reply, answers, limit);
-                }
-                Order::EvictIdle { idle_ms } => {
-                    let idle = Duration::from_millis(idle_ms);
-                    let answers = strategy.ask_all(WorkerAction::EvictIdle { idle }, by).await;
-                    let evicted = |answer: &LuaVmResult| match answer {
-                        LuaVmResult::Evicted { vms } => *vms,
-                        _ => 0,
-                    };
-                    reply.send(LuaVmResult::Evicted { vms: answers.iter().map(evicted).sum() });
+        for reply in replies_to(&link, number, 1, &self.shared.owed) {
+            // Where there is no room, the reply answers for itself.
+            let _ = self.orders.try_send((order.clone(), reply));
+        }
+    }
+}
+
+/// What carries orders out: all threads are asked, and what they say is one answer.
+#[derive(Clone)]
+struct Asking {
+    strategy: Arc<dyn VmDistributionStrategy>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    threads: usize,
+}
+
+impl Asking {
+    async fn run(self, mut orders: mpsc::Receiver<(Order, Reply)>) {
+        let local = LocalSet::new();
+        local.spawn_local(pass_on_logs(self.shared.log.subscribe(), Arc::clone(&self.line)));
+        let serve = async {
+            while let Some((order, reply)) = orders.recv().await {
+                let asking = self.clone();
+                tokio::task::spawn_local(async move { asking.ask(order, reply).await });
+            }
+        };
+        local.run_until(serve).await;
+    }
+
+    async fn ask(self, order: Order, reply: Reply) {
+        let by = Instant::now() + TIME_TO_ANSWER;
+        let Self { strategy, shared, line, threads } = self;
+        match order {
+            Order::Ping => {
+                let answers = strategy.ask_all(WorkerAction::Ping, by).await;
+                line.say(&beat(&*strategy, &shared));
+                // Dropped, it would say that a thread is gone, which is no answer to this either.
+                if answers.len() >= threads {
+                    reply.send(LuaVmResult::Done);
                 }
             }
-        });
+            Order::ListVms { after, limit } => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let answers = strategy.ask_all(WorkerAction::ListVms { after, limit }, by).await;
+                list(reply, answers, limit);
+            }
+            Order::EvictIdle { idle_ms } => {
+                let idle = Duration::from_millis(idle_ms);
+                let answers = strategy.ask_all(WorkerAction::EvictIdle { idle }, by).await;
+                let evicted = |answer: &LuaVmResult| match answer {
+                    LuaVmResult::Evicted { vms } => *vms,
+                    _ => 0,
+                };
+                reply.send(LuaVmResult::Evicted { vms: answers.iter().map(evicted).sum() });
+            }
+        }
     }
 }
 

@@ -160,8 +160,11 @@ async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) {
     drop(stop_by.wait_for(Option::is_some).await);
 }
 
-async fn becomes(ready: &mut watch::Receiver<bool>) -> bool {
-    ready.wait_for(|ready| *ready).await.is_ok()
+/// Returns when the process is ready. Where it will not be, somebody else notices.
+async fn becomes(ready: &mut watch::Receiver<bool>) {
+    if ready.wait_for(|ready| *ready).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Why the parent stops talking to a process.
@@ -229,7 +232,7 @@ impl Talk {
             return end;
         }
         tokio::select! {
-            ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if !matches!(ready, Ok(true)) {
+            ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if ready.is_err() {
                 return End::Hangs("it was not ready in time".to_owned());
             },
             // Nobody has been sent anything yet.
@@ -268,7 +271,9 @@ impl Talk {
                     self.pass_on(message);
                 }
                 let within = by.saturating_duration_since(Instant::now());
-                self.say(&ToProcess::Stop { within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) });
+                self.say(&ToProcess::Stop {
+                    within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+                });
                 if let Err(end) = self.flush().await {
                     return end;
                 }
@@ -338,7 +343,8 @@ impl Talk {
                 lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });
                 if let Err(error) = said {
-                    lock(&self.books).refuse(number, &format!("it cannot be sent to the guild's process: {error}"));
+                    lock(&self.books)
+                        .refuse(number, &format!("it cannot be sent to the guild's process: {error}"));
                 }
             }
             Message::Order(action, reply) => {

@@ -170,8 +170,11 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
 ///
 /// # Errors
 /// When the operating system gives no thread or process.
-pub fn start(config: &VmConfig,
-    drills: bool, shared: &Arc<Shared>) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
+pub fn start(
+    config: &VmConfig,
+    drills: bool,
+    shared: &Arc<Shared>,
+) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
     let threads = || Threads::new(Arc::clone(shared)).map(Box::new);
     let workers = config.thread_count().get();
     let pool = match config.strategy {

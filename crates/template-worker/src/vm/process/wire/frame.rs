@@ -140,7 +140,7 @@ impl<M> Default for FrameReader<M> {
 impl<M: Message> FrameReader<M> {
     /// Takes bytes that arrived. Feed it what one read brought, and then take out all messages.
     pub(in super::super) fn feed(&mut self, bytes: &[u8]) {
-        // At most once a frame a beginning of it moves to the front.
+        // What moves to the front is the beginning of one frame, and it moves once.
         self.buffer.drain(..self.read);
         self.read = 0;
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
@@ -152,7 +152,7 @@ impl<M: Message> FrameReader<M> {
     /// The next message; `None` until more bytes arrive.
     ///
     /// # Errors
-    /// See [`FrameError`]. The same one again, whatever is fed: nobody knows where the next message would begin.
+    /// See [`FrameError`]. The same one for ever, whatever is fed: nobody knows where the next message would begin.
     pub(in super::super) fn next(&mut self) -> Result<Option<M>, FrameError> {
         let waiting = self.buffer.get(self.read..).unwrap_or_default();
         let Some((head, rest)) = waiting.split_first_chunk::<HEAD>() else { return Ok(None) };
@@ -169,5 +169,101 @@ impl<M: Message> FrameReader<M> {
         }
         self.read += HEAD + bytes;
         Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stop(within_ms: u64) -> ToProcess {
+        ToProcess::Stop { within_ms }
+    }
+
+    fn frames(times: &[u64]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        times.iter().for_each(|within_ms| encode_into(&mut bytes, &stop(*within_ms)).unwrap());
+        bytes
+    }
+
+    /// All messages that can be read now.
+    fn read(reader: &mut FrameReader<ToProcess>) -> Vec<u64> {
+        let next = || reader.next().unwrap();
+        let within = |message| match message {
+            ToProcess::Stop { within_ms } => within_ms,
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(next).map(within).collect()
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_they_arrive() {
+        let times = [1, 1 << 40, 3, 4];
+        let bytes = frames(&times);
+        for size in 1..=bytes.len() {
+            let mut reader = FrameReader::default();
+            let mut got = Vec::new();
+            for piece in bytes.chunks(size) {
+                reader.feed(piece);
+                got.extend(read(&mut reader));
+            }
+            assert_eq!(got, times, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_announced_takes_no_memory() {
+        let mut reader = FrameReader::<ToService>::default();
+        reader.feed(&u32::try_from(ToService::MOST).unwrap().to_le_bytes());
+        reader.feed(b"and no more");
+        assert!(matches!(reader.next(), Ok(None)));
+        assert!(reader.buffer.capacity() < 1_000, "{} bytes", reader.buffer.capacity());
+
+        let mut reader = FrameReader::<ToService>::default();
+        reader.feed(&u32::MAX.to_le_bytes());
+        let refused = FrameError::TooLong { bytes: u32::MAX, most: ToService::MOST };
+        assert_eq!(reader.next().unwrap_err(), refused);
+        reader.feed(&frames(&[1]));
+        assert_eq!(reader.next().unwrap_err(), refused, "nothing can be read after an error");
+        assert!(reader.buffer.capacity() < 1_000, "{} bytes", reader.buffer.capacity());
+    }
+
+    #[test]
+    fn a_list_that_announces_more_than_there_is_is_garbled() {
+        // A beat whose counts are said to be 2^63.
+        let body = [6, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 7, 7, 7];
+        let mut reader = FrameReader::<ToService>::default();
+        reader.feed(&[14, 0, 0, 0]);
+        reader.feed(&body);
+        assert_eq!(reader.next().unwrap_err(), FrameError::Garbled { bytes: 14 });
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_leaves_what_was_written_before() {
+        let mut bytes = frames(&[1]);
+        let attempt = "x".repeat(ToProcess::MOST);
+        let number = 1;
+        let guild = crate::ids::GuildId::new(1).unwrap();
+        let action = super::super::Action::Escape { attempt };
+        let error = encode_into(&mut bytes, &ToProcess::Act { number, guild, action }).unwrap_err();
+        assert_eq!(error, EncodeError::TooLong { most: ToProcess::MOST });
+        assert_eq!(bytes, frames(&[1]));
+    }
+
+    #[test]
+    fn a_reader_keeps_no_room_of_a_large_message() {
+        let mut reader = FrameReader::default();
+        let mut bytes = Vec::new();
+        let (counts, lines) = (vec![0; KEPT], 2);
+        let beat = ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 };
+        encode_into(&mut bytes, &beat).unwrap();
+        reader.feed(&bytes);
+        assert!(matches!(reader.next(), Ok(Some(ToService::Beat { .. }))));
+        assert!(reader.buffer.capacity() > KEPT);
+        bytes.clear();
+        encode_into(&mut bytes, &ToService::LogsDropped { lines }).unwrap();
+        reader.feed(&bytes);
+        assert!(matches!(reader.next(), Ok(Some(ToService::LogsDropped { lines: 2 }))));
+        assert!(reader.buffer.capacity() < KEPT, "{} bytes", reader.buffer.capacity());
     }
 }

@@ -14,7 +14,6 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use crate::capabilities::{Capabilities, Capability};
 use crate::events::{Event, EventFilter};
 use crate::execution::{LoadedTemplate, LogEntry};
 use crate::ids::{EventId, GuildId, UserId};
@@ -210,8 +209,8 @@ pub(super) struct TemplateImage<'a> {
     version: u32,
     #[serde(deserialize_with = "list::<_, _, MAX_EVENTS>")]
     events: Vec<EventFilter>,
-    #[serde(deserialize_with = "list::<_, _, MAX_CAPABILITIES>")]
-    capabilities: Vec<Cow<'a, Capability>>,
+    #[serde(borrow, deserialize_with = "list::<_, _, MAX_CAPABILITIES>")]
+    capabilities: Vec<&'a str>,
     description: &'a str,
     error_channel: Option<&'a str>,
     paused: bool,
@@ -230,7 +229,7 @@ impl OnWire for LoadedTemplate {
             name: info.name.image(),
             version: info.version,
             events: info.events.clone(),
-            capabilities: info.capabilities.iter().map(Cow::Borrowed).collect(),
+            capabilities: info.capabilities.iter().map(|held| held.as_str()).collect(),
             description: &info.description,
             error_channel: info.error_channel.as_deref(),
             paused: info.paused,
@@ -244,12 +243,14 @@ impl OnWire for LoadedTemplate {
         if image.description.len() > MAX_DESCRIPTION_BYTES {
             return Err(Illegal("description"));
         }
+        let capabilities = image.capabilities.iter();
+        let capabilities = capabilities.map(|held| held.parse().map_err(|_| Illegal("capability")));
         let info = TemplateInfo {
             guild: GuildId::from_image(image.guild)?,
             name: TemplateName::from_image(image.name)?,
             version: image.version,
             events: image.events,
-            capabilities: image.capabilities.into_iter().map(Cow::into_owned).collect::<Capabilities>(),
+            capabilities: capabilities.collect::<Result<_, _>>()?,
             description: image.description.to_owned(),
             error_channel: image.error_channel.map(str::to_owned),
             paused: image.paused,

@@ -6,8 +6,8 @@
 use khronos::Json;
 use serde::{Deserialize, Serialize};
 
-use super::MAX_REASON;
 use super::super::escape::Escape;
+use super::MAX_REASON;
 use super::image::{Illegal, MAX_ERROR, MAX_TRACEBACK, OnWire, cut, cut_some, list};
 use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{GuildId, ThreadId};
