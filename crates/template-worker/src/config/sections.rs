@@ -75,6 +75,8 @@ settings! {
         /// group, has. Above it the VMs that were used least recently are closed first, as soon as they are idle, and
         /// guilds without a VM get none.
         pub max_memory: usize = 0;
+        /// Whether to refuse to start VM processes where the kernel lacks landlock or seccomp, which lock them in.
+        pub require_confinement: bool = false;
     }
 }
 

@@ -14,6 +14,7 @@ mod guild_table;
 mod guild_vm;
 mod handle;
 mod memory;
+pub mod process;
 mod reaper;
 mod reply;
 mod runtime_limits;

@@ -12,6 +12,7 @@ mod guild_limits;
 mod isolation;
 mod limits;
 mod limits_page;
+mod locks;
 mod logs;
 mod panics;
 mod process;
