@@ -135,6 +135,7 @@ fn work() -> anyhow::Result<()> {
 fn work_on_a_thread(options: RuntimeOptions, number: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(run_a_script(options, number))?;
+    khronos::give_back_free_memory();
     ensure!(panic::catch_unwind(panic_on_purpose).is_err(), "a panic was not caught");
     // For the names in it, files would be read.
     let frames = std::backtrace::Backtrace::force_capture().to_string();
