@@ -241,12 +241,10 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_leaves_what_was_written_before() {
         let mut bytes = frames(&[1]);
-        let attempt = "x".repeat(ToProcess::MOST);
-        let number = 1;
-        let guild = crate::ids::GuildId::new(1).unwrap();
-        let action = super::super::Action::Escape { attempt };
-        let error = encode_into(&mut bytes, &ToProcess::Act { number, guild, action }).unwrap_err();
-        assert_eq!(error, EncodeError::TooLong { most: ToProcess::MOST });
+        let state = "x".repeat(ToService::MOST);
+        let locks = vec![super::super::Lock { name: String::new(), state }];
+        let error = encode_into(&mut bytes, &ToService::Ready { version: 1, locks }).unwrap_err();
+        assert_eq!(error, EncodeError::TooLong { most: ToService::MOST });
         assert_eq!(bytes, frames(&[1]));
     }
 
