@@ -10,6 +10,7 @@ use crate::execution::{Compiler, TemplateLog};
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
 
 /// How often what histograms have taken in is folded.
@@ -77,20 +78,27 @@ impl App {
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
+        let quarantine = Arc::new(Quarantine::new(log.clone()));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
             &config.vm,
             Metrics::new(&config.limits)?,
             log.clone(),
-            Arc::new(crate::vm::quarantine::Unheard),
+            Arc::clone(&quarantine) as _,
         )?);
         fold_metrics(&shared, stopping.clone());
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy = strategy::start(&config.vm, config.drills.enabled, &shared)?;
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
-        let dispatcher =
-            Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+        let dispatcher = Dispatcher::new(
+            templates,
+            limits,
+            quarantine,
+            Arc::clone(&strategy),
+            Arc::clone(&shared),
+            stopping.clone(),
+        );
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
     }
 

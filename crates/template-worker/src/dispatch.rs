@@ -24,6 +24,7 @@ use crate::limits::{Limit, LimitOverrides, Limits};
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
 use crate::template::TemplateName;
+use crate::vm::quarantine::{Quarantine, Quarantined};
 use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
 use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, ThreadStatus, VmStatus, replies};
 
@@ -74,6 +75,7 @@ pub struct Dispatcher(Arc<Inner>);
 struct Inner {
     templates: TemplateCache,
     limits: GuildLimits,
+    quarantine: Arc<Quarantine>,
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     stopping: Stopping,
@@ -85,12 +87,13 @@ impl Dispatcher {
     pub fn new(
         templates: TemplateCache,
         limits: GuildLimits,
+        quarantine: Arc<Quarantine>,
         strategy: Arc<dyn VmDistributionStrategy>,
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
         let admissions = Admissions::default();
-        Self(Arc::new(Inner { templates, limits, strategy, shared, stopping, admissions }))
+        Self(Arc::new(Inner { templates, limits, quarantine, strategy, shared, stopping, admissions }))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -109,9 +112,9 @@ impl Dispatcher {
             refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
             DispatchError::Event(refused.text)
         })?;
-        let templates = self.0.templates.listening(&event).await?;
+        let (templates, quarantined) = self.allowed(guild, self.0.templates.listening(&event).await?);
         if templates.is_empty() {
-            return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
+            return Ok(Dispatched { templates, quarantined, answers: replies(0, &shared.owed, None).1 });
         }
         // They may have changed while the templates were looked up.
         let limits = self.limits(guild);
@@ -131,7 +134,34 @@ impl Dispatcher {
         let (event, templates_to_run) = (Arc::new(event), templates.clone());
         let action = LuaVmAction::DispatchEvent { event, templates: templates_to_run, limits };
         strategy.send(Command::new(guild, action, replies)).map_err(refusal)?;
-        Ok(Dispatched { templates, answers })
+        Ok(Dispatched { templates, quarantined, answers })
+    }
+
+    /// Which of `templates` may run; and those that may not, with what becomes of them.
+    fn allowed(
+        &self,
+        guild: GuildId,
+        mut templates: Vec<Arc<LoadedTemplate>>,
+    ) -> (Vec<Arc<LoadedTemplate>>, Vec<(TemplateName, Outcome)>) {
+        let mut quarantined = Vec::new();
+        templates.retain(|loaded| match self.0.quarantine.of(guild, &loaded.info.name) {
+            Some(why) => {
+                quarantined.push((loaded.info.name.clone(), Outcome::quarantined(why.reason)));
+                false
+            }
+            None => true,
+        });
+        (templates, quarantined)
+    }
+
+    /// Why a template may not run, if that is so.
+    pub fn quarantined(&self, guild: GuildId, template: &TemplateName) -> Option<Quarantined> {
+        self.0.quarantine.of(guild, template)
+    }
+
+    /// Lets a template run again that was locked out. Returns whether it was.
+    pub fn lift_quarantine(&self, guild: GuildId, template: &TemplateName) -> bool {
+        self.0.quarantine.lift(guild, template)
     }
 
     /// Sends `action` to the guild's VM and waits for its answer: `LuaVmResult::Absent` when there is no VM.
@@ -193,9 +223,15 @@ impl Dispatcher {
         self.0.templates.forget(guild).await;
     }
 
+    /// To be called after a template's files were put: what was before is forgiven.
+    pub async fn files_changed(&self, guild: GuildId, name: &TemplateName) {
+        self.templates_changed(guild).await;
+        self.0.quarantine.lift(guild, name);
+    }
+
     /// To be called after a template was removed: it leaves nothing behind in the guild's VM.
     pub async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
-        self.templates_changed(guild).await;
+        self.files_changed(guild, name).await;
         let action = LuaVmAction::ClearCache { template: Some(name.clone()) };
         let (replies, _) = replies(1, &self.0.shared.owed, None);
         // Not being sent means that there is no VM, or that its thread has too much to do: then the world stays until
@@ -208,6 +244,8 @@ impl Dispatcher {
 #[derive(Debug)]
 pub struct Dispatched {
     templates: Vec<Arc<LoadedTemplate>>,
+    /// Templates that listen to it and may not run.
+    quarantined: Vec<(TemplateName, Outcome)>,
     answers: Answers,
 }
 
@@ -231,7 +269,9 @@ impl Dispatched {
         // What has not answered by then is told apart by its empty place.
         let _ = tokio::time::timeout(wait, collect).await;
         let names = self.templates.iter().map(|loaded| loaded.info.name.clone());
-        names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait)))).collect()
+        let ran =
+            names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait))));
+        ran.chain(self.quarantined).collect()
     }
 }
 

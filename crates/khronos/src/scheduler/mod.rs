@@ -85,6 +85,8 @@ pub(crate) struct Scheduler {
     warned: Cell<bool>,
     /// What ran last: who made the garbage that has to be collected.
     last: Cell<Option<ExecutionId>>,
+    /// The isolate of that one.
+    last_isolate: RefCell<Option<Arc<str>>>,
     limits: Cell<RuntimeLimits>,
 }
 
@@ -200,6 +202,7 @@ impl Scheduler {
             links: Rc::default(),
             warned: Cell::new(false),
             last: Cell::new(None),
+            last_isolate: RefCell::default(),
         })
     }
 
@@ -351,7 +354,7 @@ impl Scheduler {
         self.mail.replace(std::mem::take(&mut link.mail));
         let root = link.chain.root().state().cast_const();
         self.current.set(Some(Current { execution: id, link: link.id, root }));
-        self.last.set(Some(id));
+        self.remember(id);
         let limits = SliceLimits {
             slice: self.limits().slice,
             non_yieldable: self.limits().non_yieldable,
@@ -427,6 +430,20 @@ impl Scheduler {
     }
 
     /// Takes the next execution whose turn it is and that has CPU time left, and the front one of its strands.
+    /// `id` is what ran last.
+    fn remember(&self, id: ExecutionId) {
+        if self.last.replace(Some(id)) != Some(id) {
+            let isolate =
+                self.state.borrow().executions.get(&id).map(|execution| Arc::clone(&execution.isolate));
+            self.last_isolate.replace(isolate);
+        }
+    }
+
+    /// The isolate that ran last.
+    pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
+        self.last_isolate.borrow().clone()
+    }
+
     /// The execution whose turn is next, as far as that is decided.
     pub(crate) fn next_execution(&self) -> Option<ExecutionId> {
         self.state.borrow().turn.front().copied()

@@ -49,6 +49,11 @@ pub enum OutcomeResult {
     },
     /// The caller waited long enough; the execution may go on.
     TimedOut,
+    /// It was not run: it has broken its VM too often.
+    Quarantined {
+        /// What it did, and what to do about it.
+        reason: String,
+    },
     /// Its VM broke, and not by its own fault.
     VmBroken {
         /// Why.
@@ -102,6 +107,11 @@ impl Outcome {
         Self { result: OutcomeResult::VmBroken { reason: reason.into() }, duration_us: 0, cpu_us: 0 }
     }
 
+    /// It has broken its VM too often.
+    pub(crate) fn quarantined(reason: String) -> Self {
+        Self { result: OutcomeResult::Quarantined { reason }, duration_us: 0, cpu_us: 0 }
+    }
+
     /// Nobody waits any longer.
     pub(crate) fn timed_out(waited: Duration) -> Self {
         Self { result: OutcomeResult::TimedOut, duration_us: micros(waited), cpu_us: 0 }
@@ -114,7 +124,7 @@ impl Outcome {
             OutcomeResult::Error { error, .. } => ("error", limit_of_result(error, limits)),
             OutcomeResult::LimitExceeded { limit, .. } => ("limit_exceeded", Limit::named(limit)),
             // Nobody waits for it any more: it has not ended.
-            OutcomeResult::TimedOut => return,
+            OutcomeResult::TimedOut | OutcomeResult::Quarantined { .. } => return,
             OutcomeResult::VmBroken { .. } => ("vm_broken", None),
         };
         metrics.executed(status);
@@ -126,7 +136,8 @@ impl Outcome {
     /// What the author has to know of it; nothing if all went well.
     pub(crate) fn complaint(&self) -> Option<String> {
         match &self.result {
-            OutcomeResult::Ok { .. } | OutcomeResult::TimedOut => None,
+            // The author was told of a quarantine when it began.
+            OutcomeResult::Ok { .. } | OutcomeResult::TimedOut | OutcomeResult::Quarantined { .. } => None,
             OutcomeResult::Error { error, traceback }
             | OutcomeResult::LimitExceeded { error, traceback, .. } => {
                 Some(format!("{error}\n{traceback}").trim_end().to_owned())

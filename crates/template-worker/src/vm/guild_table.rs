@@ -17,13 +17,16 @@ use super::action::{LuaVmResult, VmStatus};
 use super::closing::ClosingVms;
 use super::eviction::IdleVms;
 use super::guild_vm::{GuildVm, Job};
+use super::quarantine::Break;
 use super::reply::Reply;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::CommandNumber;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
+use crate::template::TemplateName;
 
 /// Tells the strategy that a guild has no VM on this thread any more, as of the last command that this thread has taken, so
 /// that it is free to place it anew.
@@ -46,8 +49,9 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
-    /// In a VM process: whether the marker says that this thread runs something.
+    /// Whether somebody was told that this thread runs something.
     is_marked: bool,
+    running: NowRunning,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
     vacate: Vacate,
@@ -81,7 +85,13 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
+    pub(super) fn new(
+        thread: ThreadId,
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        running: NowRunning,
+        vacate: Vacate,
+    ) -> Self {
         let woken = Arc::<Woken>::default();
         Self {
             thread,
@@ -96,6 +106,7 @@ impl GuildTable {
             idle: IdleVms::default(),
             woken,
             is_marked: false,
+            running,
             last_taken: 0,
             vacate,
         }
@@ -174,7 +185,7 @@ impl GuildTable {
             ));
         }
         let vm = self.warm.take();
-        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits));
+        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits, &self.running));
         vm.map_err(|error| error.to_string())
     }
 
@@ -257,8 +268,8 @@ impl GuildTable {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn(self.slices);
             self.is_marked = true;
+            slot.vm.turn(self.slices);
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
@@ -270,9 +281,11 @@ impl GuildTable {
 
     /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
     pub(super) fn rest(&mut self) {
-        if std::mem::take(&mut self.is_marked)
-            && let Some(outside) = &self.shared.outside
-        {
+        if !std::mem::take(&mut self.is_marked) {
+            return;
+        }
+        self.running.clear();
+        if let Some(outside) = &self.shared.outside {
             outside.marker.rests(self.thread);
         }
     }
@@ -346,7 +359,9 @@ impl GuildTable {
     fn replace(&mut self, guild: GuildId) {
         let Some(mut slot) = self.take_out(guild) else { return };
         let status = slot.vm.status();
-        tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
+        let (reason, template) = (status.reason.clone().unwrap_or_default(), slot.vm.culprit());
+        tracing::info!(%guild, reason, template = template.as_ref().map(TemplateName::as_str), "a VM broke");
+        self.shared.breaks.report(Break { guild, template, reason });
         slot.vm.answer();
         slot.vm.answer_garbage(&LuaVmResult::Broken { reason: status.reason.unwrap_or_default() });
         let (limits, log) = (Arc::clone(slot.vm.limits()), Rc::clone(slot.vm.log()));

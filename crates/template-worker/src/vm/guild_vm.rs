@@ -14,6 +14,7 @@ use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
 use super::memory::Charge;
 use super::reply::{Present, Reply};
+use super::running::NowRunning;
 use super::runtime_limits::{execution_limits, runtime_limits};
 use super::strategy::Shared;
 use super::warm_pool::{EventOf, WarmVm};
@@ -49,6 +50,8 @@ struct World {
 
 pub(super) struct GuildVm {
     guild: GuildId,
+    /// Told who runs.
+    running_now: NowRunning,
     thread: ThreadId,
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
@@ -87,12 +90,14 @@ impl GuildVm {
         thread: ThreadId,
         shared: &Arc<Shared>,
         limits: &Arc<Limits>,
+        running: &NowRunning,
     ) -> Result<Self, RuntimeError> {
         let log = Rc::new(GuildLog::new(guild, Arc::clone(shared), limits.max_log_lines_per_second));
         vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
         let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
             guild,
+            running_now: running.clone(),
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
@@ -193,10 +198,8 @@ impl GuildVm {
             self.start(job);
         }
         self.last_turn = Some(slices);
-        if let Some(outside) = &self.shared.outside
-            && let Some(template) = self.next_template()
-        {
-            outside.marker.runs(self.thread, self.guild, template);
+        if let Some(template) = self.next_template() {
+            self.mark(template);
         }
         self.runtime.run_slice();
         self.answer();
@@ -313,6 +316,29 @@ impl GuildVm {
         }
     }
 
+    /// Says who is about to run, for the case that nobody can say it afterwards.
+    fn mark(&self, template: &TemplateName) {
+        self.running_now.set(self.guild, template);
+        if let Some(outside) = &self.shared.outside {
+            outside.marker.runs(self.thread, self.guild, template);
+        }
+    }
+
+    /// The template that broke the VM, where it was one: whoever holds most of the memory, if that is what there was too
+    /// little of; otherwise whoever ran.
+    pub(super) fn culprit(&self) -> Option<TemplateName> {
+        let khronos::VmState::Broken(reason) = self.runtime.state() else { return None };
+        let by = self.runtime.broken_by()?;
+        if let BrokenReason::OutOfMemory { limit } = reason {
+            let held = |world: &World| self.runtime.memory_of(world.isolate);
+            let most = self.worlds.iter().max_by_key(|(_, world)| held(world));
+            if let Some((name, _)) = most.filter(|(_, world)| held(world) >= limit / 2) {
+                return Some(name.clone());
+            }
+        }
+        by.parse().ok()
+    }
+
     /// Whose turn it is in the next slice. Where a timer decides that, any that could be meant: what outlives its event
     /// has no name here but that of its world.
     fn next_template(&self) -> Option<&TemplateName> {
@@ -322,9 +348,7 @@ impl GuildVm {
     }
 
     fn start(&mut self, job: Job) {
-        if let Some(outside) = &self.shared.outside {
-            outside.marker.runs(self.thread, self.guild, &job.template.info.name);
-        }
+        self.mark(&job.template.info.name);
         let started = self.event_value(&job.event).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());

@@ -12,6 +12,8 @@ use khronos::TickerHandle;
 use tokio::sync::{mpsc, watch};
 
 use super::guild_table::{GuildTable, Vacate};
+use super::panic_hook::has_panicked;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::{Message, Pulse};
 use crate::ids::ThreadId;
@@ -27,17 +29,25 @@ pub(super) struct ThreadLoop {
     pulse: Arc<Pulse>,
 }
 
+/// What a worker thread has from its pool.
+pub(super) struct WorkerParts {
+    pub(super) id: ThreadId,
+    pub(super) messages: mpsc::Receiver<Message>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) stop_by: StopBy,
+    pub(super) vacate: Vacate,
+}
+
 impl ThreadLoop {
+    /// `running` is told who runs.
     pub(super) fn new(
-        id: ThreadId,
-        messages: mpsc::Receiver<Message>,
-        pulse: Arc<Pulse>,
+        worker: WorkerParts,
         shared: &Arc<Shared>,
         ticker: TickerHandle,
-        stop_by: StopBy,
-        vacate: Vacate,
+        running: NowRunning,
     ) -> Self {
-        let table = GuildTable::new(id, Arc::clone(shared), ticker, vacate);
+        let WorkerParts { id, messages, pulse, stop_by, vacate } = worker;
+        let table = GuildTable::new(id, Arc::clone(shared), ticker, running, vacate);
         Self { messages, table, shared: Arc::clone(shared), stop_by, pulse }
     }
 
@@ -71,6 +81,10 @@ impl ThreadLoop {
             self.pulse.busy.store(true, Ordering::Relaxed);
             let ran = self.table.run_round();
             self.pulse.busy.store(false, Ordering::Relaxed);
+            if has_panicked() {
+                // Somebody caught it, and does not know what was left half done.
+                return;
+            }
             let now = Instant::now();
             if ran {
                 self.pulse.load.was_busy(began, now);

@@ -11,7 +11,9 @@ use khronos::Ticker;
 
 use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
-use crate::vm::thread_loop::ThreadLoop;
+use crate::vm::panic_hook::PanicWatch;
+use crate::vm::running::NowRunning;
+use crate::vm::thread_loop::{ThreadLoop, WorkerParts};
 
 /// Starts threads that run [`ThreadLoop`]s.
 #[derive(Debug)]
@@ -49,15 +51,20 @@ impl WorkerKind for Threads {
 fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let Start { mut seat, messages, pulse, stop_by, .. } = start;
     seat.begin();
-    let vacate = Box::new(seat.vacating());
-    let work = || ThreadLoop::new(seat.id(), messages, pulse, shared, ticker.handle(), stop_by, vacate).run();
+    let watch = PanicWatch::begin();
+    let running = NowRunning::default();
+    let worker = WorkerParts { id: seat.id(), messages, pulse, stop_by, vacate: Box::new(seat.vacating()) };
+    let work = || ThreadLoop::new(worker, shared, ticker.handle(), running.clone()).run();
     // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
-    let ended = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => Ended::Stopped,
-        Ok(Err(error)) => {
-            Ended::Failed { reason: format!("it could not start: {error}"), culprits: Vec::new() }
-        }
-        Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprits: Vec::new() },
+    let end = catch_unwind(AssertUnwindSafe(work));
+    let failed = |reason: String| {
+        let culprits = running.culprit(&reason).into_iter().collect();
+        Ended::Failed { reason, culprits }
     };
-    seat.ends(ended);
+    seat.ends(match (watch.panic(), end) {
+        (Some(panic), _) => failed(panic),
+        (None, Ok(Ok(()))) => Ended::Stopped,
+        (None, Ok(Err(error))) => failed(format!("it could not start: {error}")),
+        (None, Err(_)) => failed("it panicked".to_owned()),
+    });
 }

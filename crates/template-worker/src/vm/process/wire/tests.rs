@@ -186,6 +186,7 @@ fn outcomes() -> Vec<Outcome> {
             traceback,
         },
         OutcomeResult::TimedOut,
+        OutcomeResult::Quarantined { reason: "too often".to_owned() },
         OutcomeResult::VmBroken { reason },
     ];
     let all = in_order(all, |result| match result {
@@ -193,7 +194,8 @@ fn outcomes() -> Vec<Outcome> {
         OutcomeResult::Error { .. } => 1,
         OutcomeResult::LimitExceeded { .. } => 2,
         OutcomeResult::TimedOut => 3,
-        OutcomeResult::VmBroken { .. } => 4,
+        OutcomeResult::Quarantined { .. } => 4,
+        OutcomeResult::VmBroken { .. } => 5,
     });
     all.into_iter().map(|result| Outcome { result, duration_us: u64::MAX, cpu_us: 0 }).collect()
 }
