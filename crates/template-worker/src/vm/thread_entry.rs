@@ -34,6 +34,13 @@ impl Command {
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
         Self { guild, action, replies, number: 0 }
     }
+
+    /// Answers everybody who waits for it. Nothing else comes of it.
+    pub(super) fn answer(self, result: &LuaVmResult) {
+        for reply in self.replies {
+            reply.send(result.clone());
+        }
+    }
 }
 
 /// What a worker finds on its queue.
@@ -48,12 +55,10 @@ pub(super) enum Message {
 impl Message {
     /// Answers it with why nothing came of it.
     pub(super) fn refuse(self, reason: &str) {
-        let replies = match self {
-            Self::Command(command) => command.replies,
-            Self::Order(_, reply) => vec![reply],
-        };
-        for reply in replies {
-            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+        let result = LuaVmResult::Broken { reason: reason.to_owned() };
+        match self {
+            Self::Command(command) => command.answer(&result),
+            Self::Order(_, reply) => reply.send(result),
         }
     }
 }

@@ -334,20 +334,17 @@ impl Process {
         };
         let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
         let replies = replies_to(&link, number, answers, &self.shared.owed);
-        let result = match self.understood(action) {
+        match self.understood(action) {
             Ok(action) => {
-                let sent = self.strategy.send(Command::new(guild, action, replies));
+                // Where it is not taken, its replies have said so.
+                let _ = self.strategy.send(Command::new(guild, action, replies));
                 self.line.passed.store(number, Ordering::Relaxed);
-                match sent {
-                    Ok(()) => return,
-                    // The command is gone, and has answered for itself.
-                    Err(_) => return,
+            }
+            Err(reason) => {
+                for reply in replies {
+                    reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
                 }
             }
-            Err(reason) => LuaVmResult::Broken { reason: reason.to_owned() },
-        };
-        for reply in replies {
-            reply.send(result.clone());
         }
     }
 

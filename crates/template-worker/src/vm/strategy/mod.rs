@@ -109,7 +109,7 @@ impl std::fmt::Debug for Outside {
     }
 }
 
-/// Why a command was not taken. Its replies have been answered by being dropped; nobody should wait for them.
+/// Why a command was not taken. Its replies have been answered; nobody has to wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
     /// The guild has no VM, and the command does not make one.

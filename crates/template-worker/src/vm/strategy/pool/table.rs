@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{FIRST_PAUSE, Inner, LAST_PAUSE, Placing, SHORT_LIFE, Slot};
 use crate::ids::{GuildId, ThreadId};
-use crate::vm::action::{ThreadStatus, WorkerState};
+use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerState};
 use crate::vm::strategy::NotSent;
 use crate::vm::thread_entry::{Command, CommandNumber, Message, NotTaken, ThreadEntry};
 
@@ -245,6 +245,7 @@ impl Inner {
     pub(super) fn send(self: &Arc<Self>, table: &mut Table, mut command: Command) -> Result<(), NotSent> {
         loop {
             if table.stopping {
+                command.answer(&LuaVmResult::Broken { reason: "the service is shutting down".to_owned() });
                 return Err(NotSent::Stopping);
             }
             let guild = command.guild;
@@ -269,7 +270,10 @@ impl Inner {
                     };
                     is_new = table.settle(guild, id);
                 }
-                None => return Err(NotSent::Absent),
+                None => {
+                    command.answer(&LuaVmResult::Absent);
+                    return Err(NotSent::Absent);
+                }
             }
             match table.put(command) {
                 Ok(()) => return Ok(()),
