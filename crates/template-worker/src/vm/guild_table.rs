@@ -49,7 +49,7 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
-    /// Whether somebody was told that this thread runs something.
+    /// Whether a VM process's marker says that this thread runs something.
     is_marked: bool,
     running: NowRunning,
     /// The last command that was taken off the queue.
@@ -276,16 +276,16 @@ impl GuildTable {
                 self.closing.step();
             }
         }
+        // What happens between rounds is nobody's fault.
+        self.running.clear();
         round > 0 || evicted || closed
     }
 
     /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
     pub(super) fn rest(&mut self) {
-        if !std::mem::take(&mut self.is_marked) {
-            return;
-        }
-        self.running.clear();
-        if let Some(outside) = &self.shared.outside {
+        if std::mem::take(&mut self.is_marked)
+            && let Some(outside) = &self.shared.outside
+        {
             outside.marker.rests(self.thread);
         }
     }
