@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
+use tracing::Span;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
@@ -22,6 +23,8 @@ use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
+use crate::metrics::{Broke, Count, Stage};
+use crate::telemetry;
 use crate::template::TemplateName;
 
 /// A template that is to run for an event, and the duty to say what came of it.
@@ -29,6 +32,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// When it was sent.
+    pub(super) since: Instant,
     /// How many slices the thread had run when it was sent, at the least.
     pub(super) sent_at: u64,
 }
@@ -38,6 +43,8 @@ struct Running {
     event: EventId,
     template: TemplateName,
     reply: Reply,
+    /// Open until it is answered.
+    _span: Span,
 }
 
 /// A template's world, and the `ctx` that it gets.
@@ -48,6 +55,7 @@ struct World {
 }
 
 pub(super) struct GuildVm {
+    guild: GuildId,
     thread: ThreadId,
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
@@ -91,6 +99,7 @@ impl GuildVm {
         vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
         let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
+            guild,
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
@@ -192,6 +201,7 @@ impl GuildVm {
         }
         self.last_turn = Some(slices);
         self.runtime.run_slice();
+        self.shared.metrics.count(Count::Slice);
         self.answer();
         if !self.runtime.is_short_of_memory() {
             self.answer_garbage(&LuaVmResult::Done);
@@ -204,6 +214,7 @@ impl GuildVm {
     fn look_at_limits(&mut self) {
         if self.runtime.is_ready() {
             self.shared.metrics.exceeded(Limit::Slice);
+            self.shared.metrics.count(Count::Preemption);
         }
         let is_full = self.runtime.threads() + 1 >= self.limits.max_luau_threads;
         if is_full && !self.threads_full {
@@ -215,6 +226,21 @@ impl GuildVm {
 
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.runtime.state(), khronos::VmState::Broken(_))
+    }
+
+    /// Counts why it broke.
+    pub(super) fn count_break(&self) {
+        let khronos::VmState::Broken(reason) = self.runtime.state() else { return };
+        let reason = match reason {
+            BrokenReason::OutOfMemory { .. } => Broke::Memory,
+            BrokenReason::KilledInNative { .. } => Broke::NonYieldable,
+            BrokenReason::Panicked => Broke::Panic,
+            BrokenReason::Condemned(_) => Broke::Condemned,
+        };
+        self.shared.metrics.count(Count::Broke(reason));
+        if reason == Broke::Panic {
+            self.shared.metrics.count(Count::Panic);
+        }
     }
 
     /// What was accepted and not started: it goes to the VM's successor.
@@ -307,7 +333,9 @@ impl GuildVm {
     }
 
     fn start(&mut self, job: Job) {
-        let started = self.event_value(&job.event).and_then(|event| {
+        let now = Instant::now();
+        self.shared.metrics.took(Stage::Queue, now.saturating_duration_since(job.since));
+        let started = self.event_value(&job.event, now).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
             self.runtime.start(
@@ -322,7 +350,11 @@ impl GuildVm {
         match started {
             Ok(id) => {
                 self.event_of.borrow_mut().insert(id, event.clone());
-                self.running.insert(id, Running { event, template, reply: job.reply });
+                let _span = tracing::debug_span!(
+                    target: telemetry::SPANS, parent: job.reply.span(), "execution",
+                    guild = %self.guild, template = %template, execution = %id, event_id = %event,
+                );
+                self.running.insert(id, Running { event, template, reply: job.reply, _span });
             }
             Err(error) => {
                 let outcome = match self.runtime.state() {
@@ -339,13 +371,14 @@ impl GuildVm {
 
     /// The event as Luau values, from the text that the source brought: decoded once for templates that get it one
     /// after the other.
-    fn event_value(&mut self, event: &Arc<Event>) -> Result<Value, RuntimeError> {
+    fn event_value(&mut self, event: &Arc<Event>, now: Instant) -> Result<Value, RuntimeError> {
         if let Some((known, value)) = &self.decoded
             && Arc::ptr_eq(known, event)
         {
             return Ok(value.clone());
         }
         let value = self.runtime.decode_json(&event.to_json())?;
+        self.shared.metrics.took(Stage::Decode, now.elapsed());
         self.decoded = Some((Arc::clone(event), value.clone()));
         Ok(value)
     }
@@ -376,6 +409,7 @@ impl GuildVm {
         for completion in self.runtime.take_completions() {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
+                self.shared.metrics.took(Stage::Run, completion.wall_clock);
                 let outcome = Outcome::of(completion);
                 self.warn(&running, &outcome);
                 self.settle(running.event, &running.template, running.reply, outcome);
@@ -392,7 +426,9 @@ impl GuildVm {
     }
 
     fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
-        outcome.count(&self.shared.metrics, &self.limits);
+        if let Some(limit) = outcome.limit(&self.limits) {
+            self.shared.metrics.exceeded(limit);
+        }
         if let Some(world) = self.worlds.get(template) {
             self.shared.metrics.template_memory(self.runtime.memory_of(world.isolate));
         }

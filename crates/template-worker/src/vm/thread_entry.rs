@@ -22,6 +22,8 @@ pub struct Command {
     pub action: LuaVmAction,
     /// To whom it matters.
     pub replies: Vec<Reply>,
+    /// When it was made.
+    pub(crate) since: Instant,
     /// Counts the commands that were sent; given when this one is.
     pub(super) number: CommandNumber,
 }
@@ -32,7 +34,7 @@ pub(super) type CommandNumber = u64;
 impl Command {
     /// A command that has not been sent.
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
-        Self { guild, action, replies, number: 0 }
+        Self { guild, action, replies, since: Instant::now(), number: 0 }
     }
 }
 

@@ -11,6 +11,7 @@ use khronos::Ticker;
 
 use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
+use crate::metrics::Count;
 use crate::vm::thread_loop::ThreadLoop;
 
 /// Starts threads that run [`ThreadLoop`]s.
@@ -55,7 +56,10 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let ended = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Ended::Stopped,
         Ok(Err(error)) => Ended::Failed { reason: format!("it could not start: {error}"), culprit: None },
-        Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprit: None },
+        Err(_) => {
+            shared.metrics.count(Count::Panic);
+            Ended::Failed { reason: "it panicked".to_owned(), culprit: None }
+        }
     };
     seat.ends(ended);
 }
