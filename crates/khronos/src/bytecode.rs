@@ -4,6 +4,7 @@
 //! references: bytecode lives as long as a program that uses it, so it needs no size limit of its own.
 //! Compiling needs a deep stack: call it on a thread that has one (Luau's parser recurses up to its own limit).
 
+mod image;
 mod safepoints;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,10 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mlua::chunk::Compiler;
 use safepoints::Unsafe;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Bundle, ContentHash};
 use crate::error::CompileError;
 use crate::require;
+
+pub use image::ProgramImage;
 
 /// Luau bytecode, made by our own compiler from text. Foreign bytecode is never loaded: it could crash a VM.
 pub(crate) type Bytecode = Arc<[u8]>;
@@ -23,9 +27,10 @@ pub(crate) type Bytecode = Arc<[u8]>;
 #[derive(Debug, Clone)]
 pub struct Program(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Inner {
     entry: String,
+    #[serde(with = "image::code")]
     modules: BTreeMap<String, Arc<[u8]>>,
     aliases: require::Aliases,
 }

@@ -51,7 +51,7 @@ mod value;
 pub use bundle::{
     Bundle, BundleError, ContentHash, ENTRY, MAX_FILES, MAX_PATH_BYTES, MAX_SOURCE_BYTES, Source,
 };
-pub use bytecode::{BytecodeCache, Program};
+pub use bytecode::{BytecodeCache, Program, ProgramImage};
 pub use closing::Closing;
 pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict};
 pub use isolate::IsolateId;

@@ -80,7 +80,7 @@ impl App {
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
-        let strategy = strategy::start(&config.vm, &shared)?;
+        let strategy = strategy::start(&config.vm, config.drills.enabled, &shared)?;
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
         let dispatcher =
             Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::error::CompileError;
@@ -22,7 +22,7 @@ pub(crate) fn is_module(path: &str) -> bool {
 }
 
 /// The aliases of all `.luaurc` files of a bundle: folder (without a trailing slash) to alias to target.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Aliases(BTreeMap<String, BTreeMap<String, String>>);
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use std::io;
 
 use mlua::{MultiValue, Table};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde::ser::{Error as _, Serializer};
 use serde_json::value::RawValue;
 
@@ -23,6 +24,12 @@ impl Json {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// `text`, if it is one JSON value: for text that comes from somewhere else than a VM of this process.
+    pub fn from_text(text: String) -> Option<Self> {
+        serde_json::from_str::<IgnoredAny>(&text).ok()?;
+        Some(Self(text.into()))
     }
 
     /// What it means; nothing where it is nested deeper than `serde_json` reads, which is 127 levels.
@@ -133,5 +140,23 @@ impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
         raw.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_is_taken_only_if_it_is_one_json_value() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        for text in ["null", " [1, 2.5e3] ", r#"{"a":{"b":"\u00e4"}}"#, deep.as_str()] {
+            let json = Json::from_text(text.to_owned()).unwrap();
+            assert_eq!(json.as_str(), text);
+            assert_eq!(serde_json::to_string(&json).unwrap(), text.trim());
+        }
+        for text in ["", " ", "1 2", "1,", r#"1},"status":"ok""#, "[1", "{a:1}", "NaN", "'x'", "\"a\nb\""] {
+            assert!(Json::from_text(text.to_owned()).is_none(), "{text:?} was taken");
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod decoding;
+mod images;
 mod limits;
 mod memory;
 mod round_trips;

@@ -13,8 +13,9 @@ use super::error::ApiError;
 use super::extract::{JsonBody, NoQuery};
 use super::openapi::GuildParam;
 use super::problem::{Problem, problems};
-use super::types::{VmActionBody, VmActionResult, VmBody};
+use super::types::{EscapeBody, VmActionBody, VmActionResult, VmBody};
 use crate::app::App;
+use crate::vm::process::escape::Escape;
 use crate::vm::{LuaVmAction, LuaVmResult};
 
 problems!(VmProblems: ANY | IN_GUILD | OF_DISPATCH);
@@ -72,6 +73,10 @@ pub(super) async fn act_on_vm(
             check_drill(guild.by_admin, app.config.drills.enabled)?;
             LuaVmAction::Panic { place }
         }
+        VmActionBody::Escape { attempt } => {
+            check_drill(guild.by_admin, app.config.drills.enabled)?;
+            LuaVmAction::Escape { attempt }
+        }
     };
     let is_drill = matches!(action, LuaVmAction::Panic { .. });
     answer(app.dispatcher.act(guild.id, action).await?, is_drill).map(Json)
@@ -79,7 +84,7 @@ pub(super) async fn act_on_vm(
 
 fn check_drill(by_admin: bool, enabled: bool) -> Result<(), ApiError> {
     if !by_admin {
-        return Err(admin_only("`panic` hurts every guild on the thread: it needs the token of an admin"));
+        return Err(admin_only("a drill may hurt every guild on the thread: it needs the token of an admin"));
     }
     if !enabled {
         let detail = "drills are switched off; set `enabled = true` under `[drills]` in the configuration";
@@ -94,6 +99,8 @@ fn answer(result: LuaVmResult, is_drill: bool) -> Result<VmActionResult, ApiErro
         LuaVmResult::Done => Ok(VmActionResult::Done),
         LuaVmResult::Broken { .. } if is_drill => Ok(VmActionResult::Done),
         LuaVmResult::MemoryUsage { used, limit } => Ok(VmActionResult::MemoryUsage { used, limit }),
+        LuaVmResult::Escape(Escape::Refused(how)) => Ok(VmActionResult::Escape(EscapeBody::Refused(how))),
+        LuaVmResult::Escape(Escape::Succeeded(how)) => Ok(VmActionResult::Escape(EscapeBody::Succeeded(how))),
         LuaVmResult::Absent => Err(ApiError::new(
             Problem::NoVm,
             "the guild has no VM; the next event that a template gets makes one",

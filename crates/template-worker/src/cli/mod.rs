@@ -19,6 +19,7 @@ mod service_log;
 mod signals;
 mod template_log;
 mod token;
+mod vm_process;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ enum Command {
     Token(token::Args),
     /// Print the effective configuration, with the meaning of every key and where its value came from
     Config(config::Args),
+    /// Hold VMs for the service, which starts this
+    #[command(hide = true)]
+    VmProcess(vm_process::Args),
 }
 
 /// Does what the command line `args` (its first word is the program's name) asks for. Errors are shown on the console,
@@ -86,6 +90,7 @@ pub fn main(
         Command::Check(args) => check::run(&args, sources, console),
         Command::Token(args) => token::run(args, sources, console),
         Command::Config(args) => config::run(&args, sources, console),
+        Command::VmProcess(args) => vm_process::run(&args, sources, console),
     };
     done.unwrap_or_else(|error| console.show_error(&error))
 }

@@ -42,7 +42,7 @@ fn the_command_line_is_well_formed() {
 
 #[test]
 fn every_command_has_examples_and_says_its_exit_codes() {
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &[],
         &["serve"],
         &["run"],
@@ -52,6 +52,7 @@ fn every_command_has_examples_and_says_its_exit_codes() {
         &["token", "create"],
         &["token", "list"],
         &["token", "revoke"],
+        &["vm-process"],
     ];
     for command in commands {
         let ran = run(&[command, &["--help"]].concat());

@@ -27,6 +27,12 @@ impl Environment {
             .collect()
     }
 
+    /// How many variables this process was started with, ours or not.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn size_of_process() -> usize {
+        std::env::vars_os().count()
+    }
+
     /// The admin token that the operator chose, for the first start; an empty one counts as none.
     pub fn admin_token(&self) -> Option<&str> {
         self.secret(ADMIN_TOKEN)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
+use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::settings::{BadSetting, Setting, settings};
 use crate::telemetry;
@@ -69,6 +70,17 @@ settings! {
         /// Threads that run VMs; 0 takes as many as there are cores, which a process pool shares among its processes. With
         /// "thread-per-guild" the most threads there may be; 0 is 4096.
         pub threads: usize = 0, within 0..=65_536;
+        /// Processes of a process pool; 0 takes as many as there are cores.
+        pub processes: usize = 0, within 0..=1024;
+        /// Ids of guilds that get a process of their own in a process pool, beside the others: `["818880986845679757"]`.
+        pub guilds_apart: Vec<GuildId> = Vec::new();
+        /// Milliseconds without an answer after which a VM process is ended and replaced. More than a script can hold a
+        /// thread (MAX_NON_YIELDABLE_TIME).
+        pub heartbeat_ms: u64 = 5_000, within 100..=10 * MINUTE_MS;
+        /// Whether to refuse VM processes where the kernel cannot lock them in entirely; otherwise it is only said.
+        pub require_confinement: bool = false;
+        /// The program that is run as a VM process; empty takes this one.
+        pub process_program: PathBuf = PathBuf::new();
         /// Actions that may wait for one thread; more are refused, and the sender is told so.
         pub queue: usize = 1024, within 1..=65_536;
         /// VMs that each thread keeps ready for guilds that have none yet; 0 makes each when its guild's first event is
@@ -134,6 +146,8 @@ pub enum Strategy {
     ThreadPool,
     /// A thread for each guild that has a VM.
     ThreadPerGuild,
+    /// A fixed number of locked-in processes, each holding many guilds.
+    ProcessPool,
 }
 
 /// The database.
@@ -164,13 +178,29 @@ impl ServerConfig {
 impl VmConfig {
     /// The number of threads, with 0 resolved to the cores of this machine.
     pub fn thread_count(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.threads)
-            .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+        NonZeroUsize::new(self.threads).unwrap_or_else(cores)
     }
 
     /// VMs that each thread keeps ready. A thread that is one guild's makes the one that it needs.
     pub fn warm_vms_per_thread(&self) -> usize {
         if self.strategy == Strategy::ThreadPerGuild { 0 } else { self.warm_vms }
+    }
+
+    /// The number of processes, with 0 resolved to the cores of this machine.
+    pub fn process_count(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.processes).unwrap_or_else(cores)
+    }
+
+    /// Threads of each process of a process pool.
+    pub fn threads_per_process(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.threads.min(512)).unwrap_or_else(|| {
+            NonZeroUsize::new(cores().get() / self.process_count()).unwrap_or(NonZeroUsize::MIN)
+        })
+    }
+
+    /// How long a VM process may be without an answer.
+    pub fn heartbeat(&self) -> Duration {
+        Duration::from_millis(self.heartbeat_ms)
     }
 
     /// The most threads where each guild has its own.
@@ -199,6 +229,10 @@ impl VmConfig {
             bytes => bytes,
         }
     }
+}
+
+fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 impl LogConfig {

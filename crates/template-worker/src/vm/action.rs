@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::process::escape::{Attempt, Escape};
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
 use crate::ids::{GuildId, ThreadId};
@@ -48,6 +49,11 @@ pub enum LuaVmAction {
     Panic {
         /// What it is that panics.
         place: PanicPlace,
+    },
+    /// Try to get out of the process that the VM lives in. A drill.
+    Escape {
+        /// By which way.
+        attempt: Attempt,
     },
 }
 
@@ -121,6 +127,8 @@ pub enum LuaVmResult {
         /// How many VMs were closed.
         vms: usize,
     },
+    /// Answer to `Escape`.
+    Escape(Escape),
     /// The VM, or its thread, went away before it could answer.
     Broken {
         /// Why.

@@ -47,6 +47,8 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
+    /// In a VM process: whether the marker says that this thread runs something.
+    is_marked: bool,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
     vacate: Vacate,
@@ -94,6 +96,7 @@ impl GuildTable {
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
+            is_marked: false,
             last_taken: 0,
             vacate,
         }
@@ -111,6 +114,11 @@ impl GuildTable {
     /// The earliest that something which has just come out of the queue can have been put there.
     pub(super) fn sent_at(&self) -> u64 {
         self.taken_all_at
+    }
+
+    /// Whether this is a VM process.
+    pub(super) fn is_locked_in(&self) -> bool {
+        self.shared.outside.is_some()
     }
 
     /// The command with this number is not on its way any more.
@@ -139,10 +147,12 @@ impl GuildTable {
                 }
                 Err(reason) => {
                     tracing::debug!(%guild, reason, "a guild gets no VM");
+                    // Before anybody hears of it, so that nobody finds the guild here any more who has.
+                    self.vacate(guild);
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
-                    return self.vacate(guild);
+                    return;
                 }
             }
         }
@@ -251,6 +261,7 @@ impl GuildTable {
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
             slot.vm.turn(self.slices);
+            self.is_marked = true;
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
@@ -258,6 +269,15 @@ impl GuildTable {
             }
         }
         round > 0 || evicted || closed
+    }
+
+    /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
+    pub(super) fn rest(&mut self) {
+        if std::mem::take(&mut self.is_marked)
+            && let Some(outside) = &self.shared.outside
+        {
+            outside.marker.rests(self.thread);
+        }
     }
 
     /// When a VM wants to be looked at, or has been idle for too long.

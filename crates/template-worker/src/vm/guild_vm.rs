@@ -200,6 +200,11 @@ impl GuildVm {
             self.start(job);
         }
         self.last_turn = Some(slices);
+        if let Some(outside) = &self.shared.outside
+            && let Some(template) = self.next_template()
+        {
+            outside.marker.runs(self.thread, self.guild, template);
+        }
         self.runtime.run_slice();
         self.shared.metrics.count(Count::Slice);
         self.answer();
@@ -332,7 +337,18 @@ impl GuildVm {
         }
     }
 
+    /// Whose turn it is in the next slice. Where a timer decides that, any that could be meant: what outlives its event
+    /// has no name here but that of its world.
+    fn next_template(&self) -> Option<&TemplateName> {
+        let next = self.runtime.next_execution().and_then(|id| self.running.get(&id));
+        let running = next.or_else(|| self.running.values().next()).map(|running| &running.template);
+        running.or_else(|| self.worlds.keys().next())
+    }
+
     fn start(&mut self, job: Job) {
+        if let Some(outside) = &self.shared.outside {
+            outside.marker.runs(self.thread, self.guild, &job.template.info.name);
+        }
         let now = Instant::now();
         self.shared.metrics.took(Stage::Queue, now.saturating_duration_since(job.since));
         let started = self.event_value(&job.event, now).and_then(|event| {

@@ -3,6 +3,7 @@
 use super::action::{LuaVmAction, LuaVmResult, PanicPlace, WorkerAction};
 use super::guild_table::GuildTable;
 use super::guild_vm::{GuildVm, Job};
+use super::process::escape::Attempt;
 use super::reply::Reply;
 use super::thread_entry::{Command, Message};
 use crate::ids::GuildId;
@@ -48,6 +49,7 @@ impl Command {
                     answer(replies, absent(table, guild));
                 }
             }
+            LuaVmAction::Escape { attempt } => answer(replies, try_to_escape(table, attempt)),
             LuaVmAction::Panic { place: PanicPlace::Loop } => answer(replies, drill()),
             LuaVmAction::Panic { place: PanicPlace::HostFunction } => {
                 answer(replies, ask(table, guild, |vm| vm.call_from_script(drill)));
@@ -68,6 +70,16 @@ impl Message {
             }),
         }
     }
+}
+
+/// Only where it is to fail: a service that has its VMs in its own threads is not locked in.
+fn try_to_escape(table: &GuildTable, attempt: Attempt) -> LuaVmResult {
+    if table.is_locked_in() {
+        return LuaVmResult::Escape(attempt.attempt());
+    }
+    let reason = "this service runs its VMs in threads of its own, which nothing locks in; set `vm.strategy` to \
+                  \"process-pool\"";
+    LuaVmResult::Refused { reason: reason.to_owned() }
 }
 
 /// What the guild's VM says, if there is one.

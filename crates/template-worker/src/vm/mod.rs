@@ -15,6 +15,7 @@ mod guild_vm;
 mod handle;
 mod load;
 mod memory;
+pub mod process;
 pub mod quarantine;
 mod reaper;
 mod reply;

@@ -8,8 +8,8 @@ use crate::template::TemplateName;
 pub struct Break {
     /// Whose template.
     pub guild: GuildId,
-    /// Which.
-    pub template: TemplateName,
+    /// Which, where that is known.
+    pub template: Option<TemplateName>,
     /// How.
     pub reason: String,
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::action::{LuaVmAction, ThreadStatus, WorkerAction, WorkerState};
+use super::action::{LuaVmAction, LuaVmResult, ThreadStatus, WorkerAction, WorkerState};
 use super::load::Load;
 use super::reply::Reply;
 use crate::ids::{GuildId, ThreadId};
@@ -45,6 +45,19 @@ pub(super) enum Message {
     Command(Command),
     /// For the worker itself.
     Order(WorkerAction, Reply),
+}
+
+impl Message {
+    /// Answers it with why nothing came of it.
+    pub(super) fn refuse(self, reason: &str) {
+        let replies = match self {
+            Self::Command(command) => command.replies,
+            Self::Order(_, reply) => vec![reply],
+        };
+        for reply in replies {
+            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+        }
+    }
 }
 
 /// Why a worker did not take a message. The message comes back, with its replies.

@@ -85,6 +85,7 @@ impl ThreadLoop {
             if ran || !self.messages.is_empty() {
                 continue;
             }
+            self.table.rest();
             // After a moment of quiet, since a guild's first event is often followed by its second. And one at a time: an
             // event that comes meanwhile waits for no more than that.
             let quiet = stop_by.is_none() && self.table.warm().wants_one();

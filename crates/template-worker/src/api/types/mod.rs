@@ -18,7 +18,7 @@ pub(super) use templates::{
     PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };
 pub(super) use tokens::{NewToken, OwnerBody, TokenBody, TokenList, TokenWithSecret};
-pub(super) use vm::{ThreadList, VmActionBody, VmActionResult, VmBody};
+pub(super) use vm::{EscapeBody, ThreadList, VmActionBody, VmActionResult, VmBody};
 
 /// The service lives.
 #[derive(Debug, Serialize, ToSchema)]

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::ids::ThreadId;
 use crate::template::TemplateName;
+use crate::vm::process::escape::Attempt;
 use crate::vm::{PanicPlace, ThreadStatus, VmState, VmStatus, WorkerState};
 
 /// How a guild's VM is.
@@ -116,6 +117,12 @@ pub(in crate::api) enum VmActionBody {
         #[schema(value_type = Option<String>, example = "loop")]
         place: PanicPlace,
     },
+    /// Try to get out of the process of the VM: a drill, for admins, where the configuration allows it.
+    Escape {
+        /// By which way.
+        #[schema(value_type = String, example = "open_file")]
+        attempt: Attempt,
+    },
 }
 
 /// What an action came to.
@@ -133,6 +140,18 @@ pub(in crate::api) enum VmActionResult {
         #[schema(example = 20_971_520)]
         limit: usize,
     },
+    /// How the attempt to get out of the VM's process went.
+    Escape(EscapeBody),
+}
+
+/// What came of a drill that tries to get out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "escape", content = "detail", rename_all = "snake_case")]
+pub(in crate::api) enum EscapeBody {
+    /// It was stopped, in these words.
+    Refused(String),
+    /// Nothing stopped it; this is how far it came.
+    Succeeded(String),
 }
 
 /// All worker threads.

@@ -5,6 +5,7 @@
 //! registered. `docs/extending/strategy.md` goes through adding one.
 
 mod pool;
+mod processes;
 mod threads;
 
 use std::sync::Arc;
@@ -13,11 +14,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use khronos::{BaseLibrary, RuntimeError};
 
+pub(super) use pool::{Ended, Start as WorkerStart};
 use pool::{Placing, Pool};
+use processes::Processes;
 use threads::Threads;
 
 use super::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use super::memory::MemoryBook;
+use super::process::{Marker, Settings};
 use super::quarantine::BreakReports;
 use super::reaper::Reaper;
 use super::reply::Census;
@@ -59,6 +63,8 @@ pub struct Shared {
     pub owed: Census,
     /// Hears of templates that broke their VM, or the worker that they ran on.
     pub breaks: Arc<dyn BreakReports>,
+    /// In a VM process: its line to the service.
+    pub(super) outside: Option<Outside>,
 }
 
 impl Shared {
@@ -89,7 +95,23 @@ impl Shared {
             reaper: Reaper::default(),
             owed: Census::default(),
             breaks,
+            outside: None,
         })
+    }
+}
+
+/// What a VM process tells the service beside its answers.
+pub(super) struct Outside {
+    /// Who is being run, for the case that the process dies of it.
+    pub(super) marker: Marker,
+    /// Hears of guilds that have no VM in this process any more. Called under the lock of the routes, so that no command
+    /// can be sent meanwhile.
+    pub(super) vacated: Box<dyn Fn(GuildId) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outside").field("marker", &self.marker).finish_non_exhaustive()
     }
 }
 
@@ -103,6 +125,9 @@ pub enum NotSent {
     /// The service is stopping.
     Stopping,
 }
+
+/// More memory than any machine has: where that of the machine is unknown, a process may use any.
+const MOST_PROCESS_MEMORY: usize = 1 << 44;
 
 /// There is no worker with this number, or there is no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +176,11 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
 ///
 /// # Errors
 /// When the operating system gives no thread or process.
-pub fn start(config: &VmConfig, shared: &Arc<Shared>) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
+pub fn start(
+    config: &VmConfig,
+    drills: bool,
+    shared: &Arc<Shared>,
+) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
     let threads = || Threads::new(Arc::clone(shared)).map(Box::new);
     let workers = config.thread_count().get();
     let pool = match config.strategy {
@@ -161,6 +190,38 @@ pub fn start(config: &VmConfig, shared: &Arc<Shared>) -> std::io::Result<Arc<dyn
         Strategy::ThreadPerGuild => {
             Pool::start(threads()?, Placing::OneEach { most: config.most_threads() }, config.queue, shared)
         }
+        Strategy::ProcessPool => {
+            let workers = config.process_count().get();
+            let apart = config.guilds_apart.iter().copied().collect();
+            let all = workers + config.guilds_apart.len();
+            let settings = Settings {
+                program: config.process_program.clone(),
+                threads: config.threads_per_process().get(),
+                queue: config.queue,
+                warm_vms: config.warm_vms,
+                idle_ms: config.idle_ms,
+                max_memory: (config.memory() / all).min(MOST_PROCESS_MEMORY),
+                heartbeat: config.heartbeat(),
+                require_confinement: config.require_confinement,
+                drills,
+            };
+            let queue = config.queue.saturating_mul(settings.threads);
+            let kind = Box::new(Processes::new(settings, Arc::clone(shared)));
+            Pool::start(kind, Placing::ById { workers, apart }, queue, shared)
+        }
     };
     Ok(Arc::new(pool?))
+}
+
+/// The part of a VM process that is a strategy: threads for the guilds that the service has placed there.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub(super) fn inside_process(
+    threads: usize,
+    queue: usize,
+    shared: &Arc<Shared>,
+) -> std::io::Result<Arc<dyn VmDistributionStrategy>> {
+    let kind = Box::new(Threads::new(Arc::clone(shared))?);
+    Ok(Arc::new(Pool::start(kind, Placing::LeastLoaded { workers: threads }, queue, shared)?))
 }

@@ -55,10 +55,12 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
     let ended = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Ended::Stopped,
-        Ok(Err(error)) => Ended::Failed { reason: format!("it could not start: {error}"), culprit: None },
+        Ok(Err(error)) => {
+            Ended::Failed { reason: format!("it could not start: {error}"), culprits: Vec::new() }
+        }
         Err(_) => {
             shared.metrics.count(Count::Panic);
-            Ended::Failed { reason: "it panicked".to_owned(), culprit: None }
+            Ended::Failed { reason: "it panicked".to_owned(), culprits: Vec::new() }
         }
     };
     seat.ends(ended);

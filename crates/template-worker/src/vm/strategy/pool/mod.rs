@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-pub(super) use seat::{Ended, Seat, Start};
+pub(in crate::vm) use seat::{Ended, Seat, Start};
 use table::{Gone, Table};
 
 use super::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
@@ -24,7 +24,7 @@ use crate::ids::{GuildId, ThreadId};
 use crate::metrics::{Broke, Count, Worker};
 use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use crate::vm::reply::{Census, replies};
-use crate::vm::thread_entry::{Command, Message, ThreadEntry};
+use crate::vm::thread_entry::{Command, CommandNumber, Message, ThreadEntry};
 
 /// A worker that lived for less has failed at its start: the next one waits.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
@@ -186,6 +186,15 @@ impl Inner {
         Ok(id)
     }
 
+    fn vacate(&self, id: ThreadId, guild: GuildId, upto: CommandNumber) {
+        let mut table = self.lock();
+        if table.vacate(id, guild, upto)
+            && let Some(outside) = &self.shared.outside
+        {
+            (outside.vacated)(guild);
+        }
+    }
+
     /// Forgets a worker that has ended, and starts another in its place, where that is to be filled.
     fn replace(self: &Arc<Self>, table: &mut Table, id: ThreadId) -> Option<Gone> {
         let gone = table.forget(id)?;
@@ -201,25 +210,24 @@ impl Inner {
     /// A worker is gone. Called once for each, when nothing of it is left.
     fn ended(self: &Arc<Self>, id: ThreadId, ended: Ended) {
         let mut table = self.lock();
-        let culprit = match ended {
+        let culprits = match ended {
             Ended::Stopped => {
                 table.forget(id);
-                None
+                Vec::new()
             }
-            Ended::Failed { reason, culprit } => {
+            Ended::Failed { reason, culprits } => {
                 let guilds = self.replace(&mut table, id).map_or(0, |gone| gone.guilds);
                 self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
                 self.shared.metrics.count_times(Count::Broke(Broke::Worker), guilds);
-                let culprit_guild = culprit.as_ref().map(|broke| broke.guild.get());
                 tracing::error!(
-                    worker = %id, guilds, reason, culprit_guild,
+                    worker = %id, guilds, reason, ran = ?culprits,
                     "a worker failed; its guilds get a place at their next event"
                 );
-                culprit
+                culprits
             }
         };
         drop(table);
-        if let Some(culprit) = culprit {
+        for culprit in culprits {
             self.shared.breaks.report(culprit);
         }
     }

@@ -35,7 +35,7 @@ pub(in crate::vm) enum Ended {
         /// Why, and where.
         reason: String,
         /// What it was running.
-        culprit: Option<Break>,
+        culprits: Vec<Break>,
     },
 }
 
@@ -56,7 +56,7 @@ impl Seat {
 
     /// The first thing that a worker says.
     pub(in crate::vm) fn begin(&mut self) {
-        self.ends(Ended::Failed { reason: "it ended without a word".to_owned(), culprit: None });
+        self.ends(Ended::Failed { reason: "it ended without a word".to_owned(), culprits: Vec::new() });
     }
 
     /// The worker's number.
@@ -64,16 +64,11 @@ impl Seat {
         self.id
     }
 
-    /// The guild has no VM here any more, as of the command `upto`. With a later one on its way, it is about to have one
-    /// again, and nothing changes.
-    pub(in crate::vm) fn vacate(&self, guild: GuildId, upto: CommandNumber) {
-        self.pool.lock().vacate(self.id, guild, upto);
-    }
-
-    /// What calls [`vacate`](Self::vacate) for this worker.
+    /// Tells the pool that a guild has no VM here any more, as of the command with this number. With a later one on its
+    /// way, the guild is about to have one again, and nothing changes.
     pub(in crate::vm) fn vacating(&self) -> impl Fn(GuildId, CommandNumber) + Send + Sync + 'static {
         let (id, pool) = (self.id, Arc::clone(&self.pool));
-        move |guild, upto| pool.lock().vacate(id, guild, upto)
+        move |guild, upto| pool.vacate(id, guild, upto)
     }
 
     /// How it came to its end, to be said before the seat is dropped.

@@ -192,8 +192,8 @@ impl Table {
         }
     }
 
-    /// The guild has no VM on worker `id`, as of the command `upto`.
-    pub(super) fn vacate(&mut self, id: ThreadId, guild: GuildId, upto: CommandNumber) {
+    /// The guild has no VM on worker `id`, as of the command `upto`. Returns whether it has no place now.
+    pub(super) fn vacate(&mut self, id: ThreadId, guild: GuildId, upto: CommandNumber) -> bool {
         let gone = self
             .routes
             .get(&guild)
@@ -201,6 +201,7 @@ impl Table {
         if gone {
             self.leave(guild);
         }
+        gone
     }
 
     /// Takes a guild off its worker. One that was started for it alone ends.

@@ -1,0 +1,141 @@
+//! Taking in what a VM process says, with nothing taken on trust.
+//!
+//! A message of its own form has been checked by `wire`. Here is checked what only the parent's books know: that an
+//! answer is owed, and that a guild was given to this process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::books::Books;
+use super::wire::{Lock, ToService, VERSION};
+use crate::ids::{GuildId, ThreadId};
+use crate::metrics::Count;
+use crate::vm::action::LuaVmResult;
+use crate::vm::quarantine::Break;
+use crate::vm::strategy::Shared;
+use crate::vm::thread_entry::{CommandNumber, Pulse};
+
+/// Between two messages that nobody has asked for a process says something that was: so many in a row it has no reason
+/// to send.
+const MOST_UNASKED: usize = 100_000;
+
+pub(super) struct Hearing {
+    pub(super) worker: ThreadId,
+    pub(super) books: Arc<Mutex<Books>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
+    pub(super) ready: watch::Sender<bool>,
+    /// Messages in a row that nobody has asked for.
+    pub(super) unasked: usize,
+}
+
+impl Hearing {
+    /// Takes in one message.
+    ///
+    /// # Errors
+    /// When no honest process would say that; says why.
+    pub(super) fn take(&mut self, message: ToService) -> Result<(), String> {
+        if !*self.ready.borrow() {
+            let ToService::Ready { version, locks } = message else {
+                return Err("it said something before it was ready".to_owned());
+            };
+            return self.begin(version, &locks);
+        }
+        self.unasked += 1;
+        if self.unasked > MOST_UNASKED {
+            return Err("it said too much that nobody had asked for".to_owned());
+        }
+        match message {
+            ToService::Ready { .. } => return Err("it was ready twice".to_owned()),
+            ToService::Answer { number, index, result } => {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                let owed = self.with_books(|books| books.answered(number, index));
+                let Some(reply) = owed else {
+                    return Err("it answered what it was not asked".to_owned());
+                };
+                self.unasked = 0;
+                reply.send(self.seen_from_here(result));
+            }
+            ToService::Vacated { guild, upto } => {
+                self.of_its_own(guild)?;
+                (self.vacate)(guild, upto);
+            }
+            ToService::Log(entry) => {
+                self.of_its_own(entry.guild)?;
+                self.shared.log.write(entry);
+            }
+            ToService::LogsDropped { lines } => {
+                tracing::warn!(worker = %self.worker, lines, "a VM process dropped log lines of its templates");
+            }
+            ToService::Broke { guild, template, reason } => {
+                self.of_its_own(guild)?;
+                self.shared.breaks.report(Break { guild, template, reason });
+            }
+            ToService::Beat { counts, load_permille, .. } => {
+                match postcard::from_bytes(&counts) {
+                    Ok(counts) => self.shared.metrics.add(&counts),
+                    Err(_) => self.shared.metrics.count(Count::Rejected),
+                }
+                self.pulse.load.set(f64::from(load_permille) / 1_000.0, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, version: u16, locks: &[Lock]) -> Result<(), String> {
+        if version != VERSION {
+            return Err(format!(
+                "it is of another version (its messages are of version {version}, these of {VERSION}): restart the service"
+            ));
+        }
+        let missing: Vec<String> = locks
+            .iter()
+            .filter(|lock| lock.state != "enforced")
+            .map(|lock| format!("{}: {}", lock.name, lock.state))
+            .collect();
+        if missing.is_empty() {
+            tracing::info!(worker = %self.worker, "a VM process is locked in");
+        } else {
+            tracing::warn!(worker = %self.worker, missing = missing.join("; "), "a VM process is not locked in entirely");
+        }
+        self.ready.send_replace(true);
+        Ok(())
+    }
+
+    fn of_its_own(&self, guild: GuildId) -> Result<(), String> {
+        if self.with_books(|books| books.served(guild)) {
+            return Ok(());
+        }
+        Err("it spoke for a guild that is not its own".to_owned())
+    }
+
+    /// A process knows its threads by numbers of its own; from outside, its VMs live on the process. And it lists only
+    /// VMs of guilds that it was given.
+    fn seen_from_here(&self, result: LuaVmResult) -> LuaVmResult {
+        match result {
+            LuaVmResult::Status(mut status) => {
+                status.thread = Some(self.worker);
+                LuaVmResult::Status(status)
+            }
+            LuaVmResult::Vms(vms) => {
+                let own = self.with_books(|books| {
+                    let vms = vms.into_iter().filter(|(guild, _)| books.served(*guild));
+                    vms.collect::<Vec<_>>()
+                });
+                let here = own.into_iter().map(|(guild, mut status)| {
+                    status.thread = Some(self.worker);
+                    (guild, status)
+                });
+                LuaVmResult::Vms(here.collect())
+            }
+            other => other,
+        }
+    }
+
+    fn with_books<T>(&self, look: impl FnOnce(&mut Books) -> T) -> T {
+        look(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

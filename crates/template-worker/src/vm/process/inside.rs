@@ -1,0 +1,460 @@
+//! A VM process from the inside: it locks itself in, and then does for its parent what the parent's own threads would.
+//!
+//! Owns the order of that, and the line to the parent. What runs here is the same as in a service with threads: a pool, its
+//! thread loops, their VMs. The process ends when it is told to, or when its parent is gone.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::LocalSet;
+
+use super::confinement::{LockError, LockState, Locks, lock_in};
+use super::marker::Marker;
+use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION, encode_into};
+use crate::config::VmConfig;
+use crate::execution::{LoadedTemplate, LogEntry, TemplateLog};
+use crate::ids::GuildId;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
+use crate::vm::quarantine::{Break, BreakReports};
+use crate::vm::reply::{Answering, Reply, replies_to};
+use crate::vm::strategy::{Outside, Shared, VmDistributionStrategy, inside_process};
+use crate::vm::thread_entry::{Command, CommandNumber};
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
+/// Bytes that may wait for the parent to read them, before log lines are dropped. Answers are not: each of them is owed, so
+/// there are as many as the parent has asked for.
+const MOST_WAITING: usize = 4 << 20;
+/// How long the threads have to answer when they are asked for something.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(60);
+
+/// Why a VM process did not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum NotServed {
+    /// Its descriptors are not what the service hands over.
+    #[error("a VM process is started by the service only: its first descriptor is no socket")]
+    NoSocket(#[source] io::Error),
+    /// The service said something else than it has to.
+    #[error("the service did not say what to do")]
+    NoStart,
+    /// Not every lock could be closed.
+    #[error("failed to lock this process in")]
+    Locks(#[source] LockError),
+    /// The operating system has not what it takes.
+    #[error("failed to set up the process")]
+    Setup(#[source] io::Error),
+    /// The runtime could not be set up.
+    #[error("failed to set up the Luau runtime")]
+    Runtime(#[from] khronos::RuntimeError),
+    /// The connection failed.
+    #[error("the connection to the service failed")]
+    Connection(#[source] io::Error),
+}
+
+/// Serves the service that has started this process, until that says stop or is gone. To be called while the process has
+/// one thread.
+///
+/// # Errors
+/// [`NotServed`].
+pub fn serve() -> Result<(), NotServed> {
+    let (start, rest) = read_start()?;
+    let memory = most_memory(&start);
+    let locks = Locks { memory_bytes: memory, require: start.require_confinement };
+    let confinement = lock_in(&locks).map_err(NotServed::Locks)?;
+    let locks = confinement
+        .locks()
+        .map(|(lock, state)| wire::Lock {
+            name: lock.name().to_owned(),
+            state: match state {
+                LockState::Enforced => "enforced".to_owned(),
+                LockState::Missing(why) => why.clone(),
+            },
+        })
+        .collect();
+    let socket = || io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
+    let (read, write) = (socket().map_err(NotServed::NoSocket)?, socket().map_err(NotServed::NoSocket)?);
+    let marker = io::stdout().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
+
+    let line = Arc::new(Line::default());
+    let process = Process::start(&start, Marker::of(marker), &line)?;
+    line.say(&ToService::Ready { version: VERSION, locks });
+    let said = Arc::clone(&line);
+    let writing = spawn("line", move || said.write_out(write)).map_err(NotServed::Setup)?;
+    let done = process.listen(read, rest);
+    // What was said last is to be heard.
+    line.close();
+    // It cannot panic; and if it did, nobody would be left to be told.
+    let _ = writing.join();
+    done
+}
+
+/// A thread beside those that run VMs. Blocking calls on few threads are quicker here than an event loop, and need fewer
+/// system calls that a lock would have to spare.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+fn runtime() -> Result<Runtime, NotServed> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(NotServed::Setup)
+}
+
+/// Bytes of writable memory: the VMs with room to spare, the stacks, and what is used besides.
+fn most_memory(start: &Start) -> u64 {
+    let stacks = start.threads.saturating_mul(start.limits.max_vm_thread_stack_size) as u64;
+    start.max_memory.saturating_mul(2).saturating_add(stacks).saturating_add(512 << 20)
+}
+
+/// The first message, read without anything that a lock would have to spare; and what had come after it.
+fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
+    let mut reader = FrameReader::<ToProcess>::default();
+    let mut piece = [0; 4_096];
+    loop {
+        let read =
+            nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
+        if read == 0 {
+            return Err(NotServed::NoStart);
+        }
+        reader.feed(piece.get(..read).unwrap_or_default());
+        match reader.next() {
+            Ok(Some(ToProcess::Start(start))) if start.version == VERSION => return Ok((start, reader)),
+            Ok(None) => {}
+            _ => return Err(NotServed::NoStart),
+        }
+    }
+}
+
+/// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: Mutex<Waiting>,
+    written: Condvar,
+    /// The last command that was handed to the threads.
+    passed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+impl Line {
+    fn say(&self, message: &ToService) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = encode_into(&mut waiting.bytes, message)
+            && let ToService::Answer { number, index, .. } = message
+        {
+            let result = LuaVmResult::Broken { reason: format!("the answer cannot be sent: {error}") };
+            let instead = ToService::Answer { number: *number, index: *index, result };
+            // It is short and plain.
+            let _ = encode_into(&mut waiting.bytes, &instead);
+        }
+        drop(waiting);
+        self.written.notify_one();
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).bytes.len() > MOST_WAITING
+    }
+
+    fn close(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.written.notify_one();
+    }
+
+    /// Sends what was written down, until the line is closed and empty, or nobody listens.
+    fn write_out(&self, mut write: UnixStream) {
+        let mut sending = Vec::new();
+        loop {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            while waiting.bytes.is_empty() {
+                if waiting.closed {
+                    return;
+                }
+                waiting = self.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            std::mem::swap(&mut waiting.bytes, &mut sending);
+            drop(waiting);
+            if write.write_all(&sending).is_err() {
+                return;
+            }
+            sending.clear();
+            sending.shrink_to(PIECE);
+        }
+    }
+}
+
+impl Answering for Line {
+    fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult) {
+        self.say(&ToService::Answer { number, index: u32::try_from(index).unwrap_or(u32::MAX), result });
+    }
+}
+
+impl BreakReports for Line {
+    fn report(&self, broke: Break) {
+        let Break { guild, template, reason } = broke;
+        self.say(&ToService::Broke { guild, template, reason });
+    }
+}
+
+async fn pass_on_logs(mut log: broadcast::Receiver<LogEntry>, line: Arc<Line>) {
+    let mut dropped = 0;
+    loop {
+        match log.recv().await {
+            Ok(_) if line.is_full() => dropped += 1,
+            Ok(entry) => {
+                if dropped > 0 {
+                    line.say(&ToService::LogsDropped { lines: std::mem::take(&mut dropped) });
+                }
+                line.say(&ToService::Log(entry));
+            }
+            Err(broadcast::error::RecvError::Lagged(lines)) => dropped += lines,
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// What does the work.
+struct Process {
+    strategy: Arc<dyn VmDistributionStrategy>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    templates: HashMap<u64, Arc<LoadedTemplate>>,
+    limits: HashMap<u64, Arc<Limits>>,
+    /// To the thread that asks the others.
+    orders: mpsc::Sender<(Order, Reply)>,
+    drills: bool,
+}
+
+/// Orders that may wait: the service sends few, and answers for those that are refused.
+const ORDERS: usize = 64;
+
+impl Process {
+    fn start(start: &Start, marker: Marker, line: &Arc<Line>) -> Result<Self, NotServed> {
+        let vm = VmConfig {
+            warm_vms: start.warm_vms,
+            idle_ms: start.idle_ms,
+            max_memory: usize::try_from(start.max_memory).unwrap_or(usize::MAX),
+            ..VmConfig::default()
+        };
+        let metrics = Metrics::new(&start.limits);
+        let breaks: Arc<dyn BreakReports> = Arc::clone(line) as _;
+        let mut shared =
+            Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks)?;
+        let vacated = {
+            let line = Arc::clone(line);
+            move |guild| {
+                let upto = line.passed.load(Ordering::Relaxed);
+                line.say(&ToService::Vacated { guild, upto });
+            }
+        };
+        shared.outside = Some(Outside { marker, vacated: Box::new(vacated) });
+        let shared = Arc::new(shared);
+        let strategy = inside_process(start.threads, start.queue, &shared).map_err(NotServed::Setup)?;
+        let (orders, taken) = mpsc::channel(ORDERS);
+        let asking = Asking {
+            strategy: Arc::clone(&strategy),
+            shared: Arc::clone(&shared),
+            line: Arc::clone(line),
+            threads: start.threads,
+        };
+        let runtime = runtime()?;
+        spawn("orders", move || runtime.block_on(asking.run(taken))).map_err(NotServed::Setup)?;
+        Ok(Self {
+            strategy,
+            shared,
+            line: Arc::clone(line),
+            orders,
+            templates: HashMap::new(),
+            limits: HashMap::new(),
+            drills: start.drills,
+        })
+    }
+
+    /// Does what the parent says, until it says stop, or says nothing any more.
+    fn listen(mut self, mut read: UnixStream, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            while let Some(message) = reader
+                .next()
+                .map_err(|error| NotServed::Connection(io::Error::new(io::ErrorKind::InvalidData, error)))?
+            {
+                if let ToProcess::Stop { within_ms } = message {
+                    let by = Instant::now() + Duration::from_millis(within_ms);
+                    runtime()?.block_on(self.strategy.stop(by));
+                    return Ok(());
+                }
+                self.take(message);
+            }
+            match read.read(&mut piece).map_err(NotServed::Connection)? {
+                // The service is gone, and nobody is left to be answered.
+                0 => return Ok(()),
+                bytes => reader.feed(piece.get(..bytes).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn take(&mut self, message: ToProcess) {
+        match message {
+            ToProcess::Template { key, template } => {
+                self.templates.insert(key, template);
+            }
+            ToProcess::ForgetTemplate { key } => {
+                self.templates.remove(&key);
+            }
+            ToProcess::Limits { key, limits } => {
+                self.limits.insert(key, limits);
+            }
+            ToProcess::ForgetLimits { key } => {
+                self.limits.remove(&key);
+            }
+            ToProcess::Act { number, guild, action } => self.act(number, guild, action),
+            ToProcess::Order { number, order } => self.order(number, order),
+            ToProcess::Start(_) | ToProcess::Stop { .. } => {}
+        }
+    }
+
+    fn act(&self, number: CommandNumber, guild: GuildId, action: Action) {
+        let answers = match &action {
+            Action::DispatchEvent { templates, .. } => templates.len(),
+            _ => 1,
+        };
+        let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
+        let replies = replies_to(&link, number, answers, &self.shared.owed);
+        let result = match self.understood(action) {
+            Ok(action) => {
+                let sent = self.strategy.send(Command::new(guild, action, replies));
+                self.line.passed.store(number, Ordering::Relaxed);
+                match sent {
+                    Ok(()) => return,
+                    // The command is gone, and has answered for itself.
+                    Err(_) => return,
+                }
+            }
+            Err(reason) => LuaVmResult::Broken { reason: reason.to_owned() },
+        };
+        for reply in replies {
+            reply.send(result.clone());
+        }
+    }
+
+    fn understood(&self, action: Action) -> Result<LuaVmAction, &'static str> {
+        Ok(match action {
+            Action::DispatchEvent { event, templates, limits } => {
+                let known = templates.iter().map(|key| self.templates.get(key).cloned());
+                let templates = known
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or("a template was not sent to the guild's process")?;
+                let limits =
+                    self.limits.get(&limits).ok_or("the limits were not sent to the guild's process")?;
+                LuaVmAction::DispatchEvent { event, templates, limits: Arc::clone(limits) }
+            }
+            Action::Stop => LuaVmAction::Stop,
+            Action::CloseIfIdle => LuaVmAction::CloseIfIdle,
+            Action::GetStatus => LuaVmAction::GetStatus,
+            Action::GetMemoryUsage => LuaVmAction::GetMemoryUsage,
+            Action::SetMemoryLimit { limit } => LuaVmAction::SetMemoryLimit { limit },
+            Action::ClearCache { template } => LuaVmAction::ClearCache { template },
+            Action::CollectGarbage => LuaVmAction::CollectGarbage,
+            Action::Panic { .. } | Action::Escape { .. } if !self.drills => {
+                return Err("drills are switched off");
+            }
+            Action::Panic { place } => LuaVmAction::Panic { place },
+            Action::Escape { attempt } => LuaVmAction::Escape { attempt },
+        })
+    }
+
+    fn order(&self, number: CommandNumber, order: Order) {
+        let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
+        for reply in replies_to(&link, number, 1, &self.shared.owed) {
+            // Where there is no room, the reply answers for itself.
+            let _ = self.orders.try_send((order.clone(), reply));
+        }
+    }
+}
+
+/// What carries orders out: all threads are asked, and what they say is one answer.
+#[derive(Clone)]
+struct Asking {
+    strategy: Arc<dyn VmDistributionStrategy>,
+    shared: Arc<Shared>,
+    line: Arc<Line>,
+    threads: usize,
+}
+
+impl Asking {
+    async fn run(self, mut orders: mpsc::Receiver<(Order, Reply)>) {
+        let local = LocalSet::new();
+        local.spawn_local(pass_on_logs(self.shared.log.subscribe(), Arc::clone(&self.line)));
+        let serve = async {
+            while let Some((order, reply)) = orders.recv().await {
+                let asking = self.clone();
+                tokio::task::spawn_local(async move { asking.ask(order, reply).await });
+            }
+        };
+        local.run_until(serve).await;
+    }
+
+    async fn ask(self, order: Order, reply: Reply) {
+        let by = Instant::now() + TIME_TO_ANSWER;
+        let Self { strategy, shared, line, threads } = self;
+        match order {
+            Order::Ping => {
+                let answers = strategy.ask_all(WorkerAction::Ping, by).await;
+                line.say(&beat(&*strategy, &shared));
+                // Dropped, it would say that a thread is gone, which is no answer to this either.
+                if answers.len() >= threads {
+                    reply.send(LuaVmResult::Done);
+                }
+            }
+            Order::ListVms { after, limit } => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let answers = strategy.ask_all(WorkerAction::ListVms { after, limit }, by).await;
+                list(reply, answers, limit);
+            }
+            Order::EvictIdle { idle_ms } => {
+                let idle = Duration::from_millis(idle_ms);
+                let answers = strategy.ask_all(WorkerAction::EvictIdle { idle }, by).await;
+                let evicted = |answer: &LuaVmResult| match answer {
+                    LuaVmResult::Evicted { vms } => *vms,
+                    _ => 0,
+                };
+                reply.send(LuaVmResult::Evicted { vms: answers.iter().map(evicted).sum() });
+            }
+        }
+    }
+}
+
+fn list(reply: Reply, answers: Vec<LuaVmResult>, limit: usize) {
+    let vms = answers.into_iter().flat_map(|answer| match answer {
+        LuaVmResult::Vms(vms) => vms,
+        _ => Vec::new(),
+    });
+    let mut vms: Vec<_> = vms.collect();
+    vms.sort_unstable_by_key(|(guild, _)| *guild);
+    vms.truncate(limit);
+    reply.send(LuaVmResult::Vms(vms));
+}
+
+fn beat(strategy: &dyn VmDistributionStrategy, shared: &Shared) -> ToService {
+    let threads = strategy.threads();
+    let load: f64 = threads.iter().map(|thread| thread.load).sum::<f64>() / threads.len().max(1) as f64;
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    ToService::Beat {
+        counts: postcard::to_allocvec(&shared.metrics.take_counts()).unwrap_or_default(),
+        vms: count(shared.vms.count()),
+        warm: count(shared.warm.count()),
+        memory: shared.memory.used() as u64,
+        load_permille: (load.clamp(0.0, 1.0) * 1_000.0) as u32,
+    }
+}

@@ -1,0 +1,432 @@
+//! One VM process from its parent's side, from its start to its end: what it is sent, that it keeps answering, and what
+//! is known of its death.
+//!
+//! A process that exits, hangs, uses too much memory or says what nobody can understand is ended, and everything that it
+//! owes is answered. Starting the next one is the pool's business. What the process says is taken apart in `hearing`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+
+use super::books::{Books, Memory, Told};
+use super::hearing::Hearing;
+use super::spawned::{Death, Spawned, resident};
+use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
+use crate::ids::ThreadId;
+use crate::limits::Limits;
+use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
+use crate::vm::quarantine::Break;
+use crate::vm::reply::{Answers, replies};
+use crate::vm::strategy::{Ended, Shared, WorkerStart};
+use crate::vm::thread_entry::{Command, Message};
+
+/// Between two looks at a process.
+const BEAT: Duration = Duration::from_millis(500);
+/// How long a process may take to be locked in and ready.
+const TIME_TO_START: Duration = Duration::from_secs(10);
+/// How long a process may leave what it was sent unread.
+const TIME_TO_READ: Duration = Duration::from_secs(10);
+/// Messages that are written at once.
+const BATCH: usize = 128;
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
+
+/// What all processes of a pool have in common.
+#[derive(Debug)]
+pub(in crate::vm) struct Settings {
+    /// The program; nothing for this one.
+    pub(in crate::vm) program: PathBuf,
+    /// Threads of each process.
+    pub(in crate::vm) threads: usize,
+    /// Messages that may wait for one thread.
+    pub(in crate::vm) queue: usize,
+    /// VMs that each thread keeps ready.
+    pub(in crate::vm) warm_vms: usize,
+    /// Milliseconds that a VM may be idle.
+    pub(in crate::vm) idle_ms: u64,
+    /// Bytes that the VMs of one process may use together.
+    pub(in crate::vm) max_memory: usize,
+    /// How long a process may be without an answer.
+    pub(in crate::vm) heartbeat: Duration,
+    /// Whether a process that cannot be locked in entirely is refused.
+    pub(in crate::vm) require_confinement: bool,
+    /// Whether drills are allowed.
+    pub(in crate::vm) drills: bool,
+}
+
+impl Settings {
+    /// Bytes of memory that a process may use, with everything that is not in a VM: code, stacks, what the allocator
+    /// holds back.
+    fn most_resident(&self) -> u64 {
+        let vms = self.max_memory as u64;
+        vms.saturating_add(vms / 2).saturating_add(256 << 20)
+    }
+}
+
+/// Runs one process until it has ended.
+pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>, shared: Arc<Shared>) {
+    let WorkerStart { mut seat, mut messages, pulse, mut stop_by, pause } = start;
+    seat.begin();
+    if pause > Duration::ZERO {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
+        }
+    }
+    let mut process = match Spawned::start(&settings.program, seat.id()) {
+        Ok(process) => process,
+        Err(error) => {
+            let reason = format!("its process could not be started: {error}");
+            return seat.ends(Ended::Failed { reason, culprits: Vec::new() });
+        }
+    };
+    let (read, write) = match process.take_socket() {
+        Some(socket) => socket.into_split(),
+        None => return,
+    };
+    let books = Arc::new(Mutex::new(Books::default()));
+    let (ready, is_ready) = watch::channel(false);
+    let hearing = Hearing {
+        worker: seat.id(),
+        books: Arc::clone(&books),
+        shared: Arc::clone(&shared),
+        pulse,
+        vacate: Box::new(seat.vacating()),
+        ready,
+        unasked: 0,
+    };
+    let mut talk = Talk {
+        write,
+        buffer: Vec::new(),
+        books: Arc::clone(&books),
+        memory: Memory::default(),
+        settings: Arc::clone(&settings),
+        shared,
+        stopping: false,
+    };
+    let pid = process.pid();
+    let mut listening = tokio::spawn(listen(read, hearing));
+    let end = tokio::select! {
+        end = talk.run(pid, seat.id(), &mut messages, stop_by, is_ready) => end,
+        death = process.ended() => End::Died(death),
+        heard = &mut listening => End::Broken(match heard {
+            Ok(reason) => reason,
+            Err(_) => "what it said made its parent panic".to_owned(),
+        }),
+    };
+    listening.abort();
+    let death = match end {
+        // It closes the connection a moment before it is gone.
+        End::Broken(reason) => match timeout(Duration::from_secs(1), process.ended()).await {
+            Ok(death) => death,
+            Err(_) => Death { reason, own_doing: true },
+        },
+        End::Hangs(reason) => Death { reason, own_doing: true },
+        End::Died(death) => death,
+        End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false },
+    };
+    process.kill().await;
+    let stopped = talk.stopping;
+    // Nothing more comes in, and whoever waits hears why.
+    messages.close();
+    let reason = format!("the process that ran this guild's VM ended: {}; try again", death.reason);
+    lock(&books).close(&reason);
+    while let Ok(message) = messages.try_recv() {
+        message.refuse(&reason);
+    }
+    if stopped && !death.own_doing {
+        return seat.ends(Ended::Stopped);
+    }
+    let running = if death.own_doing { process.marker.read() } else { Vec::new() };
+    let culprits = running
+        .into_iter()
+        .filter(|(guild, _)| lock(&books).served(*guild))
+        .map(|(guild, template)| Break {
+            guild,
+            template: Some(template),
+            reason: format!("the process of its VM ended while it ran: {}", death.reason),
+        })
+        .collect();
+    seat.ends(Ended::Failed { reason: death.reason, culprits });
+}
+
+/// Returns when the worker has to end, or when nobody is left who could say so.
+async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) {
+    drop(stop_by.wait_for(Option::is_some).await);
+}
+
+/// Returns when the process is ready. Where it will not be, somebody else notices.
+async fn becomes(ready: &mut watch::Receiver<bool>) {
+    if ready.wait_for(|ready| *ready).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Why the parent stops talking to a process.
+enum End {
+    /// It has ended.
+    Died(Death),
+    /// It cannot be understood, or the connection is gone.
+    Broken(String),
+    /// It does not do what it has to, and is ended.
+    Hangs(String),
+    /// As it was asked to.
+    Stopped,
+}
+
+fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes in what the process says until it cannot be understood or has nothing more to say. Returns why.
+async fn listen(mut read: OwnedReadHalf, mut hearing: Hearing) -> String {
+    let mut reader = FrameReader::<ToService>::default();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match read.read(&mut piece).await {
+            Ok(0) => return "it closed the connection".to_owned(),
+            Ok(bytes) => reader.feed(piece.get(..bytes).unwrap_or_default()),
+            Err(error) => return format!("the connection to it failed: {error}"),
+        }
+        loop {
+            match reader.next() {
+                Ok(Some(message)) => {
+                    if let Err(reason) = hearing.take(message) {
+                        return reason;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return format!("it said what nobody understands: {error}"),
+            }
+        }
+    }
+}
+
+/// What the parent says.
+struct Talk {
+    write: OwnedWriteHalf,
+    buffer: Vec<u8>,
+    books: Arc<Mutex<Books>>,
+    memory: Memory,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    stopping: bool,
+}
+
+impl Talk {
+    async fn run(
+        &mut self,
+        pid: Option<u32>,
+        worker: ThreadId,
+        messages: &mut mpsc::Receiver<Message>,
+        mut stop_by: watch::Receiver<Option<Instant>>,
+        mut is_ready: watch::Receiver<bool>,
+    ) -> End {
+        self.say(&self.start(worker));
+        if let Err(end) = self.flush().await {
+            return end;
+        }
+        tokio::select! {
+            ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if ready.is_err() {
+                return End::Hangs("it was not ready in time".to_owned());
+            },
+            // Nobody has been sent anything yet.
+            () = asked_to_stop(&mut stop_by) => {
+                self.stopping = true;
+                return End::Stopped;
+            }
+        }
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ping: Option<(Instant, Answers)> = None;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                taken = messages.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return End::Stopped;
+                    }
+                    for message in batch.drain(..) {
+                        self.pass_on(message);
+                    }
+                }
+                _ = beats.tick() => {
+                    if let Err(end) = self.look(pid, &mut ping) {
+                        return end;
+                    }
+                }
+                () = asked_to_stop(&mut stop_by), if !self.stopping => {}
+            }
+            let asked = *stop_by.borrow();
+            if let Some(by) = asked
+                && !std::mem::replace(&mut self.stopping, true)
+            {
+                // What was accepted goes first.
+                while let Ok(message) = messages.try_recv() {
+                    self.pass_on(message);
+                }
+                let within = by.saturating_duration_since(Instant::now());
+                self.say(&ToProcess::Stop {
+                    within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+                });
+                if let Err(end) = self.flush().await {
+                    return end;
+                }
+                return self.wait_for_the_end(by).await;
+            }
+            if let Err(end) = self.flush().await {
+                return end;
+            }
+        }
+    }
+
+    /// The process ends by itself, which somebody else notices; or its time is over.
+    async fn wait_for_the_end(&self, by: Instant) -> End {
+        let patience = by + patience(&self.shared.limits);
+        let never = timeout_at(patience.into(), std::future::pending::<()>()).await;
+        drop(never);
+        End::Hangs("it did not stop in time".to_owned())
+    }
+
+    fn start(&self, worker: ThreadId) -> ToProcess {
+        ToProcess::Start(wire::Start {
+            version: VERSION,
+            worker,
+            limits: Arc::clone(&self.shared.limits),
+            threads: self.settings.threads,
+            queue: self.settings.queue,
+            warm_vms: self.settings.warm_vms,
+            idle_ms: self.settings.idle_ms,
+            max_memory: self.settings.max_memory as u64,
+            require_confinement: self.settings.require_confinement,
+            drills: self.settings.drills,
+        })
+    }
+
+    /// Asks whether it is alive, once it has answered the last time, and looks at its memory.
+    fn look(&mut self, pid: Option<u32>, ping: &mut Option<(Instant, Answers)>) -> Result<(), End> {
+        if let Some((asked, answers)) = ping {
+            match answers.try_recv() {
+                Ok((_, LuaVmResult::Done)) => *ping = None,
+                _ if asked.elapsed() >= self.settings.heartbeat => {
+                    return Err(End::Hangs(format!("it did not answer for {:?}", self.settings.heartbeat)));
+                }
+                _ => {}
+            }
+        }
+        if let Some(bytes) = pid.and_then(resident) {
+            let most = self.settings.most_resident();
+            if bytes > most {
+                return Err(End::Hangs(format!("it used {bytes} bytes of memory, and {most} are the most")));
+            }
+        }
+        if ping.is_none() {
+            let (mut duty, answers) = replies(1, &self.shared.owed, None);
+            if let Some(reply) = duty.pop() {
+                self.pass_on(Message::Order(WorkerAction::Ping, reply));
+            }
+            *ping = Some((Instant::now(), answers));
+        }
+        Ok(())
+    }
+
+    /// Puts a message into the words of the wire.
+    fn pass_on(&mut self, message: Message) {
+        match message {
+            Message::Command(Command { guild, action, replies, number, .. }) => {
+                let action = self.action(action);
+                lock(&self.books).sent(number, guild, replies);
+                let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });
+                if let Err(error) = said {
+                    lock(&self.books)
+                        .refuse(number, &format!("it cannot be sent to the guild's process: {error}"));
+                }
+            }
+            Message::Order(action, reply) => {
+                let order = match action {
+                    WorkerAction::Ping => Order::Ping,
+                    WorkerAction::ListVms { after, limit } => {
+                        Order::ListVms { after, limit: u32::try_from(limit).unwrap_or(u32::MAX) }
+                    }
+                    WorkerAction::EvictIdle { idle } => {
+                        Order::EvictIdle { idle_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX) }
+                    }
+                };
+                let number = lock(&self.books).ordered(reply);
+                self.say(&ToProcess::Order { number, order });
+            }
+        }
+    }
+
+    fn action(&mut self, action: LuaVmAction) -> Action {
+        match action {
+            LuaVmAction::DispatchEvent { event, templates, limits } => {
+                for key in self.memory.templates.forget() {
+                    self.say(&ToProcess::ForgetTemplate { key });
+                }
+                for key in self.memory.limits.forget() {
+                    self.say(&ToProcess::ForgetLimits { key });
+                }
+                let mut keys = Vec::with_capacity(templates.len());
+                for template in templates {
+                    keys.push(match self.memory.templates.tell(&template, template.program.code_bytes()) {
+                        Told::Known(key) => key,
+                        Told::New(key) => {
+                            self.say(&ToProcess::Template { key, template });
+                            key
+                        }
+                    });
+                }
+                let limits = match self.memory.limits.tell(&limits, size_of::<Limits>()) {
+                    Told::Known(key) => key,
+                    Told::New(key) => {
+                        self.say(&ToProcess::Limits { key, limits });
+                        key
+                    }
+                };
+                Action::DispatchEvent { event, templates: keys, limits }
+            }
+            LuaVmAction::Stop => Action::Stop,
+            LuaVmAction::CloseIfIdle => Action::CloseIfIdle,
+            LuaVmAction::GetStatus => Action::GetStatus,
+            LuaVmAction::GetMemoryUsage => Action::GetMemoryUsage,
+            LuaVmAction::SetMemoryLimit { limit } => Action::SetMemoryLimit { limit },
+            LuaVmAction::ClearCache { template } => Action::ClearCache { template },
+            LuaVmAction::CollectGarbage => Action::CollectGarbage,
+            LuaVmAction::Panic { place } => Action::Panic { place },
+            LuaVmAction::Escape { attempt } => Action::Escape { attempt },
+        }
+    }
+
+    /// Says something that nobody waits for. What cannot be written is missed by the process, which says so then.
+    fn say(&mut self, message: &ToProcess) {
+        if let Err(error) = encode_into(&mut self.buffer, message) {
+            tracing::error!(%error, "a message to a VM process cannot be written");
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let written = timeout(TIME_TO_READ, self.write.write_all(&self.buffer)).await;
+        self.buffer.clear();
+        self.buffer.shrink_to(PIECE);
+        match written {
+            Ok(Ok(())) => Ok(()),
+            // It is about to end, and somebody else knows more.
+            Ok(Err(error)) => Err(End::Broken(format!("the connection to it failed: {error}"))),
+            Err(_) => Err(End::Hangs(format!("it took nothing for {TIME_TO_READ:?}"))),
+        }
+    }
+}
+
+/// How long after its time was over a process may still need to end.
+pub(in crate::vm) fn patience(limits: &Limits) -> Duration {
+    limits.max_non_yieldable_time() + Duration::from_secs(2)
+}
