@@ -91,17 +91,23 @@ impl App {
     pub fn levels(&self) -> Levels {
         let shared = &self.shared;
         let (idle, alive) = (shared.idle.count(), shared.vms.count());
-        let resident = resident_memory(None).map(|bytes| ("service".to_owned(), bytes));
-        Levels {
+        let mut levels = Levels {
             warm: shared.warm.count(),
             idle,
             busy: alive.saturating_sub(idle),
             closing: shared.closing.count(),
-            vm_memory: shared.memory.used(),
+            vm_memory: shared.memory.used() as u64,
             owed: shared.owed.count(),
-            queued: self.strategy.threads().into_iter().map(|thread| (thread.id, thread.queued)).collect(),
-            resident: resident.into_iter().collect(),
+            resident: resident_memory(None).map(|bytes| ("service".to_owned(), bytes)).into_iter().collect(),
+            queued: Vec::new(),
+        };
+        for worker in self.strategy.threads() {
+            levels.queued.push((worker.id, worker.queued));
+            if let Some(inside) = worker.inside {
+                levels.add(worker.id, &inside);
+            }
         }
+        levels
     }
 
     /// When a shutdown has to be done: the drain time after it began, or after now where it has not.

@@ -93,6 +93,7 @@ impl TestWorker {
         let data = tempfile::tempdir().unwrap();
         let mut config = Config::for_testing();
         config.storage.data = data.path().to_owned();
+        config.vm.process_program = program();
         change(&mut config);
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -225,6 +226,14 @@ impl Drop for TestWorker {
         assert_eq!(self.app.shared.memory.used(), 0, "closed VMs are still in the book");
         assert_eq!(self.app.shared.owed.count(), 0, "answers are still owed");
     }
+}
+
+/// The program that this package builds, which VM processes run: this one is a test.
+pub fn program() -> std::path::PathBuf {
+    let test = std::env::current_exe().expect("a test has a file");
+    let folder =
+        test.parent().and_then(std::path::Path::parent).expect("a test is in `deps` of the target folder");
+    folder.join("template-worker")
 }
 
 async fn send(request: RequestBuilder) -> Answer {

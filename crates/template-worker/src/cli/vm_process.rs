@@ -19,7 +19,7 @@ use crate::vm::process;
 use crate::vm::process::confinement::{Confinement, LockState, Locks, lock_in, lock_in_but_for_system_calls};
 use crate::vm::process::escape::{Attempt, Escape};
 
-use super::console::{Console, Exit};
+use super::console::{Console, Exit, Failure};
 use super::service_log;
 
 const HELP: &str = "\
@@ -72,8 +72,14 @@ pub(super) struct Args {
 fn serve() -> anyhow::Result<Exit> {
     let log = LogConfig { level: "warn".to_owned(), ..LogConfig::default() };
     service_log::start(&log, &TelemetryConfig::default())?;
-    process::serve()?;
-    Ok(Exit::Success)
+    match process::serve() {
+        Ok(()) => Ok(Exit::Success),
+        Err(process::NotServed::NoSocket(_) | process::NotServed::NoStart) => {
+            let hint = "set `strategy` of `[vm]` to \"process-pool\", or see what it may do by --try-locks";
+            Err(Failure::new("a VM process is started by the service only", hint).into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> anyhow::Result<Exit> {
@@ -144,6 +150,7 @@ fn work() -> anyhow::Result<()> {
 fn work_on_a_thread(options: RuntimeOptions, number: usize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(run_a_script(options, number))?;
+    khronos::give_back_free_memory();
     ensure!(panic::catch_unwind(panic_on_purpose).is_err(), "a panic was not caught");
     // For the names in it, files would be read.
     let frames = std::backtrace::Backtrace::force_capture().to_string();

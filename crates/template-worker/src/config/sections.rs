@@ -77,8 +77,6 @@ settings! {
         /// Milliseconds without an answer after which a VM process is ended and replaced. More than a script can hold a
         /// thread (MAX_NON_YIELDABLE_TIME).
         pub heartbeat_ms: u64 = 5_000, within 100..=10 * MINUTE_MS;
-        /// Whether to refuse VM processes where the kernel cannot lock them in entirely; otherwise it is only said.
-        pub require_confinement: bool = false;
         /// The program that is run as a VM process; empty takes this one.
         pub process_program: PathBuf = PathBuf::new();
         /// Actions that may wait for one thread; more are refused, and the sender is told so.
@@ -93,6 +91,8 @@ settings! {
         /// group, has. Above it the VMs that were used least recently are closed first, as soon as they are idle, and
         /// guilds without a VM get none.
         pub max_memory: usize = 0;
+        /// Whether to refuse to start VM processes where the kernel lacks landlock or seccomp, which lock them in.
+        pub require_confinement: bool = false;
     }
 }
 

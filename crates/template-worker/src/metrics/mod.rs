@@ -44,7 +44,7 @@ pub struct Levels {
     /// VMs that are being closed.
     pub closing: usize,
     /// Bytes that all VMs have allocated.
-    pub vm_memory: usize,
+    pub vm_memory: u64,
     /// Answers that are owed.
     pub owed: usize,
     /// Actions on the queue of each worker.
@@ -162,7 +162,39 @@ impl Metrics {
     }
 }
 
+/// What a VM process tells of itself, which need not be true, and what is seen of it from outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Inside {
+    /// VMs that are nobody's yet.
+    pub warm: u32,
+    /// Guilds' VMs in which nothing runs.
+    pub idle: u32,
+    /// Guilds' VMs in which something runs, waits or sleeps.
+    pub busy: u32,
+    /// VMs that are being closed.
+    pub closing: u32,
+    /// Bytes that its VMs have allocated.
+    pub memory: u64,
+    /// Bytes of memory that the machine has given it; 0 where that is not known.
+    pub resident: u64,
+}
+
 impl Levels {
+    /// Adds what is inside of a VM process.
+    pub fn add(&mut self, process: ThreadId, inside: &Inside) {
+        let vms = [
+            (&mut self.warm, inside.warm),
+            (&mut self.idle, inside.idle),
+            (&mut self.busy, inside.busy),
+            (&mut self.closing, inside.closing),
+        ];
+        for (sum, vms) in vms {
+            *sum = sum.saturating_add(vms as usize);
+        }
+        self.vm_memory = self.vm_memory.saturating_add(inside.memory);
+        self.resident.push((format!("vm-{process}"), inside.resident));
+    }
+
     fn write(&self, text: &mut Text) {
         let states =
             [("warm", self.warm), ("idle", self.idle), ("busy", self.busy), ("closing", self.closing)];
@@ -171,7 +203,7 @@ impl Levels {
             text.line(VMS.name, "state", state, number(vms as u64));
         }
         text.metric(VM_MEMORY, "gauge");
-        text.line(VM_MEMORY.name, "", "", number(self.vm_memory as u64));
+        text.line(VM_MEMORY.name, "", "", number(self.vm_memory));
         text.metric(OWED, "gauge");
         text.line(OWED.name, "", "", number(self.owed as u64));
         text.metric(QUEUED, "gauge");

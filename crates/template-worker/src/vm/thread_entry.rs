@@ -1,8 +1,8 @@
 //! The cheap handle to a worker (a thread, or a process with threads of its own), the same for every strategy: its
 //! number, its queue, and how it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -12,6 +12,7 @@ use super::action::{LuaVmAction, LuaVmResult, ThreadStatus, WorkerAction, Worker
 use super::load::Load;
 use super::reply::Reply;
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::Inside;
 
 /// An action for a guild's VM, and the duty to answer: one [`Reply`] for each answer that the action owes.
 #[derive(Debug)]
@@ -76,6 +77,20 @@ pub(super) struct Pulse {
     pub(super) busy: AtomicBool,
     /// How much of its time it was busy lately.
     pub(super) load: Load,
+    /// What a process says is in it; a thread has nothing to add.
+    inside: Mutex<Option<Inside>>,
+}
+
+impl Pulse {
+    /// A process tells something about what is in it.
+    pub(super) fn hears(&self, change: impl FnOnce(&mut Inside)) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        change(inside.get_or_insert_default());
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        *self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A worker, as everybody but itself sees it.
@@ -134,6 +149,7 @@ impl ThreadEntry {
             busy: self.pulse.busy.load(Ordering::Relaxed),
             load: self.pulse.load.now(Instant::now()),
             restarts: self.restarts,
+            inside: self.pulse.inside(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -56,7 +56,7 @@ pub enum Attempt {
     ReadMemory,
     /// Connects to a port of this machine.
     ConnectTcp,
-    /// Connects to a Unix socket without a file.
+    /// Connects to a Unix socket without a file, `@template-worker-escape`, where a test listens and else nobody.
     ConnectUnix,
     /// Listens on a port.
     Bind,

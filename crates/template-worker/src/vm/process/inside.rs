@@ -453,6 +453,8 @@ fn beat(strategy: &dyn VmDistributionStrategy, shared: &Shared) -> ToService {
     ToService::Beat {
         counts: postcard::to_allocvec(&shared.metrics.take_counts()).unwrap_or_default(),
         vms: count(shared.vms.count()),
+        idle: count(shared.idle.count()),
+        closing: count(shared.closing.count()),
         warm: count(shared.warm.count()),
         memory: shared.memory.used() as u64,
         load_permille: (load.clamp(0.0, 1.0) * 1_000.0) as u32,

@@ -241,12 +241,10 @@ mod tests {
     #[test]
     fn a_message_that_is_too_long_leaves_what_was_written_before() {
         let mut bytes = frames(&[1]);
-        let attempt = "x".repeat(ToProcess::MOST);
-        let number = 1;
-        let guild = crate::ids::GuildId::new(1).unwrap();
-        let action = super::super::Action::Escape { attempt };
-        let error = encode_into(&mut bytes, &ToProcess::Act { number, guild, action }).unwrap_err();
-        assert_eq!(error, EncodeError::TooLong { most: ToProcess::MOST });
+        let state = "x".repeat(ToService::MOST);
+        let locks = vec![super::super::Lock { name: String::new(), state }];
+        let error = encode_into(&mut bytes, &ToService::Ready { version: 1, locks }).unwrap_err();
+        assert_eq!(error, EncodeError::TooLong { most: ToService::MOST });
         assert_eq!(bytes, frames(&[1]));
     }
 
@@ -255,7 +253,7 @@ mod tests {
         let mut reader = FrameReader::default();
         let mut bytes = Vec::new();
         let (counts, lines) = (vec![0; KEPT], 2);
-        let beat = ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 };
+        let beat = ToService::Beat { counts, vms: 0, idle: 0, closing: 0, warm: 0, memory: 0, load_permille: 0 };
         encode_into(&mut bytes, &beat).unwrap();
         reader.feed(&bytes);
         assert!(matches!(reader.next(), Ok(Some(ToService::Beat { .. }))));

@@ -7,6 +7,8 @@ use std::time::Duration;
 use khronos::{Bundle, BytecodeCache, Json, LogLevel};
 use time::OffsetDateTime;
 
+use super::super::escape::Escape;
+use super::frame::{FrameError, Message};
 use super::*;
 use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{EventId, UserId};
@@ -80,7 +82,18 @@ fn template() -> Arc<LoadedTemplate> {
 fn start() -> Start {
     let (version, worker, limits) = (VERSION, ThreadId(4), Arc::new(Limits::default()));
     let (idle_ms, max_memory) = (600_000, u64::MAX);
-    Start { version, worker, limits, threads: 2, queue: 1024, warm_vms: 4, idle_ms, max_memory, drills: true }
+    Start {
+        version,
+        worker,
+        limits,
+        threads: 2,
+        queue: 1024,
+        warm_vms: 4,
+        idle_ms,
+        max_memory,
+        require_confinement: true,
+        drills: true,
+    }
 }
 
 fn actions() -> Vec<Action> {
@@ -97,8 +110,8 @@ fn actions() -> Vec<Action> {
         Action::SetMemoryLimit { limit: 1 << 40 },
         Action::ClearCache { template: None },
         Action::CollectGarbage,
-        Action::Panic,
-        Action::Escape { attempt: "fork".to_owned() },
+        Action::Panic { place: PanicPlace::HostFunction },
+        Action::Escape { attempt: Attempt::Fork },
         Action::ClearCache { template: Some("greet".parse().unwrap()) },
     ];
     let place = |action: &Action| match action {
@@ -110,7 +123,7 @@ fn actions() -> Vec<Action> {
         Action::SetMemoryLimit { .. } => 5,
         Action::ClearCache { template: None } => 6,
         Action::CollectGarbage => 7,
-        Action::Panic => 8,
+        Action::Panic { .. } => 8,
         Action::Escape { .. } => 9,
         Action::ClearCache { template: Some(_) } => 10,
     };
@@ -216,6 +229,9 @@ fn results() -> Vec<LuaVmResult> {
         LuaVmResult::MemoryUsage { used: 1, limit: 2 },
         LuaVmResult::Status(VmStatus::absent()),
         LuaVmResult::Outcome(outcomes().remove(0)),
+        LuaVmResult::Vms(statuses().into_iter().map(|status| (guild(7), status)).collect()),
+        LuaVmResult::Evicted { vms: 3 },
+        LuaVmResult::Escape(Escape::Refused(reason.clone())),
         LuaVmResult::Broken { reason: reason.clone() },
         LuaVmResult::Refused { reason },
     ];
@@ -225,9 +241,13 @@ fn results() -> Vec<LuaVmResult> {
         LuaVmResult::MemoryUsage { .. } => 2,
         LuaVmResult::Status(_) => 3,
         LuaVmResult::Outcome(_) => 4,
-        LuaVmResult::Broken { .. } => 5,
-        LuaVmResult::Refused { .. } => 6,
+        LuaVmResult::Vms(_) => 5,
+        LuaVmResult::Evicted { .. } => 6,
+        LuaVmResult::Escape(_) => 7,
+        LuaVmResult::Broken { .. } => 8,
+        LuaVmResult::Refused { .. } => 9,
     });
+    all.push(LuaVmResult::Escape(Escape::Succeeded("far".to_owned())));
     all.extend(outcomes().into_iter().map(LuaVmResult::Outcome));
     all.extend(statuses().into_iter().map(LuaVmResult::Status));
     all
@@ -253,7 +273,7 @@ fn to_service() -> Vec<ToService> {
             template: Some("greet".parse().unwrap()),
             reason: "spun".to_owned(),
         },
-        ToService::Beat { counts, vms: 2_000, warm: 8, memory, load_permille: 999 },
+        ToService::Beat { counts, vms: 2_000, idle: 7, closing: 3, warm: 8, memory, load_permille: 999 },
     ];
     all = in_order(all, |message| match message {
         ToService::Ready { .. } => 0,
@@ -410,7 +430,7 @@ fn texts_are_cut_and_lists_are_short() {
     let lock = Lock { name: "x".to_owned(), state: String::new() };
     assert!(arrived(&ToService::Ready { version: 1, locks: vec![lock; MAX_LOCKS + 1] }).is_err());
     let counts = vec![0; MAX_COUNTS + 1];
-    assert!(arrived(&ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 }).is_err());
+    assert!(arrived(&ToService::Beat { counts, vms: 0, idle: 0, closing: 0, warm: 0, memory: 0, load_permille: 0 }).is_err());
 }
 
 #[test]
