@@ -18,6 +18,10 @@ pub(super) const ORDERS: CommandNumber = 1 << 62;
 /// Bytes of code that a process is trusted to remember before it is told to forget all of it.
 const MOST_CODE: usize = 128 << 20;
 
+/// Commands that a process may owe answers to: as many as its threads' queues hold, so that none that was accepted is lost
+/// there. With more, its parent takes no more in, and its queue fills.
+pub(super) const MOST_OWED: usize = 1 << 16;
+
 /// The books about one process.
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -56,6 +60,11 @@ impl Books {
         for reply in self.owed.remove(&number).into_iter().flatten().flatten() {
             reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
         }
+    }
+
+    /// Whether it may be sent more.
+    pub(super) fn have_room(&self) -> bool {
+        self.owed.len() < MOST_OWED
     }
 
     /// Whether the process was given this guild.

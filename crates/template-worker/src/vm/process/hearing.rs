@@ -19,7 +19,7 @@ use crate::vm::thread_entry::{CommandNumber, Pulse};
 
 /// Between two messages that nobody has asked for a process says something that was: so many in a row it has no reason
 /// to send.
-const MOST_UNASKED: usize = 100_000;
+const MOST_UNASKED: usize = 1_000_000;
 
 pub(super) struct Hearing {
     pub(super) worker: ThreadId,

@@ -91,7 +91,7 @@ mod tests {
     fn what_one_end_wrote_last_the_other_reads_whatever_was_written() {
         let (ours, theirs) = Marker::create().unwrap();
         let theirs = Marker::of(theirs);
-        let guild = |index| GuildId::new(818_880_986_845_679_757 + index).unwrap();
+        let guild = |index: u64| GuildId::new(818_880_986_845_679_757 + index).unwrap();
         assert_eq!(ours.read(), []);
         let long: TemplateName = "n".repeat(MAX_NAME_BYTES).parse().unwrap();
         let short: TemplateName = "short".parse().unwrap();

@@ -13,7 +13,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
-use super::books::{Books, Memory, Told};
+use super::books::{Books, MOST_OWED, Memory, Told};
 use super::hearing::Hearing;
 use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
@@ -44,8 +44,6 @@ pub(in crate::vm) struct Settings {
     pub(in crate::vm) program: PathBuf,
     /// Threads of each process.
     pub(in crate::vm) threads: usize,
-    /// Messages that may wait for one thread.
-    pub(in crate::vm) queue: usize,
     /// VMs that each thread keeps ready.
     pub(in crate::vm) warm_vms: usize,
     /// Milliseconds that a VM may be idle.
@@ -250,7 +248,8 @@ impl Talk {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
-                taken = messages.recv_many(&mut batch, BATCH) => {
+                // Where there is no room, the next beat looks again.
+                taken = messages.recv_many(&mut batch, BATCH), if lock(&self.books).have_room() => {
                     if taken == 0 {
                         return End::Stopped;
                     }
@@ -302,7 +301,7 @@ impl Talk {
             worker,
             limits: Arc::clone(&self.shared.limits),
             threads: self.settings.threads,
-            queue: self.settings.queue,
+            queue: MOST_OWED + BATCH,
             warm_vms: self.settings.warm_vms,
             idle_ms: self.settings.idle_ms,
             max_memory: self.settings.max_memory as u64,

@@ -197,7 +197,6 @@ pub fn start(
             let settings = Settings {
                 program: config.process_program.clone(),
                 threads: config.threads_per_process().get(),
-                queue: config.queue,
                 warm_vms: config.warm_vms,
                 idle_ms: config.idle_ms,
                 max_memory: (config.memory() / all).min(MOST_PROCESS_MEMORY),
