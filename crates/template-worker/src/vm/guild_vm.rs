@@ -426,6 +426,9 @@ impl GuildVm {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
                 self.shared.metrics.took(Stage::Run, completion.wall_clock);
+                if !completion.host_calls.is_zero() {
+                    self.shared.metrics.took(Stage::HostCall, completion.host_calls);
+                }
                 let outcome = Outcome::of(completion);
                 self.warn(&running, &outcome);
                 self.settle(running.event, &running.template, running.reply, outcome);
