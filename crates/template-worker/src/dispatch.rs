@@ -5,6 +5,7 @@
 
 mod admission;
 mod guild_limits;
+mod observer;
 mod payload;
 mod templates;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use admission::Admissions;
 pub use guild_limits::{GuildLimits, LimitsError};
+use observer::Observer;
 pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
 
@@ -21,8 +23,10 @@ use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Outcome};
 use crate::ids::GuildId;
 use crate::limits::{Limit, LimitOverrides, Limits};
+use crate::metrics::{Count, Dispatch, Status};
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
+use crate::telemetry;
 use crate::template::TemplateName;
 use crate::vm::quarantine::{Quarantine, Quarantined};
 use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
@@ -67,6 +71,19 @@ pub enum DispatchError {
     Compile(#[source] CompileFailure),
 }
 
+impl DispatchError {
+    /// What it is counted as.
+    fn outcome(&self) -> Dispatch {
+        match self {
+            Self::Busy { .. } => Dispatch::Busy,
+            Self::Overloaded { .. } => Dispatch::Overloaded,
+            Self::ShuttingDown => Dispatch::ShuttingDown,
+            Self::Event(_) => Dispatch::Invalid,
+            Self::Storage(_) | Self::Compile(_) => Dispatch::Failed,
+        }
+    }
+}
+
 /// Takes events and actions to VMs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Dispatcher(Arc<Inner>);
@@ -102,6 +119,16 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`].
     pub async fn dispatch(&self, event: Event) -> Result<Dispatched, DispatchError> {
+        let dispatched = self.accept(event).await;
+        self.0.shared.metrics.count(Count::Dispatched(match &dispatched {
+            Ok(dispatched) if dispatched.templates.is_empty() => Dispatch::NobodyListens,
+            Ok(_) => Dispatch::Accepted,
+            Err(error) => error.outcome(),
+        }));
+        dispatched
+    }
+
+    async fn accept(&self, event: Event) -> Result<Dispatched, DispatchError> {
         if self.0.stopping.is_stopping() {
             return Err(DispatchError::ShuttingDown);
         }
@@ -131,9 +158,17 @@ impl Dispatcher {
             self.0.admissions.of(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
         let permits = admission.try_acquire_many_owned(places).map_err(|_| busy())?;
         let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
+        let span = tracing::debug_span!(
+            target: telemetry::SPANS, "dispatch",
+            %guild, event_id = %event.id(), event = event.name().as_str(), templates = templates.len(),
+        );
         let (event, templates_to_run) = (Arc::new(event), templates.clone());
         let action = LuaVmAction::DispatchEvent { event, templates: templates_to_run, limits };
-        strategy.send(Command::new(guild, action, replies)).map_err(refusal)?;
+        let mut command = Command::new(guild, action, replies);
+        let observer = Observer::new(guild, command.since, Arc::clone(shared), span);
+        command.replies.iter_mut().for_each(|reply| reply.observed_by(observer.clone()));
+        strategy.send(command).map_err(refusal)?;
+        observer.sent();
         Ok(Dispatched { templates, quarantined, answers })
     }
 
@@ -146,6 +181,7 @@ impl Dispatcher {
         let mut quarantined = Vec::new();
         templates.retain(|loaded| match self.0.quarantine.of(guild, &loaded.info.name) {
             Some(why) => {
+                self.0.shared.metrics.count(Count::Executed(Status::Quarantined));
                 quarantined.push((loaded.info.name.clone(), Outcome::quarantined(why.reason)));
                 false
             }

@@ -58,6 +58,9 @@ pub struct Completion {
     pub cpu: Duration,
     /// Time since it was started.
     pub wall_clock: Duration,
+    /// What its Luau threads waited for answers of the host, all of them added up. Calls that were not answered do not
+    /// count.
+    pub host_calls: Duration,
 }
 
 /// The part of the memory limit, in percent, at which the author is warned.
@@ -135,6 +138,8 @@ struct Execution {
     limits: ExecutionLimits,
     started: Instant,
     cpu: Duration,
+    /// Spent waiting for the host.
+    host_calls: Duration,
     main: Thread,
     /// Whether a [`Completion`] was given out.
     settled: bool,
@@ -276,6 +281,7 @@ impl Scheduler {
                 limits,
                 started,
                 cpu: Duration::ZERO,
+                host_calls: Duration::ZERO,
                 main,
                 settled: false,
                 strands: VecDeque::from([Strand(vec![link])]),

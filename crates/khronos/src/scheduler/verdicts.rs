@@ -93,6 +93,7 @@ impl Scheduler {
             id,
             verdict: verdict(execution),
             cpu: execution.cpu,
+            host_calls: execution.host_calls,
             wall_clock: now.saturating_duration_since(execution.started),
         };
         state.completions.push(completion);

@@ -26,6 +26,7 @@ use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
+use crate::metrics::{Count, Eviction};
 use crate::template::TemplateName;
 
 /// Tells the strategy that a guild has no VM on this thread any more, as of the last command that this thread has taken, so
@@ -157,10 +158,12 @@ impl GuildTable {
                 }
                 Err(reason) => {
                     tracing::debug!(%guild, reason, "a guild gets no VM");
+                    // Before anybody hears of it, so that nobody finds the guild here any more who has.
+                    self.vacate(guild);
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
-                    return self.vacate(guild);
+                    return;
                 }
             }
         }
@@ -177,7 +180,7 @@ impl GuildTable {
         // A warm one is in the books already.
         while !self.warm.has_one() && memory.is_short() && self.relieve() {}
         if memory.is_full() {
-            self.shared.metrics.vm_refused();
+            self.shared.metrics.count(Count::VmRefused);
             return Err(format!(
                 "the VMs of this service use more than the {} bytes that they may, and none on this guild's thread is \
                  idle; try again later, or raise `vm.max_memory`",
@@ -210,7 +213,7 @@ impl GuildTable {
                 LuaVmResult::Refused { reason: "something runs, waits or sleeps in it".to_owned() }
             }
             Some(_) => {
-                self.evict(guild);
+                self.evict(guild, Eviction::Operator);
                 LuaVmResult::Done
             }
             None => {
@@ -225,7 +228,7 @@ impl GuildTable {
         let now = Instant::now();
         let due = std::iter::from_fn(|| {
             let guild = self.idle.due(patience, now)?;
-            self.evict(guild).then_some(())
+            self.evict(guild, Eviction::Operator).then_some(())
         });
         due.count()
     }
@@ -304,7 +307,7 @@ impl GuildTable {
             return self.replace(guild);
         }
         if slot.vm.is_idle() {
-            self.idle.enter(guild, Instant::now());
+            self.idle.enter(guild, Instant::now(), &self.shared.idle);
         } else {
             self.idle.leave(guild);
         }
@@ -337,18 +340,20 @@ impl GuildTable {
             return self.relieve();
         }
         let due = self.shared.idle_time.and_then(|patience| self.idle.due(patience, Instant::now()));
-        due.is_some_and(|guild| self.evict(guild))
+        due.is_some_and(|guild| self.evict(guild, Eviction::Idle))
     }
 
     /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether
     /// there was one.
     fn relieve(&mut self) -> bool {
-        self.warm.give_up_one() || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild))
+        self.warm.give_up_one()
+            || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild, Eviction::Memory))
     }
 
     /// Closes the VM of a guild. It owes nobody anything, and the guild's next event makes a new one.
-    fn evict(&mut self, guild: GuildId) -> bool {
+    fn evict(&mut self, guild: GuildId, cause: Eviction) -> bool {
         let Some(slot) = self.take_out(guild) else { return false };
+        self.shared.metrics.count(Count::Evicted(cause));
         tracing::debug!(%guild, "an idle VM is evicted");
         self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
@@ -359,6 +364,7 @@ impl GuildTable {
     fn replace(&mut self, guild: GuildId) {
         let Some(mut slot) = self.take_out(guild) else { return };
         let status = slot.vm.status();
+        slot.vm.count_break();
         let (reason, template) = (status.reason.clone().unwrap_or_default(), slot.vm.culprit());
         tracing::info!(%guild, reason, template = template.as_ref().map(TemplateName::as_str), "a VM broke");
         self.shared.breaks.report(Break { guild, template, reason });

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
+use tracing::Span;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
@@ -23,6 +24,8 @@ use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
+use crate::metrics::{Broke, Count, Stage};
+use crate::telemetry;
 use crate::template::TemplateName;
 
 /// A template that is to run for an event, and the duty to say what came of it.
@@ -30,6 +33,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// When it was sent.
+    pub(super) since: Instant,
     /// How many slices the thread had run when it was sent, at the least.
     pub(super) sent_at: u64,
 }
@@ -39,6 +44,8 @@ struct Running {
     event: EventId,
     template: TemplateName,
     reply: Reply,
+    /// Open until it is answered.
+    _span: Span,
 }
 
 /// A template's world, and the `ctx` that it gets.
@@ -202,6 +209,7 @@ impl GuildVm {
             self.mark(template);
         }
         self.runtime.run_slice();
+        self.shared.metrics.count(Count::Slice);
         self.answer();
         if !self.runtime.is_short_of_memory() {
             self.answer_garbage(&LuaVmResult::Done);
@@ -214,6 +222,7 @@ impl GuildVm {
     fn look_at_limits(&mut self) {
         if self.runtime.is_ready() {
             self.shared.metrics.exceeded(Limit::Slice);
+            self.shared.metrics.count(Count::Preemption);
         }
         let is_full = self.runtime.threads() + 1 >= self.limits.max_luau_threads;
         if is_full && !self.threads_full {
@@ -225,6 +234,21 @@ impl GuildVm {
 
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.runtime.state(), khronos::VmState::Broken(_))
+    }
+
+    /// Counts why it broke.
+    pub(super) fn count_break(&self) {
+        let khronos::VmState::Broken(reason) = self.runtime.state() else { return };
+        let reason = match reason {
+            BrokenReason::OutOfMemory { .. } => Broke::Memory,
+            BrokenReason::KilledInNative { .. } => Broke::NonYieldable,
+            BrokenReason::Panicked => Broke::Panic,
+            BrokenReason::Condemned(_) => Broke::Condemned,
+        };
+        self.shared.metrics.count(Count::Broke(reason));
+        if reason == Broke::Panic {
+            self.shared.metrics.count(Count::Panic);
+        }
     }
 
     /// What was accepted and not started: it goes to the VM's successor.
@@ -349,7 +373,9 @@ impl GuildVm {
 
     fn start(&mut self, job: Job) {
         self.mark(&job.template.info.name);
-        let started = self.event_value(&job.event).and_then(|event| {
+        let now = Instant::now();
+        self.shared.metrics.took(Stage::Queue, now.saturating_duration_since(job.since));
+        let started = self.event_value(&job.event, now).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
             self.runtime.start(
@@ -364,7 +390,11 @@ impl GuildVm {
         match started {
             Ok(id) => {
                 self.event_of.borrow_mut().insert(id, event.clone());
-                self.running.insert(id, Running { event, template, reply: job.reply });
+                let _span = tracing::debug_span!(
+                    target: telemetry::SPANS, parent: job.reply.span(), "execution",
+                    guild = %self.guild, template = %template, execution = %id, event_id = %event,
+                );
+                self.running.insert(id, Running { event, template, reply: job.reply, _span });
             }
             Err(error) => {
                 let outcome = match self.runtime.state() {
@@ -381,13 +411,14 @@ impl GuildVm {
 
     /// The event as Luau values, from the text that the source brought: decoded once for templates that get it one
     /// after the other.
-    fn event_value(&mut self, event: &Arc<Event>) -> Result<Value, RuntimeError> {
+    fn event_value(&mut self, event: &Arc<Event>, now: Instant) -> Result<Value, RuntimeError> {
         if let Some((known, value)) = &self.decoded
             && Arc::ptr_eq(known, event)
         {
             return Ok(value.clone());
         }
         let value = self.runtime.decode_json(&event.to_json())?;
+        self.shared.metrics.took(Stage::Decode, now.elapsed());
         self.decoded = Some((Arc::clone(event), value.clone()));
         Ok(value)
     }
@@ -418,6 +449,10 @@ impl GuildVm {
         for completion in self.runtime.take_completions() {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
+                self.shared.metrics.took(Stage::Run, completion.wall_clock);
+                if !completion.host_calls.is_zero() {
+                    self.shared.metrics.took(Stage::HostCall, completion.host_calls);
+                }
                 let outcome = Outcome::of(completion);
                 self.warn(&running, &outcome);
                 self.settle(running.event, &running.template, running.reply, outcome);
@@ -434,7 +469,9 @@ impl GuildVm {
     }
 
     fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
-        outcome.count(&self.shared.metrics, &self.limits);
+        if let Some(limit) = outcome.limit(&self.limits) {
+            self.shared.metrics.exceeded(limit);
+        }
         if let Some(world) = self.worlds.get(template) {
             self.shared.metrics.template_memory(self.runtime.memory_of(world.isolate));
         }

@@ -33,6 +33,6 @@ pub use action::{
 };
 pub use memory::MemoryBook;
 pub use reaper::Reaper;
-pub(crate) use reply::replies;
 pub use reply::{Answers, Census, Present, Reply};
+pub(crate) use reply::{Observe, replies};
 pub use thread_entry::{Command, ThreadEntry};

@@ -58,3 +58,29 @@ async fn a_process_that_hangs_is_replaced_and_what_it_owes_is_answered() {
     assert!(result["t"]["reason"].as_str().unwrap().contains("did not answer"), "{result}");
     testkit::until("it is back", async || worker.event(GUILD, &json!({})).await["t"]["status"] == "ok").await;
 }
+
+#[tokio::test]
+async fn what_happens_in_a_process_is_in_the_metrics_of_the_service_once() {
+    let worker = TestWorker::start_with(processes).await;
+    worker.template(GUILD, "t", "local n = 0 for i = 1, 1e6 do n += 1 end return n").await.expect(201);
+    worker.event(GUILD, &json!({})).await;
+    let shown = async |line: &str| {
+        let text = testkit::answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await.expect(200);
+        text.as_str().unwrap().lines().any(|found| found == line)
+    };
+    for line in [
+        "template_worker_executions_total{status=\"ok\"} 1",
+        "template_worker_stage_seconds_count{stage=\"queue\"} 1",
+        "template_worker_stage_seconds_count{stage=\"decode\"} 1",
+        "template_worker_stage_seconds_count{stage=\"run\"} 1",
+        "template_worker_stage_seconds_count{stage=\"total\"} 1",
+        "template_worker_template_memory_bytes_count 1",
+        "template_worker_vms{state=\"idle\"} 1",
+        "template_worker_counts_rejected_total 0",
+    ] {
+        testkit::until(line, async || shown(line).await).await;
+    }
+    kill(children()[0], Signal::SIGKILL).unwrap();
+    let line = "template_worker_worker_restarts_total{kind=\"process\"} 1";
+    testkit::until(line, async || shown(line).await).await;
+}

@@ -15,15 +15,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::books::{Books, MOST_OWED, Memory, Told};
 use super::hearing::Hearing;
-use super::spawned::{Death, Spawned, resident};
+use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
+use crate::metrics::resident_memory;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::{Ended, Shared, WorkerStart};
-use crate::vm::thread_entry::{Command, Message};
+use crate::vm::thread_entry::{Command, Message, Pulse};
 
 /// Between two looks at a process.
 const BEAT: Duration = Duration::from_millis(500);
@@ -93,7 +94,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         worker: seat.id(),
         books: Arc::clone(&books),
         shared: Arc::clone(&shared),
-        pulse,
+        pulse: Arc::clone(&pulse),
         vacate: Box::new(seat.vacating()),
         ready,
         unasked: 0,
@@ -105,6 +106,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         memory: Memory::default(),
         settings: Arc::clone(&settings),
         shared,
+        pulse,
         stopping: false,
     };
     let pid = process.pid();
@@ -213,6 +215,7 @@ struct Talk {
     memory: Memory,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
     stopping: bool,
 }
 
@@ -318,7 +321,8 @@ impl Talk {
                 _ => {}
             }
         }
-        if let Some(bytes) = pid.and_then(resident) {
+        if let Some(bytes) = pid.and_then(|pid| resident_memory(Some(pid))) {
+            self.pulse.hears(|inside| inside.resident = bytes);
             let most = self.settings.most_resident();
             if bytes > most {
                 return Err(End::Hangs(format!("it used {bytes} bytes of memory, and {most} are the most")));
@@ -337,7 +341,7 @@ impl Talk {
     /// Puts a message into the words of the wire.
     fn pass_on(&mut self, message: Message) {
         match message {
-            Message::Command(Command { guild, action, replies, number }) => {
+            Message::Command(Command { guild, action, replies, number, .. }) => {
                 let action = self.action(action);
                 lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });

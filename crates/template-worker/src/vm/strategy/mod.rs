@@ -45,6 +45,10 @@ pub struct Shared {
     pub base: BaseLibrary,
     /// The guilds' VMs that are alive.
     pub vms: Census,
+    /// Those of them in which nothing runs.
+    pub idle: Census,
+    /// The VMs that were given up and are not gone yet.
+    pub closing: Census,
     /// The VMs that wait for a guild.
     pub warm: Census,
     /// How many each thread has of these.
@@ -83,6 +87,8 @@ impl Shared {
             base,
             vms: Census::default(),
             warm: Census::default(),
+            idle: Census::default(),
+            closing: Census::default(),
             warm_vms: vm.warm_vms_per_thread(),
             idle_time: vm.idle_time(),
             memory: MemoryBook::new(vm.memory()),

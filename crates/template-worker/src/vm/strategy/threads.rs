@@ -11,6 +11,7 @@ use khronos::Ticker;
 
 use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
+use crate::metrics::Count;
 use crate::vm::panic_hook::PanicWatch;
 use crate::vm::running::NowRunning;
 use crate::vm::thread_loop::{ThreadLoop, WorkerParts};
@@ -57,6 +58,9 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let work = || ThreadLoop::new(worker, shared, ticker.handle(), running.clone()).run();
     // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
     let end = catch_unwind(AssertUnwindSafe(work));
+    if watch.panic().is_some() {
+        shared.metrics.count(Count::Panic);
+    }
     let failed = |reason: String| {
         let culprits = running.culprit(&reason).into_iter().collect();
         Ended::Failed { reason, culprits }

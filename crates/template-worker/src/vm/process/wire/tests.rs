@@ -275,7 +275,7 @@ fn to_service() -> Vec<ToService> {
             template: Some("greet".parse().unwrap()),
             reason: "spun".to_owned(),
         },
-        ToService::Beat { counts, vms: 2_000, warm: 8, memory, load_permille: 999 },
+        ToService::Beat { counts, vms: 2_000, idle: 7, closing: 3, warm: 8, memory, load_permille: 999 },
     ];
     all = in_order(all, |message| match message {
         ToService::Ready { .. } => 0,
@@ -432,7 +432,18 @@ fn texts_are_cut_and_lists_are_short() {
     let lock = Lock { name: "x".to_owned(), state: String::new() };
     assert!(arrived(&ToService::Ready { version: 1, locks: vec![lock; MAX_LOCKS + 1] }).is_err());
     let counts = vec![0; MAX_COUNTS + 1];
-    assert!(arrived(&ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 }).is_err());
+    assert!(
+        arrived(&ToService::Beat {
+            counts,
+            vms: 0,
+            idle: 0,
+            closing: 0,
+            warm: 0,
+            memory: 0,
+            load_permille: 0
+        })
+        .is_err()
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ use table::{Gone, Table};
 
 use super::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::{Broke, Count, Worker};
 use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use crate::vm::reply::{Census, replies};
 use crate::vm::thread_entry::{Command, CommandNumber, Message, ThreadEntry};
@@ -39,6 +40,11 @@ pub(super) trait WorkerKind: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// When the operating system gives none.
     fn start(&self, start: Start) -> std::io::Result<()>;
+
+    /// What its replacements are counted as.
+    fn counted_as(&self) -> Worker {
+        Worker::Thread
+    }
 
     /// How long after its time was over a worker may still need to end.
     fn patience(&self) -> Duration;
@@ -211,6 +217,8 @@ impl Inner {
             }
             Ended::Failed { reason, culprits } => {
                 let guilds = self.replace(&mut table, id).map_or(0, |gone| gone.guilds);
+                self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
+                self.shared.metrics.count_times(Count::Broke(Broke::Worker), guilds);
                 tracing::error!(
                     worker = %id, guilds, reason, ran = ?culprits,
                     "a worker failed; its guilds get a place at their next event"
