@@ -163,7 +163,7 @@ mod tests {
             Count::Panic,
             Count::Rejected,
             Count::Dispatched(Dispatch::Failed),
-            Count::Executed(Status::VmBroken),
+            Count::Executed(Status::Quarantined),
             Count::Evicted(Eviction::Operator),
             Count::Broke(Broke::Worker),
             Count::Restarted(Worker::Process),
@@ -176,7 +176,7 @@ mod tests {
         taken.sort_unstable();
         assert_eq!(taken, (1..=all.len() as u64).collect::<Vec<_>>());
         // The last value of each label is the last of its family.
-        for what in [Dispatch::Failed as usize, Status::VmBroken as usize, Broke::Worker as usize] {
+        for what in [Dispatch::Failed as usize, Status::Quarantined as usize, Broke::Worker as usize] {
             assert!([2, 3, 9].iter().any(|family| FAMILIES[*family].values.len() == what + 1));
         }
     }
