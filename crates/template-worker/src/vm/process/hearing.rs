@@ -61,7 +61,9 @@ impl Hearing {
             }
             ToService::Vacated { guild, upto } => {
                 self.of_its_own(guild)?;
-                (self.vacate)(guild, upto);
+                if let Some(number) = self.with_books(|books| books.vacated(guild, upto)) {
+                    (self.vacate)(guild, number);
+                }
             }
             ToService::Log(entry) => {
                 self.of_its_own(entry.guild)?;

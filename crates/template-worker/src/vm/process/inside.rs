@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::{Break, BreakReports};
 use crate::vm::reply::{Answering, Reply, replies_to};
-use crate::vm::strategy::{Outside, Shared, VmDistributionStrategy, inside_process};
+use crate::vm::strategy::{NotSent, Outside, Shared, VmDistributionStrategy, inside_process};
 use crate::vm::thread_entry::{Command, CommandNumber};
 
 /// Bytes that are read at once.
@@ -138,8 +137,18 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
 struct Line {
     waiting: Mutex<Waiting>,
     written: Condvar,
-    /// The last command that was handed to the threads.
-    passed: AtomicU64,
+    passing: Mutex<Passing>,
+}
+
+/// How far the commands have come that are handed to the threads.
+#[derive(Debug, Default)]
+struct Passing {
+    /// The last one that was.
+    passed: u64,
+    /// Whose is being handed over right now.
+    guild: Option<GuildId>,
+    /// Whether that guild has lost its VM meanwhile, perhaps by this very command.
+    vacated: bool,
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +170,24 @@ impl Line {
         }
         drop(waiting);
         self.written.notify_one();
+    }
+
+    /// There is no VM of `guild` any more, as of the last command that was handed over.
+    fn vacated(&self, guild: GuildId) {
+        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        passing.vacated |= passing.guild == Some(guild);
+        self.say(&ToService::Vacated { guild, upto: passing.passed });
+    }
+
+    /// Hands a command for `guild` over. Returns what came of that, and whether the guild's VM went away meanwhile.
+    fn pass<T>(&self, number: u64, guild: GuildId, hand_over: impl FnOnce() -> T) -> (T, bool) {
+        let passing = || self.passing.lock().unwrap_or_else(PoisonError::into_inner);
+        passing().guild = Some(guild);
+        let came_of_it = hand_over();
+        let mut passing = passing();
+        passing.passed = number;
+        passing.guild = None;
+        (came_of_it, std::mem::take(&mut passing.vacated))
     }
 
     fn is_full(&self) -> bool {
@@ -253,10 +280,7 @@ impl Process {
             Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks)?;
         let vacated = {
             let line = Arc::clone(line);
-            move |guild| {
-                let upto = line.passed.load(Ordering::Relaxed);
-                line.say(&ToService::Vacated { guild, upto });
-            }
+            move |guild| line.vacated(guild)
         };
         shared.outside = Some(Outside { marker, vacated: Box::new(vacated) });
         let shared = Arc::new(shared);
@@ -333,9 +357,15 @@ impl Process {
         let replies = replies_to(&link, number, answers, &self.shared.owed);
         match self.understood(action) {
             Ok(action) => {
-                // Where it is not taken, its replies have said so.
-                let _ = self.strategy.send(Command::new(guild, action, replies));
-                self.line.passed.store(number, Ordering::Relaxed);
+                let command = Command::new(guild, action, replies);
+                let (sent, vacated) = self.line.pass(number, guild, || self.strategy.send(command));
+                // What was told of the guild was told as of the command before this one. So whoever has its VM is made to
+                // look again.
+                let look = || self.strategy.send(Command::new(guild, LuaVmAction::GetStatus, Vec::new()));
+                if sent == Err(NotSent::Absent) || (vacated && look() == Err(NotSent::Absent)) {
+                    self.line.vacated(guild);
+                }
+                // A command that was not sent has answered for itself.
             }
             Err(reason) => {
                 for reply in replies {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::books::{Books, MOST_OWED, Memory, Told};
 use super::hearing::Hearing;
@@ -32,6 +33,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const TIME_TO_START: Duration = Duration::from_secs(10);
 /// How long a process may leave what it was sent unread.
 const TIME_TO_READ: Duration = Duration::from_secs(10);
+/// How long what is left of a process may take to end: itself once its connection is closed, its connection once it is gone.
+const TIME_TO_DIE: Duration = Duration::from_secs(1);
 /// Messages that are written at once.
 const BATCH: usize = 128;
 /// Bytes that are read at once.
@@ -74,7 +77,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     if pause > Duration::ZERO {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
+            _ = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
         }
     }
     let mut process = match Spawned::start(&settings.program, seat.id()) {
@@ -114,23 +117,26 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     let end = tokio::select! {
         end = talk.run(pid, seat.id(), &mut messages, stop_by, is_ready) => end,
         death = process.ended() => End::Died(death),
-        heard = &mut listening => End::Broken(match heard {
-            Ok(reason) => reason,
-            Err(_) => "what it said made its parent panic".to_owned(),
+        heard = &mut listening => heard.unwrap_or_else(|_| {
+            End::Condemned("what it said made its parent panic".to_owned())
         }),
     };
-    listening.abort();
     let death = match end {
         // It closes the connection a moment before it is gone.
-        End::Broken(reason) => match timeout(Duration::from_secs(1), process.ended()).await {
+        End::Broken(reason) => match timeout(TIME_TO_DIE, process.ended()).await {
             Ok(death) => death,
             Err(_) => Death { reason, own_doing: true },
         },
-        End::Hangs(reason) => Death { reason, own_doing: true },
+        End::Condemned(reason) => Death { reason, own_doing: true },
         End::Died(death) => death,
         End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false },
     };
     process.kill().await;
+    // What it had said by then counts.
+    if !listening.is_finished() {
+        drop(timeout(TIME_TO_DIE, &mut listening).await);
+    }
+    listening.abort();
     let stopped = talk.stopping;
     // Nothing more comes in, and whoever waits hears why.
     messages.close();
@@ -155,9 +161,10 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     seat.ends(Ended::Failed { reason: death.reason, culprits });
 }
 
-/// Returns when the worker has to end, or when nobody is left who could say so.
-async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) {
-    drop(stop_by.wait_for(Option::is_some).await);
+/// Returns when the worker is asked to end: by when it has to. At once, where nobody is left who could ask.
+async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) -> Instant {
+    let asked = stop_by.wait_for(Option::is_some).await.ok().and_then(|by| *by);
+    asked.unwrap_or_else(Instant::now)
 }
 
 /// Returns when the process is ready. Where it will not be, somebody else notices.
@@ -171,10 +178,10 @@ async fn becomes(ready: &mut watch::Receiver<bool>) {
 enum End {
     /// It has ended.
     Died(Death),
-    /// It cannot be understood, or the connection is gone.
+    /// The connection is gone.
     Broken(String),
-    /// It does not do what it has to, and is ended.
-    Hangs(String),
+    /// It does not do what it has to, or does what it must not, and is ended.
+    Condemned(String),
     /// As it was asked to.
     Stopped,
 }
@@ -184,27 +191,37 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 }
 
 /// Takes in what the process says until it cannot be understood or has nothing more to say. Returns why.
-async fn listen(mut read: OwnedReadHalf, mut hearing: Hearing) -> String {
+async fn listen(mut read: OwnedReadHalf, mut hearing: Hearing) -> End {
     let mut reader = FrameReader::<ToService>::default();
     let mut piece = vec![0; PIECE];
     loop {
         match read.read(&mut piece).await {
-            Ok(0) => return "it closed the connection".to_owned(),
+            Ok(0) => return End::Broken("it closed the connection".to_owned()),
             Ok(bytes) => reader.feed(piece.get(..bytes).unwrap_or_default()),
-            Err(error) => return format!("the connection to it failed: {error}"),
+            Err(error) => return End::Broken(format!("the connection to it failed: {error}")),
         }
         loop {
             match reader.next() {
                 Ok(Some(message)) => {
                     if let Err(reason) = hearing.take(message) {
-                        return reason;
+                        return End::Condemned(reason);
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return format!("it said what nobody understands: {error}"),
+                Err(error) => {
+                    return End::Condemned(format!("it said what nobody understands: {error}"));
+                }
             }
         }
     }
+}
+
+/// A question that is always open: whether the process is alive.
+#[derive(Default)]
+struct Ping {
+    answers: Option<Answers>,
+    /// For how long it has had no answer.
+    since: Option<Instant>,
 }
 
 /// What the parent says.
@@ -234,17 +251,17 @@ impl Talk {
         }
         tokio::select! {
             ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if ready.is_err() {
-                return End::Hangs("it was not ready in time".to_owned());
+                return End::Condemned("it was not ready in time".to_owned());
             },
             // Nobody has been sent anything yet.
-            () = asked_to_stop(&mut stop_by) => {
+            _ = asked_to_stop(&mut stop_by) => {
                 self.stopping = true;
                 return End::Stopped;
             }
         }
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ping: Option<(Instant, Answers)> = None;
+        let mut ping = Ping::default();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -262,24 +279,7 @@ impl Talk {
                         return end;
                     }
                 }
-                () = asked_to_stop(&mut stop_by), if !self.stopping => {}
-            }
-            let asked = *stop_by.borrow();
-            if let Some(by) = asked
-                && !std::mem::replace(&mut self.stopping, true)
-            {
-                // What was accepted goes first.
-                while let Ok(message) = messages.try_recv() {
-                    self.pass_on(message);
-                }
-                let within = by.saturating_duration_since(Instant::now());
-                self.say(&ToProcess::Stop {
-                    within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
-                });
-                if let Err(end) = self.flush().await {
-                    return end;
-                }
-                return self.wait_for_the_end(by).await;
+                by = asked_to_stop(&mut stop_by) => return self.stop(by, messages).await,
             }
             if let Err(end) = self.flush().await {
                 return end;
@@ -287,12 +287,21 @@ impl Talk {
         }
     }
 
-    /// The process ends by itself, which somebody else notices; or its time is over.
-    async fn wait_for_the_end(&self, by: Instant) -> End {
-        let patience = by + patience(&self.shared.limits);
-        let never = timeout_at(patience.into(), std::future::pending::<()>()).await;
-        drop(never);
-        End::Hangs("it did not stop in time".to_owned())
+    /// Lets the process finish. It ends by itself, which somebody else notices; or its time is over.
+    async fn stop(&mut self, by: Instant, messages: &mut mpsc::Receiver<Message>) -> End {
+        self.stopping = true;
+        // What was accepted goes first, and it will hear of nothing that comes later.
+        messages.close();
+        while let Ok(message) = messages.try_recv() {
+            self.pass_on(message);
+        }
+        let within = by.saturating_duration_since(Instant::now());
+        self.say(&ToProcess::Stop { within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) });
+        if let Err(end) = self.flush().await {
+            return end;
+        }
+        tokio::time::sleep_until((by + patience(&self.shared.limits)).into()).await;
+        End::Condemned("it did not stop in time".to_owned())
     }
 
     fn start(&self, worker: ThreadId) -> ToProcess {
@@ -311,29 +320,34 @@ impl Talk {
     }
 
     /// Asks whether it is alive, once it has answered the last time, and looks at its memory.
-    fn look(&mut self, pid: Option<u32>, ping: &mut Option<(Instant, Answers)>) -> Result<(), End> {
-        if let Some((asked, answers)) = ping {
+    fn look(&mut self, pid: Option<u32>, ping: &mut Ping) -> Result<(), End> {
+        if let Some(answers) = &mut ping.answers {
             match answers.try_recv() {
-                Ok((_, LuaVmResult::Done)) => *ping = None,
-                _ if asked.elapsed() >= self.settings.heartbeat => {
-                    return Err(End::Hangs(format!("it did not answer for {:?}", self.settings.heartbeat)));
-                }
-                _ => {}
+                Ok((_, LuaVmResult::Done)) => *ping = Ping::default(),
+                Err(TryRecvError::Empty) => {}
+                // One of its threads has just failed. It is asked again, and has no more time for that.
+                _ => ping.answers = None,
             }
+        }
+        if ping.since.is_some_and(|since| since.elapsed() >= self.settings.heartbeat) {
+            return Err(End::Condemned(format!("it did not answer for {:?}", self.settings.heartbeat)));
         }
         if let Some(bytes) = pid.and_then(|pid| resident_memory(Some(pid))) {
             self.pulse.hears(|inside| inside.resident = bytes);
             let most = self.settings.most_resident();
             if bytes > most {
-                return Err(End::Hangs(format!("it used {bytes} bytes of memory, and {most} are the most")));
+                return Err(End::Condemned(format!(
+                    "it used {bytes} bytes of memory, and {most} are the most"
+                )));
             }
         }
-        if ping.is_none() {
+        if ping.answers.is_none() {
             let (mut duty, answers) = replies(1, &self.shared.owed, None);
             if let Some(reply) = duty.pop() {
                 self.pass_on(Message::Order(WorkerAction::Ping, reply));
             }
-            *ping = Some((Instant::now(), answers));
+            ping.answers = Some(answers);
+            ping.since.get_or_insert_with(Instant::now);
         }
         Ok(())
     }
@@ -343,7 +357,7 @@ impl Talk {
         match message {
             Message::Command(Command { guild, action, replies, number, .. }) => {
                 let action = self.action(action);
-                lock(&self.books).sent(number, guild, replies);
+                let number = lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });
                 if let Err(error) = said {
                     lock(&self.books)
@@ -424,7 +438,7 @@ impl Talk {
             Ok(Ok(())) => Ok(()),
             // It is about to end, and somebody else knows more.
             Ok(Err(error)) => Err(End::Broken(format!("the connection to it failed: {error}"))),
-            Err(_) => Err(End::Hangs(format!("it took nothing for {TIME_TO_READ:?}"))),
+            Err(_) => Err(End::Condemned(format!("it took nothing for {TIME_TO_READ:?}"))),
         }
     }
 }
