@@ -250,6 +250,13 @@ impl GuildTable {
         }
     }
 
+    /// Answers whoever waits for something of this thread, which has panicked. VMs are not to be used any more.
+    pub(super) fn abandon(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.vm.abandon();
+        }
+    }
+
     /// Gives back the memory of all VMs that were given up, until about then.
     pub(super) fn finish_closing(&mut self, by: Instant) {
         self.closing.finish(by);

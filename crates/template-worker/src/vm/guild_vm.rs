@@ -273,6 +273,13 @@ impl GuildVm {
         }
     }
 
+    /// Drops what is owed, which answers it, and leaves the VM alone.
+    pub(super) fn abandon(&mut self) {
+        self.running.clear();
+        self.waiting.clear();
+        self.garbage.clear();
+    }
+
     /// Ends everything with `reason` and answers everybody.
     pub(super) fn condemn(&mut self, reason: &str) {
         self.runtime.condemn(BrokenReason::Condemned(reason.to_owned()));

@@ -52,7 +52,7 @@ impl ThreadLoop {
     }
 
     /// Runs until it is told to stop. Blocks the thread that it is called on, which has to have the stack for Luau.
-    pub(super) fn run(mut self) -> std::io::Result<()> {
+    pub(super) fn run(&mut self) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(self.serve());
         Ok(())
@@ -123,6 +123,15 @@ impl ThreadLoop {
                 },
             }
         }
+    }
+
+    /// Lets go of everything that somebody waits for, after a panic: that comes before closing VMs, which may take long.
+    pub(super) fn abandon(&mut self) {
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            drop(message);
+        }
+        self.table.abandon();
     }
 
     /// Answers what is still owed: nothing more is accepted, and what sits in the queue was accepted.

@@ -55,20 +55,28 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let watch = PanicWatch::begin();
     let running = NowRunning::default();
     let worker = WorkerParts { id: seat.id(), messages, pulse, stop_by, vacate: Box::new(seat.vacating()) };
-    let work = || ThreadLoop::new(worker, shared, ticker.handle(), running.clone()).run();
-    // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
-    let end = catch_unwind(AssertUnwindSafe(work));
-    if watch.panic().is_some() {
-        shared.metrics.count(Count::Panic);
-    }
+    let mut work = ThreadLoop::new(worker, shared, ticker.handle(), running.clone());
+    let end = catch_unwind(AssertUnwindSafe(|| work.run()));
     let failed = |reason: String| {
         let culprits = running.culprit(&reason).into_iter().collect();
         Ended::Failed { reason, culprits }
     };
-    seat.ends(match (watch.panic(), end) {
+    let ended = match (watch.panic(), end) {
         (Some(panic), _) => failed(panic),
         (None, Ok(Ok(()))) => Ended::Stopped,
         (None, Ok(Err(error))) => failed(format!("it could not start: {error}")),
         (None, Err(_)) => failed("it panicked".to_owned()),
-    });
+    };
+    if let Ended::Failed { .. } = ended {
+        if watch.panic().is_some() {
+            shared.metrics.count(Count::Panic);
+        }
+        // Its guilds are not to wait for its VMs to be closed.
+        work.abandon();
+    }
+    seat.ends(ended);
+    // A VM that was in use when the panic came may panic once more as it is closed.
+    if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+        tracing::error!(worker = %seat.id(), "a worker that had failed failed again as its VMs were closed");
+    }
 }

@@ -207,7 +207,7 @@ impl Inner {
         Some(gone)
     }
 
-    /// A worker is gone. Called once for each, when nothing of it is left.
+    /// A worker has ended. Called once for each.
     fn ended(self: &Arc<Self>, id: ThreadId, ended: Ended) {
         let mut table = self.lock();
         let culprits = match ended {
