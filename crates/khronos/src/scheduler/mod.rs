@@ -436,20 +436,6 @@ impl Scheduler {
     }
 
     /// Takes the next execution whose turn it is and that has CPU time left, and the front one of its strands.
-    /// `id` is what ran last.
-    fn remember(&self, id: ExecutionId) {
-        if self.last.replace(Some(id)) != Some(id) {
-            let isolate =
-                self.state.borrow().executions.get(&id).map(|execution| Arc::clone(&execution.isolate));
-            self.last_isolate.replace(isolate);
-        }
-    }
-
-    /// The isolate that ran last.
-    pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
-        self.last_isolate.borrow().clone()
-    }
-
     /// The execution whose turn is next, as far as that is decided.
     pub(crate) fn next_execution(&self) -> Option<ExecutionId> {
         self.state.borrow().turn.front().copied()

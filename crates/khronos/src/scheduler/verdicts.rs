@@ -125,6 +125,20 @@ impl Scheduler {
         self.wake_parked();
     }
 
+    /// `id` is what runs: who is to blame, should the VM break.
+    pub(super) fn remember(&self, id: ExecutionId) {
+        if self.last.replace(Some(id)) != Some(id) {
+            let isolate =
+                self.state.borrow().executions.get(&id).map(|execution| Arc::clone(&execution.isolate));
+            self.last_isolate.replace(isolate);
+        }
+    }
+
+    /// The isolate that ran last.
+    pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
+        self.last_isolate.borrow().clone()
+    }
+
     /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.
     pub(crate) fn condemn(&self, reason: BrokenReason) {
         if self.broken.borrow().is_some() {
