@@ -13,6 +13,9 @@ use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
 use crate::vm::thread_loop::ThreadLoop;
 
+/// How long a thread that could not start waits before it says so.
+const AFTER_FAILED_START: Duration = Duration::from_millis(100);
+
 /// Starts threads that run [`ThreadLoop`]s.
 #[derive(Debug)]
 pub(super) struct Threads {
@@ -55,6 +58,8 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let ended = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => Ended::Stopped,
         Ok(Err(error)) => {
+            // The next one will hardly fare better, and would be tried at once.
+            std::thread::park_timeout(AFTER_FAILED_START);
             Ended::Failed { reason: format!("it could not start: {error}"), culprits: Vec::new() }
         }
         Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprits: Vec::new() },
