@@ -10,6 +10,8 @@
 //!
 //! Ending a paused execution needs no error inside the script: nothing can catch what never resumes.
 
+use std::sync::Arc;
+
 use mlua::{Lua, Thread, Value};
 
 use super::preempt::{self, Chain};

@@ -4,6 +4,8 @@
 //! worker and a way of placing guilds, put together on the `pool` that they all share; [`start`] is where a new one is
 //! registered. `docs/extending/strategy.md` goes through adding one.
 
+#[cfg(test)]
+mod contract_tests;
 mod pool;
 mod processes;
 mod threads;

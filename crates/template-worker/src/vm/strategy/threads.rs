@@ -16,6 +16,9 @@ use crate::vm::panic_hook::PanicWatch;
 use crate::vm::running::NowRunning;
 use crate::vm::thread_loop::{ThreadLoop, WorkerParts};
 
+/// How long a thread that could not start waits before it says so.
+const AFTER_FAILED_START: Duration = Duration::from_millis(100);
+
 /// Starts threads that run [`ThreadLoop`]s.
 #[derive(Debug)]
 pub(super) struct Threads {
@@ -64,7 +67,11 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let ended = match (watch.panic(), end) {
         (Some(panic), _) => failed(panic),
         (None, Ok(Ok(()))) => Ended::Stopped,
-        (None, Ok(Err(error))) => failed(format!("it could not start: {error}")),
+        (None, Ok(Err(error))) => {
+            // The next one will hardly fare better, and would be tried at once.
+            std::thread::park_timeout(AFTER_FAILED_START);
+            failed(format!("it could not start: {error}"))
+        }
         (None, Err(_)) => failed("it panicked".to_owned()),
     };
     if let Ended::Failed { .. } = ended {

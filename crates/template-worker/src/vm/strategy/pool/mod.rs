@@ -262,13 +262,18 @@ impl VmDistributionStrategy for Pool {
     }
 
     async fn drain(&self, id: ThreadId, by: Instant) -> Result<(), NoSuchWorker> {
-        self.0.drain(id, by).await
+        let pool = Arc::clone(&self.0);
+        // Also where the caller goes away: what is parked for guilds on the move would stay so for ever.
+        tokio::spawn(async move { pool.drain(id, by).await }).await.unwrap_or(Err(NoSuchWorker))
     }
 
     async fn move_guild(&self, guild: GuildId, to: ThreadId, by: Instant) -> Result<(), NoSuchWorker> {
-        self.0.lock().entry(to).ok_or(NoSuchWorker)?;
-        self.0.move_guild(guild, Some(to), by).await;
-        Ok(())
+        if !self.0.lock().serves(to) {
+            return Err(NoSuchWorker);
+        }
+        let pool = Arc::clone(&self.0);
+        let moving = tokio::spawn(async move { pool.move_guild(guild, Some(to), by).await });
+        moving.await.map_err(|_| NoSuchWorker)
     }
 
     async fn stop(&self, by: Instant) -> bool {
