@@ -17,5 +17,6 @@ mod logs;
 mod panics;
 mod process;
 mod process_pool;
+mod process_programs;
 mod vm_life;
 mod vms;
