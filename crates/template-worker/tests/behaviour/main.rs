@@ -18,6 +18,7 @@ mod metrics_page;
 mod panics;
 mod process;
 mod process_pool;
+mod process_programs;
 mod quarantine;
 mod traces;
 mod vm_life;

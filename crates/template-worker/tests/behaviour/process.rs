@@ -24,7 +24,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// A running `serve`, killed when the test is over.
 pub(super) struct Service {
-    child: Child,
+    pub(super) child: Child,
     /// What it printed until it was ready.
     banner: String,
     pub(super) url: String,

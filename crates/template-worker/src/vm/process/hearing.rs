@@ -4,7 +4,7 @@
 //! answer is owed, and that a guild was given to this process.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -21,18 +21,37 @@ use crate::vm::thread_entry::{CommandNumber, Pulse};
 /// to send.
 const MOST_UNASKED: usize = 1_000_000;
 
+/// Between two complaints of one process in the service's log.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// What is made of the words of one process.
 pub(super) struct Hearing {
-    pub(super) worker: ThreadId,
-    pub(super) books: Arc<Mutex<Books>>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
-    pub(super) ready: watch::Sender<bool>,
+    worker: ThreadId,
+    books: Arc<Mutex<Books>>,
+    shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
+    vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
+    ready: watch::Sender<bool>,
     /// Messages in a row that nobody has asked for.
-    pub(super) unasked: usize,
+    unasked: usize,
+    /// Log lines that the process has dropped since its parent complained of that.
+    dropped: u64,
+    complained: Option<Instant>,
 }
 
 impl Hearing {
+    /// Ears for `worker` that has said nothing yet. It takes commands when `ready` is true.
+    pub(super) fn new(
+        worker: ThreadId,
+        books: Arc<Mutex<Books>>,
+        shared: Arc<Shared>,
+        pulse: Arc<Pulse>,
+        vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        Self { worker, books, shared, pulse, vacate, ready, unasked: 0, dropped: 0, complained: None }
+    }
+
     /// Takes in one message.
     ///
     /// # Errors
@@ -69,9 +88,7 @@ impl Hearing {
                 self.of_its_own(entry.guild)?;
                 self.shared.log.write(entry);
             }
-            ToService::LogsDropped { lines } => {
-                tracing::warn!(worker = %self.worker, lines, "a VM process dropped log lines of its templates");
-            }
+            ToService::LogsDropped { lines } => self.dropped(lines),
             ToService::Broke { guild, template, reason } => {
                 self.of_its_own(guild)?;
                 self.shared.breaks.report(Break { guild, template, reason });
@@ -89,6 +106,16 @@ impl Hearing {
             }
         }
         Ok(())
+    }
+
+    /// Says so now and then: a process may say it all the time.
+    fn dropped(&mut self, lines: u64) {
+        self.dropped = self.dropped.saturating_add(lines);
+        if self.complained.is_none_or(|at| at.elapsed() >= BETWEEN_COMPLAINTS) {
+            self.complained = Some(Instant::now());
+            let lines = std::mem::take(&mut self.dropped);
+            tracing::warn!(worker = %self.worker, lines, "a VM process dropped log lines of its templates");
+        }
     }
 
     fn begin(&self, version: u16, locks: &[Lock]) -> Result<(), String> {

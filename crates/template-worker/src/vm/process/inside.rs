@@ -4,13 +4,12 @@
 //! thread loops, their VMs. The process ends when it is told to, or when its parent is gone.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::LocalSet;
@@ -80,16 +79,12 @@ pub fn serve() -> Result<(), NotServed> {
             },
         })
         .collect();
-    let socket = || io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
-    let (read, write) = (socket().map_err(NotServed::NoSocket)?, socket().map_err(NotServed::NoSocket)?);
-    let marker = io::stdout().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
-
     let line = Arc::new(Line::default());
-    let process = Process::start(&start, Marker::of(marker), &line)?;
+    let process = Process::start(&start, Marker::of_this_process(), &line)?;
     line.say(&ToService::Ready { version: VERSION, locks });
     let said = Arc::clone(&line);
-    let writing = spawn("line", move || said.write_out(write)).map_err(NotServed::Setup)?;
-    let done = process.listen(read, rest);
+    let writing = spawn("line", move || said.write_out()).map_err(NotServed::Setup)?;
+    let done = process.listen(rest);
     // What was said last is to be heard.
     line.close();
     // It cannot panic; and if it did, nobody would be left to be told.
@@ -118,8 +113,7 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
     let mut reader = FrameReader::<ToProcess>::default();
     let mut piece = [0; 4_096];
     loop {
-        let read =
-            nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
+        let read = read(&mut piece).map_err(NotServed::NoSocket)?;
         if read == 0 {
             return Err(NotServed::NoStart);
         }
@@ -130,6 +124,27 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
             _ => return Err(NotServed::NoStart),
         }
     }
+}
+
+/// Reads from the parent. By the descriptor that is there, not by a duplicate of it: none other is open in a locked process.
+fn read(bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match nix::unistd::read(io::stdin(), bytes) {
+            Err(Errno::EINTR) => {}
+            read => return Ok(read?),
+        }
+    }
+}
+
+/// Writes to the parent, in the same way.
+fn write(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(io::stdin(), bytes) {
+            Err(Errno::EINTR) => {}
+            written => bytes = bytes.get(written?..).unwrap_or_default(),
+        }
+    }
+    Ok(())
 }
 
 /// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
@@ -200,7 +215,7 @@ impl Line {
     }
 
     /// Sends what was written down, until the line is closed and empty, or nobody listens.
-    fn write_out(&self, mut write: UnixStream) {
+    fn write_out(&self) {
         let mut sending = Vec::new();
         loop {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +227,7 @@ impl Line {
             }
             std::mem::swap(&mut waiting.bytes, &mut sending);
             drop(waiting);
-            if write.write_all(&sending).is_err() {
+            if write(&sending).is_err() {
                 return;
             }
             sending.clear();
@@ -306,7 +321,7 @@ impl Process {
     }
 
     /// Does what the parent says, until it says stop, or says nothing any more.
-    fn listen(mut self, mut read: UnixStream, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
+    fn listen(mut self, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
         let mut piece = vec![0; PIECE];
         loop {
             while let Some(message) = reader
@@ -320,7 +335,7 @@ impl Process {
                 }
                 self.take(message);
             }
-            match read.read(&mut piece).map_err(NotServed::Connection)? {
+            match read(&mut piece).map_err(NotServed::Connection)? {
                 // The service is gone, and nobody is left to be answered.
                 0 => return Ok(()),
                 bytes => reader.feed(piece.get(..bytes).unwrap_or_default()),

@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::marker::Marker;
+use super::marker::MarkerFile;
 use crate::ids::ThreadId;
 
 /// Bytes of a line of its last words.
@@ -27,7 +27,7 @@ const LINES: usize = 200;
 pub(super) struct Spawned {
     child: Child,
     socket: Option<UnixStream>,
-    pub(super) marker: Marker,
+    pub(super) marker: MarkerFile,
 }
 
 impl Spawned {
@@ -38,7 +38,7 @@ impl Spawned {
     pub(super) fn start(program: &Path, worker: ThreadId) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let (marker, their_marker) = Marker::create()?;
+        let (marker, their_marker) = MarkerFile::create()?;
         // The name stays right when the file was replaced by a newer version meanwhile.
         let this = Path::new("/proc/self/exe");
         let mut child = Command::new(if program.as_os_str().is_empty() { this } else { program })

@@ -84,6 +84,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         Ok(process) => process,
         Err(error) => {
             let reason = format!("its process could not be started: {error}");
+            close(&mut messages, &refusal(&reason));
             return seat.ends(Ended::Failed { reason, culprits: Vec::new() });
         }
     };
@@ -93,15 +94,9 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     };
     let books = Arc::new(Mutex::new(Books::default()));
     let (ready, is_ready) = watch::channel(false);
-    let hearing = Hearing {
-        worker: seat.id(),
-        books: Arc::clone(&books),
-        shared: Arc::clone(&shared),
-        pulse: Arc::clone(&pulse),
-        vacate: Box::new(seat.vacating()),
-        ready,
-        unasked: 0,
-    };
+    let vacate = Box::new(seat.vacating());
+    let hearing =
+        Hearing::new(seat.id(), Arc::clone(&books), Arc::clone(&shared), Arc::clone(&pulse), vacate, ready);
     let mut talk = Talk {
         write,
         buffer: Vec::new(),
@@ -138,13 +133,8 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     }
     listening.abort();
     let stopped = talk.stopping;
-    // Nothing more comes in, and whoever waits hears why.
-    messages.close();
-    let reason = format!("the process that ran this guild's VM ended: {}; try again", death.reason);
-    lock(&books).close(&reason);
-    while let Ok(message) = messages.try_recv() {
-        message.refuse(&reason);
-    }
+    close(&mut messages, &refusal(&death.reason));
+    lock(&books).close(&refusal(&death.reason));
     if stopped && !death.own_doing {
         return seat.ends(Ended::Stopped);
     }
@@ -159,6 +149,19 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         })
         .collect();
     seat.ends(Ended::Failed { reason: death.reason, culprits });
+}
+
+/// What whoever waits is told of the end of a process.
+fn refusal(reason: &str) -> String {
+    format!("the process that ran this guild's VM ended: {reason}; try again")
+}
+
+/// Takes nothing more in. Whoever waits hears why.
+fn close(messages: &mut mpsc::Receiver<Message>, reason: &str) {
+    messages.close();
+    while let Ok(message) = messages.try_recv() {
+        message.refuse(reason);
+    }
 }
 
 /// Returns when the worker is asked to end: by when it has to. At once, where nobody is left who could ask.
