@@ -20,7 +20,7 @@ use template_worker::shutdown::Stopping;
 use template_worker::storage::{SqliteStorage, Storage};
 use template_worker::template::TemplateDraft;
 use template_worker::vm::process::escape::Attempt;
-use template_worker::vm::quarantine::{Break, BreakReports};
+use template_worker::vm::quarantine::{Break, BreakReports, Quarantine};
 use template_worker::vm::strategy::{self, Shared};
 use testkit::{GUILD, TestWorker};
 
@@ -202,14 +202,15 @@ async fn blamed_for(signal: Signal) -> Vec<Break> {
     let limits = Arc::new(Limits { max_cpu_time_ms: 25_000, ..config.limits });
     let (log, breaks, metrics) = (TemplateLog::default(), Arc::<Recorder>::default(), Metrics::new(&limits));
     let heard = Arc::clone(&breaks) as Arc<dyn BreakReports>;
-    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics.unwrap(), log.clone(), heard);
+    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics, log.clone(), heard);
     let shared = Arc::new(shared.unwrap());
     let strategy = strategy::start(&config.vm, true, &shared).unwrap();
     let compiler = Compiler::start(limits.max_vm_thread_stack_size).unwrap();
     let templates = TemplateCache::new(Arc::clone(&storage), compiler, log.clone());
     let limits = GuildLimits::load(Arc::clone(&storage), limits).await.unwrap();
-    let dispatcher =
-        Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), Stopping::default());
+    let quarantine = Arc::new(Quarantine::new(log.clone()));
+    let (running, stopping) = (Arc::clone(&strategy), Stopping::default());
+    let dispatcher = Dispatcher::new(templates, limits, quarantine, running, Arc::clone(&shared), stopping);
 
     let (spins, rests): (GuildId, GuildId) = (GUILD.parse().unwrap(), NEIGHBOUR.parse().unwrap());
     let event = |guild| {
