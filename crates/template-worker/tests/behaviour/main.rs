@@ -5,6 +5,7 @@
 mod admission;
 mod api_templates;
 mod api_tokens;
+mod backpressure;
 mod dispatching;
 mod every_limit;
 mod examples;
@@ -14,8 +15,10 @@ mod limits;
 mod limits_page;
 mod locks;
 mod logs;
+mod operations;
 mod panics;
 mod process;
 mod process_pool;
+mod strategies;
 mod vm_life;
 mod vms;

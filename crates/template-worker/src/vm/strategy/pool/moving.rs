@@ -123,13 +123,19 @@ impl Inner {
 
     /// Asks for the guild's VM to be closed, and for nothing less when its time is over. Returns whether it is gone.
     async fn closed_its_vm(&self, guild: GuildId, from: ThreadId, by: Instant) -> bool {
-        let Some(entry) = self.lock().entry(from) else { return true };
         let in_time = Instant::now() < by;
         let action = if in_time { LuaVmAction::CloseIfIdle } else { LuaVmAction::Stop };
         let (owed, mut answers) = replies(1, &self.shared.owed, None);
-        if entry.send(Message::Command(Command::new(guild, action, owed))).is_err() {
-            // Its queue is full, or it is about to end, which the next look shows.
-            return false;
+        {
+            let mut table = self.lock();
+            if table.entry(from).is_none() {
+                return true;
+            }
+            // With a number of its own, like every command, by which a worker tells it from others.
+            if table.put(Command::new(guild, action, owed)).is_err() {
+                // Its queue is full, or it is about to end, which the next look shows.
+                return false;
+            }
         }
         let patience = by.max(Instant::now()) + self.kind.patience();
         match tokio::time::timeout_at(patience.into(), answers.recv()).await {
