@@ -282,11 +282,6 @@ impl KhronosRuntime {
         }
     }
 
-    /// The execution that the next slice is for, where that is decided: a timer or an answer may still come before it.
-    pub fn next_execution(&self) -> Option<ExecutionId> {
-        self.scheduler.next_execution()
-    }
-
     /// Whether garbage has to be collected before anything else. What is put into the VM meanwhile comes on top.
     pub fn is_short_of_memory(&self) -> bool {
         self.scheduler.is_short_of_memory(&self.lua)

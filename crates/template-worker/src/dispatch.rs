@@ -6,6 +6,7 @@
 mod admission;
 mod guild_limits;
 mod observer;
+mod operations;
 mod payload;
 mod templates;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 use admission::Admissions;
 pub use guild_limits::{GuildLimits, LimitsError};
 use observer::Observer;
+pub use operations::{Drained, Gathered, TIME_TO_ANSWER};
 pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
 
@@ -30,8 +32,11 @@ use crate::telemetry;
 use crate::template::TemplateName;
 use crate::vm::quarantine::{Quarantine, Quarantined};
 use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
-use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, ThreadStatus, VmStatus, replies};
+use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, VmStatus, replies};
 
+/// Actions on one guild's VM at the same time: together with its executions they must not fill the queue of its thread,
+/// which is also the queue of its neighbours.
+const MOST_ACTIONS: usize = 16;
 /// How long a caller should wait before it tries again after a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -48,6 +53,16 @@ pub enum DispatchError {
         running: usize,
         /// How many may wait.
         waiting: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// As many actions on the guild's VM wait for their answer as may.
+    #[error(
+        "{most} actions on this guild's VM wait for their answers already; send this one again when some are there"
+    )]
+    TooManyActions {
+        /// How many may.
+        most: usize,
         /// When to try again.
         retry_after: Duration,
     },
@@ -75,7 +90,7 @@ impl DispatchError {
     /// What it is counted as.
     fn outcome(&self) -> Dispatch {
         match self {
-            Self::Busy { .. } => Dispatch::Busy,
+            Self::Busy { .. } | Self::TooManyActions { .. } => Dispatch::Busy,
             Self::Overloaded { .. } => Dispatch::Overloaded,
             Self::ShuttingDown => Dispatch::ShuttingDown,
             Self::Event(_) => Dispatch::Invalid,
@@ -97,6 +112,7 @@ struct Inner {
     shared: Arc<Shared>,
     stopping: Stopping,
     admissions: Admissions,
+    actions: Admissions,
 }
 
 impl Dispatcher {
@@ -109,8 +125,9 @@ impl Dispatcher {
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
-        let admissions = Admissions::default();
-        Self(Arc::new(Inner { templates, limits, quarantine, strategy, shared, stopping, admissions }))
+        let (admissions, actions) = (Admissions::default(), Admissions::default());
+        let inner = Inner { templates, limits, quarantine, strategy, shared, stopping, admissions, actions };
+        Self(Arc::new(inner))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -205,7 +222,10 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`].
     pub async fn act(&self, guild: GuildId, action: LuaVmAction) -> Result<LuaVmResult, DispatchError> {
-        let (replies, mut answers) = replies(action.answers(), &self.0.shared.owed, None);
+        let place = self.0.actions.of(guild, MOST_ACTIONS).try_acquire_owned();
+        let too_many = |_| DispatchError::TooManyActions { most: MOST_ACTIONS, retry_after: RETRY_AFTER };
+        let (replies, mut answers) =
+            replies(action.answers(), &self.0.shared.owed, Some(place.map_err(too_many)?));
         match self.0.strategy.send(Command::new(guild, action, replies)) {
             Ok(()) => {}
             Err(NotSent::Absent) => return Ok(LuaVmResult::Absent),
@@ -247,11 +267,6 @@ impl Dispatcher {
         overrides: LimitOverrides,
     ) -> Result<Arc<Limits>, LimitsError> {
         self.0.limits.set(guild, overrides).await
-    }
-
-    /// How all worker threads are.
-    pub fn threads(&self) -> Vec<ThreadStatus> {
-        self.0.strategy.threads()
     }
 
     /// To be called after every change of a guild's templates: the next event finds them as they are now.

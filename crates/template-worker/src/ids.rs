@@ -129,6 +129,18 @@ impl fmt::Display for ThreadId {
     }
 }
 
+impl FromStr for ThreadId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_plain).map(Self);
+        number.ok_or_else(|| {
+            IdError::new("thread", text, "expected a number such as 7, as `GET /api/v1/threads` shows it")
+        })
+    }
+}
+
 /// One event, and the key under which sending it again is known to be a repetition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(Arc<str>);
@@ -246,6 +258,10 @@ mod tests {
         assert!(serde_json::from_str::<GuildId>("\"x\"").unwrap_err().to_string().contains("guild id"));
         assert_eq!(serde_json::to_string(&ThreadId(3)).unwrap(), "3");
         assert_eq!(ThreadId(3).to_string(), "3");
+        assert_eq!("3".parse(), Ok(ThreadId(3)));
+        for wrong in ["", "+3", "-3", "x", "4294967296"] {
+            assert!(wrong.parse::<ThreadId>().unwrap_err().to_string().contains("thread id"), "{wrong}");
+        }
     }
 
     #[test]

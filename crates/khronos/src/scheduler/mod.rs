@@ -361,6 +361,7 @@ impl Scheduler {
         let root = link.chain.root().state().cast_const();
         self.current.set(Some(Current { execution: id, link: link.id, root }));
         self.remember(id);
+        self.tell_who_runs();
         let limits = SliceLimits {
             slice: self.limits().slice,
             non_yieldable: self.limits().non_yieldable,
@@ -436,11 +437,6 @@ impl Scheduler {
     }
 
     /// Takes the next execution whose turn it is and that has CPU time left, and the front one of its strands.
-    /// The execution whose turn is next, as far as that is decided.
-    pub(crate) fn next_execution(&self) -> Option<ExecutionId> {
-        self.state.borrow().turn.front().copied()
-    }
-
     fn next_strand(&self, lua: &Lua, prelude: &Prelude) -> Option<(ExecutionId, Strand)> {
         loop {
             let id = self.state.borrow_mut().turn.pop_front()?;

@@ -136,6 +136,15 @@ impl Scheduler {
         }
     }
 
+    /// Tells the host whose slice is about to begin.
+    pub(super) fn tell_who_runs(&self) {
+        if let Some(tell) = &self.options.runs
+            && let Some(isolate) = &*self.last_isolate.borrow()
+        {
+            tell(isolate);
+        }
+    }
+
     /// The isolate that ran last.
     pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
         self.last_isolate.borrow().clone()

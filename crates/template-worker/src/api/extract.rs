@@ -23,7 +23,7 @@ use tokio_stream::StreamExt as _;
 use super::error::ApiError;
 use super::problem::Problem;
 use crate::app::App;
-use crate::ids::TokenId;
+use crate::ids::{ThreadId, TokenId};
 use crate::template::TemplateName;
 
 /// How long a body may take to arrive: a client that trickles holds one of the places of `max_requests_in_flight`.
@@ -216,6 +216,17 @@ impl<S: Sync> FromRequestParts<S> for TokenPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         path_part(parts, "id", Problem::InvalidTokenId).await.map(Self)
+    }
+}
+
+/// The number of a worker thread in the path.
+pub(super) struct ThreadPath(pub(super) ThreadId);
+
+impl<S: Sync> FromRequestParts<S> for ThreadPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        path_part(parts, "id", Problem::InvalidThreadId).await.map(Self)
     }
 }
 

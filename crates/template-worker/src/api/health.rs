@@ -9,6 +9,7 @@ use super::error::ApiError;
 use super::problem::problems;
 use super::types::Health;
 use crate::app::App;
+use crate::config::Strategy;
 use crate::storage::StorageError;
 
 problems!(ReadyProblems: ADMITTED, NotReady);
@@ -29,12 +30,14 @@ pub(super) async fn healthz() -> Json<Health> {
     responses((status = 200, description = "It is ready", body = Health), ReadyProblems))]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
     // That the service stops, or has too much to do, is found out before any request comes here.
-    readiness(app.storage.check().await, app.dispatcher.threads().len())
+    // A thread for each guild that has a VM may well be none.
+    let needs_threads = app.config.vm.strategy != Strategy::ThreadPerGuild;
+    readiness(app.storage.check().await, !needs_threads || !app.dispatcher.threads().is_empty())
 }
 
-fn readiness(storage: Result<(), StorageError>, threads: usize) -> Result<Json<Health>, ApiError> {
+fn readiness(storage: Result<(), StorageError>, has_threads: bool) -> Result<Json<Health>, ApiError> {
     storage.map_err(ApiError::storage_not_ready)?;
-    if threads == 0 {
+    if !has_threads {
         return Err(ApiError::no_threads());
     }
     Ok(Json(Health { status: "ready" }))
@@ -47,11 +50,11 @@ mod tests {
 
     #[test]
     fn it_is_ready_with_a_storage_that_answers_and_at_least_one_thread() {
-        let refused = |storage, threads| readiness(storage, threads).unwrap_err();
-        assert_eq!(readiness(Ok(()), 1).unwrap().status, "ready");
-        let no_threads = refused(Ok(()), 0);
+        let refused = |storage, has_threads| readiness(storage, has_threads).unwrap_err();
+        assert_eq!(readiness(Ok(()), true).unwrap().status, "ready");
+        let no_threads = refused(Ok(()), false);
         assert_eq!(no_threads.problem(), Problem::NotReady);
         assert!(no_threads.to_string().contains("restart"), "{no_threads}");
-        assert_eq!(refused(Err(StorageError::Failed("broken".into())), 1).problem(), Problem::NotReady);
+        assert_eq!(refused(Err(StorageError::Failed("broken".into())), true).problem(), Problem::NotReady);
     }
 }

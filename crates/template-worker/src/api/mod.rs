@@ -23,6 +23,7 @@ mod threads;
 mod tokens;
 mod types;
 mod vm;
+mod vms;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -87,6 +88,10 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(vm::act_on_vm))
         .routes(routes!(limits::get_limits, limits::put_limits))
         .routes(routes!(threads::list_threads))
+        .routes(routes!(threads::drain_thread))
+        .routes(routes!(threads::ping_thread))
+        .routes(routes!(vms::list_vms))
+        .routes(routes!(vms::evict_idle))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
 }

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, OpenApi as _, PartialSchema as _};
 use utoipa_scalar::Scalar;
 
 use super::problem::{FileError, ProblemBody, problems};
-use crate::ids::{GuildId, TokenId};
+use crate::ids::{GuildId, ThreadId, TokenId};
 use crate::template::TemplateName;
 
 #[derive(utoipa::OpenApi)]
@@ -27,7 +27,7 @@ use crate::template::TemplateName;
         (name = "events", description = "Sending events to a guild's templates."),
         (name = "vm", description = "The VM that all templates of a guild share, and that lives on between events."),
         (name = "limits", description = "What a guild may use: the service's limits, and those that differ for one guild."),
-        (name = "threads", description = "The worker threads that VMs live on."),
+        (name = "threads", description = "The workers that VMs live on, threads or processes, and all VMs on them."),
         (name = "tokens", description = "Who may use this API."),
         (name = "service", description = "For those who watch the service. No token needed."),
     ),
@@ -107,6 +107,8 @@ params! {
     NameParam: Path "name" True "The name of the template.", TemplateName::schema();
     /// The id of a token in the path.
     TokenParam: Path "id" True "The id of the token.", TokenId::schema();
+    /// The number of a worker thread in the path.
+    ThreadParam: Path "id" True "The number of the thread.", ThreadId::schema();
     /// The version that the client has seen.
     IfMatchParam: Header "if-match" False "The `ETag` of the version that you saw: in any other, nothing is changed.",
         ObjectBuilder::new().schema_type(Type::String).examples(["\"3\""]).into();

@@ -75,6 +75,7 @@ table! {
     InvalidUrl: BAD_REQUEST "invalid_url" "The URL is not text",
     InvalidGuildId: BAD_REQUEST "invalid_guild_id" "This is not a guild id",
     InvalidTokenId: BAD_REQUEST "invalid_token_id" "This is not a token id",
+    InvalidThreadId: BAD_REQUEST "invalid_thread_id" "This is not the number of a thread",
     InvalidQuery: BAD_REQUEST "invalid_query" "The query string is wrong",
     InvalidIfMatch: BAD_REQUEST "invalid_if_match" "The If-Match header is wrong",
     InvalidJson: BAD_REQUEST "invalid_json" "The body is not the JSON that is expected",
@@ -110,6 +111,7 @@ table! {
     Overloaded: SERVICE_UNAVAILABLE "overloaded" "The service has too much to do",
     NotReady: SERVICE_UNAVAILABLE "not_ready" "The service is not ready",
     ShuttingDown: SERVICE_UNAVAILABLE "shutting_down" "The service is shutting down",
+    ThreadStuck: GATEWAY_TIMEOUT "thread_stuck" "The thread does not answer",
 }
 
 impl Problem {

@@ -4,15 +4,17 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 
+use super::admission::Place;
 use super::auth::{Guild, VmManage, admin_only};
 use super::error::ApiError;
 use super::extract::{JsonBody, NoQuery};
 use super::openapi::GuildParam;
 use super::problem::{Problem, problems};
+use super::threads::unknown;
 use super::types::{EscapeBody, VmActionBody, VmActionResult, VmBody};
 use crate::app::App;
 use crate::vm::process::escape::Escape;
@@ -53,17 +55,31 @@ pub(super) async fn delete_vm(
 
 /// Do something with the VM
 ///
-/// `panic` is a drill for admins, and needs `[drills] enabled = true` in the configuration.
+/// `move` is for admins: what runs has `server.drain_time_ms` to end, what comes meanwhile waits, and the answer comes when
+/// the guild is there. `panic` is a drill for admins, and needs `[drills] enabled = true` in the configuration.
 #[utoipa::path(post, path = "/guilds/{guild_id}/vm/actions", tag = "vm", security(("token" = [])),
     params(GuildParam), request_body = VmActionBody,
     responses((status = 200, description = "What it came to", body = VmActionResult), ActionProblems))]
 pub(super) async fn act_on_vm(
     State(app): State<Arc<App>>,
+    Extension(place): Extension<Place>,
     guild: Guild<VmManage>,
     _: NoQuery,
     JsonBody(body): JsonBody<VmActionBody>,
 ) -> Result<Json<VmActionResult>, ApiError> {
     let action = match body {
+        VmActionBody::Move { thread } => {
+            if !guild.by_admin {
+                return Err(admin_only(
+                    "where a guild lives is the operator's business: it needs the token of an admin",
+                ));
+            }
+            // It only waits: others are not to be kept from being served.
+            place.give_back();
+            let within = app.config.server.drain_time();
+            let moved = app.dispatcher.move_guild(guild.id, thread, within).await;
+            return moved.map(|()| Json(VmActionResult::Done)).map_err(|_| unknown(thread));
+        }
         VmActionBody::Stop {} => LuaVmAction::Stop,
         VmActionBody::GetMemoryUsage {} => LuaVmAction::GetMemoryUsage,
         VmActionBody::SetMemoryLimit { limit } => LuaVmAction::SetMemoryLimit { limit },

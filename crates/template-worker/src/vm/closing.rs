@@ -32,6 +32,11 @@ impl ClosingVms {
         self.vms.push_back((runtime.close(), bytes, self.shared.closing.enter()));
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.vms.is_empty()
+    }
+
     /// Whether they come more quickly than they go.
     pub(super) fn are_many(&self) -> bool {
         self.vms.len() > MANY

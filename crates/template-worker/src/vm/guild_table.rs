@@ -17,6 +17,7 @@ use super::action::{LuaVmResult, VmStatus};
 use super::closing::ClosingVms;
 use super::eviction::IdleVms;
 use super::guild_vm::{GuildVm, Job};
+use super::panic_hook::has_panicked;
 use super::quarantine::Break;
 use super::reply::Reply;
 use super::running::NowRunning;
@@ -50,8 +51,6 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
-    /// Whether a VM process's marker says that this thread runs something.
-    is_marked: bool,
     running: NowRunning,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
@@ -98,7 +97,7 @@ impl GuildTable {
             thread,
             slices: 0,
             taken_all_at: 0,
-            warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
+            warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken), running.clone()),
             closing: ClosingVms::new(Arc::clone(&shared)),
             shared,
             slots: HashMap::new(),
@@ -106,7 +105,6 @@ impl GuildTable {
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
-            is_marked: false,
             running,
             last_taken: 0,
             vacate,
@@ -272,32 +270,35 @@ impl GuildTable {
         self.collect_woken();
         self.collect_due();
         let evicted = self.evict_one();
+        if !self.closing.is_empty() {
+            self.running.rests_altogether();
+        }
         let closed = self.closing.step();
         let round = self.ready.len();
         for _ in 0..round {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            self.is_marked = true;
             slot.vm.turn(self.slices);
+            if has_panicked() {
+                // Nobody else is to run on this thread, and it is known who did.
+                return true;
+            }
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
+                self.running.rests_altogether();
                 self.closing.step();
             }
         }
         // What happens between rounds is nobody's fault.
-        self.running.clear();
+        self.running.rests();
         round > 0 || evicted || closed
     }
 
     /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
-    pub(super) fn rest(&mut self) {
-        if std::mem::take(&mut self.is_marked)
-            && let Some(outside) = &self.shared.outside
-        {
-            outside.marker.rests(self.thread);
-        }
+    pub(super) fn rest(&self) {
+        self.running.rests_altogether();
     }
 
     /// When a VM wants to be looked at, or has been idle for too long.

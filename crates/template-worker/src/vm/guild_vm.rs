@@ -205,9 +205,6 @@ impl GuildVm {
             self.start(job);
         }
         self.last_turn = Some(slices);
-        if let Some(template) = self.next_template() {
-            self.mark(template);
-        }
         self.runtime.run_slice();
         self.shared.metrics.count(Count::Slice);
         self.answer();
@@ -245,10 +242,8 @@ impl GuildVm {
             BrokenReason::Panicked => Broke::Panic,
             BrokenReason::Condemned(_) => Broke::Condemned,
         };
+        // A panic itself is counted where the thread ends by it.
         self.shared.metrics.count(Count::Broke(reason));
-        if reason == Broke::Panic {
-            self.shared.metrics.count(Count::Panic);
-        }
     }
 
     /// What was accepted and not started: it goes to the VM's successor.
@@ -347,14 +342,6 @@ impl GuildVm {
         }
     }
 
-    /// Says who is about to run, for the case that nobody can say it afterwards.
-    fn mark(&self, template: &TemplateName) {
-        self.running_now.set(self.guild, template);
-        if let Some(outside) = &self.shared.outside {
-            outside.marker.runs(self.thread, self.guild, template);
-        }
-    }
-
     /// The template that broke the VM, where it was one: whoever holds most of the memory, if that is what there was too
     /// little of; otherwise whoever ran.
     pub(super) fn culprit(&self) -> Option<TemplateName> {
@@ -370,16 +357,8 @@ impl GuildVm {
         by.parse().ok()
     }
 
-    /// Whose turn it is in the next slice. Where a timer decides that, any that could be meant: what outlives its event
-    /// has no name here but that of its world.
-    fn next_template(&self) -> Option<&TemplateName> {
-        let next = self.runtime.next_execution().and_then(|id| self.running.get(&id));
-        let running = next.or_else(|| self.running.values().next()).map(|running| &running.template);
-        running.or_else(|| self.worlds.keys().next())
-    }
-
     fn start(&mut self, job: Job) {
-        self.mark(&job.template.info.name);
+        self.running_now.set(self.guild, job.template.info.name.as_str());
         let now = Instant::now();
         self.shared.metrics.took(Stage::Queue, now.saturating_duration_since(job.since));
         let started = self.event_value(&job.event, now).and_then(|event| {

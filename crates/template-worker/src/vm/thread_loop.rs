@@ -136,12 +136,14 @@ impl ThreadLoop {
 
     /// Answers what is still owed: nothing more is accepted, and what sits in the queue was accepted.
     fn finish(&mut self) {
+        // Before the pool hears that guilds have left, which may be the word to end for a thread that had none.
+        let by = *self.stop_by.borrow();
         self.messages.close();
         while let Ok(message) = self.messages.try_recv() {
             drop(message);
         }
         self.table.stop_all("the service is shutting down");
-        if let Some(by) = *self.stop_by.borrow() {
+        if let Some(by) = by {
             self.table.finish_closing(by);
         }
     }

@@ -5,6 +5,7 @@
 mod admission;
 mod api_templates;
 mod api_tokens;
+mod backpressure;
 mod dispatching;
 mod every_limit;
 mod examples;
@@ -21,5 +22,7 @@ mod process_pool;
 mod process_programs;
 mod quarantine;
 mod traces;
+mod operations;
+mod strategies;
 mod vm_life;
 mod vms;

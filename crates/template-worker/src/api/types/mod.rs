@@ -5,6 +5,7 @@
 
 mod events;
 mod limits;
+mod operations;
 mod templates;
 mod tokens;
 mod vm;
@@ -14,11 +15,12 @@ use utoipa::ToSchema;
 
 pub(super) use events::{Accepted, EventBody, Results};
 pub(super) use limits::{LimitsBody, OverridesBody};
+pub(super) use operations::{DrainedBody, Evicted, Pong, ThreadBody, ThreadList, VmPage};
 pub(super) use templates::{
     PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };
 pub(super) use tokens::{NewToken, OwnerBody, TokenBody, TokenList, TokenWithSecret};
-pub(super) use vm::{EscapeBody, ThreadList, VmActionBody, VmActionResult, VmBody};
+pub(super) use vm::{EscapeBody, VmActionBody, VmActionResult, VmBody};
 
 /// The service lives.
 #[derive(Debug, Serialize, ToSchema)]

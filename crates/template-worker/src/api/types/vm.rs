@@ -1,4 +1,4 @@
-//! Bodies about VMs and the threads that they live on.
+//! Bodies about a guild's VM.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::ids::ThreadId;
 use crate::template::TemplateName;
 use crate::vm::process::escape::Attempt;
-use crate::vm::{PanicPlace, ThreadStatus, VmState, VmStatus, WorkerState};
+use crate::vm::{PanicPlace, VmState, VmStatus};
 
 /// How a guild's VM is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,6 +110,12 @@ pub(in crate::api) enum VmActionBody {
     },
     /// Collect all garbage now.
     CollectGarbage {},
+    /// Move it to another thread, for admins: the guild starts there with a fresh VM when what runs has ended.
+    Move {
+        /// The thread's number.
+        #[schema(value_type = u32, example = 7)]
+        thread: ThreadId,
+    },
     /// Panic on its thread: a drill, for admins, where the configuration allows it.
     Panic {
         /// What it is that panics: `loop`, the thread's own code, or `host_function`, called by a script under `pcall`.
@@ -152,48 +158,6 @@ pub(in crate::api) enum EscapeBody {
     Refused(String),
     /// Nothing stopped it; this is how far it came.
     Succeeded(String),
-}
-
-/// All worker threads.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::api) struct ThreadList {
-    /// The threads.
-    pub(in crate::api) threads: Vec<ThreadBody>,
-}
-
-/// How a worker thread is.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Thread)]
-pub(in crate::api) struct ThreadBody {
-    /// Its number; one that replaces another has a number of its own.
-    #[schema(value_type = u32)]
-    id: ThreadId,
-    /// `serving`, or `draining` while its guilds move on.
-    #[schema(value_type = String, example = "serving")]
-    state: &'static str,
-    /// Guilds whose VM lives on it.
-    guilds: usize,
-    /// Actions on its queue.
-    queued: usize,
-    /// Whether it runs something right now.
-    busy: bool,
-    /// The share of its time, from 0 to 1, in which it was busy lately.
-    load: f64,
-    /// How many workers before it in its place failed.
-    restarts: u32,
-    /// Milliseconds since it was started.
-    uptime_ms: u64,
-}
-
-impl From<ThreadStatus> for ThreadBody {
-    fn from(status: ThreadStatus) -> Self {
-        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms, inside: _ } = status;
-        let state = match state {
-            WorkerState::Serving => "serving",
-            WorkerState::Draining => "draining",
-        };
-        Self { id, state, guilds, queued, busy, load, restarts, uptime_ms }
-    }
 }
 
 #[cfg(test)]

@@ -68,9 +68,9 @@ impl Marker {
 
 impl<F: AsFd> Marker<F> {
     /// The thread is about to run a template of `guild`.
-    pub(in crate::vm) fn runs(&self, thread: ThreadId, guild: GuildId, template: &TemplateName) {
+    pub(in crate::vm) fn runs(&self, thread: ThreadId, guild: GuildId, template: &str) {
         let mut bytes = [0; PLACE];
-        let name = template.as_str().as_bytes();
+        let name = template.as_bytes();
         let end = 9 + name.len();
         let (Some(text), Ok(length)) = (bytes.get_mut(9..end), u8::try_from(name.len())) else { return };
         text.copy_from_slice(name);
@@ -104,10 +104,10 @@ mod tests {
         assert_eq!(ours.read(), []);
         let long: TemplateName = "n".repeat(MAX_NAME_BYTES).parse().unwrap();
         let short: TemplateName = "short".parse().unwrap();
-        theirs.runs(ThreadId(0), guild(0), &long);
-        theirs.runs(ThreadId(3), guild(3), &short);
+        theirs.runs(ThreadId(0), guild(0), long.as_str());
+        theirs.runs(ThreadId(3), guild(3), short.as_str());
         assert_eq!(ours.read(), [(guild(0), long), (guild(3), short.clone())]);
-        theirs.runs(ThreadId(512), guild(9), &short);
+        theirs.runs(ThreadId(512), guild(9), short.as_str());
         assert_eq!(ours.read()[0], (guild(9), short));
         theirs.rests(ThreadId(0));
         assert_eq!(ours.read().len(), 1);

@@ -348,7 +348,9 @@ async fn a_stop_in_the_middle_of_a_drain_ends_both(subject: &Subject) {
         .await;
     let parked = subject.event(0, 1, Value::Null);
     assert!(subject.pool.stop(within(100)).await);
-    assert_eq!((running.seen().await, parked.seen().await), (vec![], vec![]));
+    assert_eq!(running.seen().await, NOT_DONE);
+    let seen = parked.seen().await;
+    assert!(seen.is_empty() || seen == [0, 1], "it was on the old worker already, or parked: {seen:?}");
     let _ = drain.await.unwrap();
 }
 

@@ -56,7 +56,7 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let Start { mut seat, messages, pulse, stop_by, .. } = start;
     seat.begin();
     let watch = PanicWatch::begin();
-    let running = NowRunning::default();
+    let running = NowRunning::new(seat.id(), shared);
     let worker = WorkerParts { id: seat.id(), messages, pulse, stop_by, vacate: Box::new(seat.vacating()) };
     let mut work = ThreadLoop::new(worker, shared, ticker.handle(), running.clone());
     let end = catch_unwind(AssertUnwindSafe(|| work.run()));
@@ -79,8 +79,12 @@ fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
             shared.metrics.count(Count::Panic);
         }
         // Its guilds are not to wait for its VMs to be closed.
-        work.abandon();
+        if catch_unwind(AssertUnwindSafe(|| work.abandon())).is_err() {
+            tracing::error!(worker = %seat.id(), "a worker that had failed failed again as it answered");
+        }
     }
+    // Whatever happens to this process later, it is not the fault of who ran here.
+    running.rests_altogether();
     seat.ends(ended);
     // A VM that was in use when the panic came may panic once more as it is closed.
     if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {

@@ -106,7 +106,8 @@ impl<V: Fn(GuildId, CommandNumber)> Worker<V> {
     }
 
     async fn take(&mut self, command: Command) -> Option<Ended> {
-        self.taken = self.taken.max(command.number);
+        assert!(command.number > self.taken, "numbers count up: {} after {}", command.number, self.taken);
+        self.taken = command.number;
         let (guild, replies) = (command.guild, command.replies);
         let vm = self.vms.get_mut(&guild);
         let result = match (command.action, vm) {

@@ -134,29 +134,16 @@ impl Pool {
             let (mut owed, answer) = replies(1, &self.0.shared.owed, None);
             let Some(reply) = owed.pop() else { continue };
             if worker.send(Message::Order(action.clone(), reply)).is_ok() {
-                asked.push((worker.id(), answer));
+                asked.push(answer);
             }
         }
         let mut results = Vec::with_capacity(asked.len());
-        for (id, mut answer) in asked {
+        for mut answer in asked {
             if let Ok(Some((_, result))) = tokio::time::timeout_at(by.into(), answer.recv()).await {
-                results.push(seen_from_here(id, result));
+                results.push(result);
             }
         }
         results
-    }
-}
-
-/// A process knows its threads by numbers of its own; from outside, its VMs live on the process.
-fn seen_from_here(worker: ThreadId, result: LuaVmResult) -> LuaVmResult {
-    match result {
-        LuaVmResult::Vms(mut vms) => {
-            for (_, status) in &mut vms {
-                status.thread = Some(worker);
-            }
-            LuaVmResult::Vms(vms)
-        }
-        other => other,
     }
 }
 
@@ -179,7 +166,7 @@ impl Inner {
         let (stop, stop_by) = tokio::sync::watch::channel(None);
         let seat = Seat::new(id, Arc::clone(self), self.alive.enter());
         let start = Start { seat, messages, pulse: entry.pulse(), stop_by, pause };
-        table.enter(slot, entry, stop);
+        table.enter(slot, entry, stop, pause);
         self.kind.start(start).inspect_err(|_| {
             table.forget(id);
         })?;
@@ -198,7 +185,9 @@ impl Inner {
     /// Forgets a worker that has ended, and starts another in its place, where that is to be filled.
     fn replace(self: &Arc<Self>, table: &mut Table, id: ThreadId) -> Option<Gone> {
         let gone = table.forget(id)?;
+        self.shared.metrics.count_times(Count::Broke(Broke::Worker), gone.guilds);
         if gone.is_kept {
+            self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
             let pause = table.pause_after(gone.slot, gone.lived);
             if let Err(error) = self.fill(table, gone.slot, gone.restarts + 1, pause) {
                 tracing::error!(%error, "failed to replace a worker");
@@ -213,20 +202,19 @@ impl Inner {
         let culprits = match ended {
             Ended::Stopped => {
                 table.forget(id);
+                drop(table);
                 Vec::new()
             }
             Ended::Failed { reason, culprits } => {
-                let guilds = self.replace(&mut table, id).map_or(0, |gone| gone.guilds);
-                self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
-                self.shared.metrics.count_times(Count::Broke(Broke::Worker), guilds);
+                self.replace(&mut table, id);
+                drop(table);
                 tracing::error!(
-                    worker = %id, guilds, reason, ran = ?culprits,
+                    worker = %id, reason, ran = ?culprits,
                     "a worker failed; its guilds get a place at their next event"
                 );
                 culprits
             }
         };
-        drop(table);
         for culprit in culprits {
             self.shared.breaks.report(culprit);
         }
@@ -272,7 +260,7 @@ impl VmDistributionStrategy for Pool {
             return Err(NoSuchWorker);
         }
         let pool = Arc::clone(&self.0);
-        let moving = tokio::spawn(async move { pool.move_guild(guild, Some(to), by).await });
+        let moving = tokio::spawn(async move { pool.move_guild(guild, None, Some(to), by).await });
         moving.await.map_err(|_| NoSuchWorker)
     }
 

@@ -37,6 +37,8 @@ struct Member {
     guilds: HashSet<GuildId>,
     state: WorkerState,
     stop: watch::Sender<Option<Instant>>,
+    /// How long it waited before it started.
+    pause: Duration,
 }
 
 /// Where a guild lives.
@@ -49,7 +51,7 @@ pub(super) struct Route {
     pub(super) parked: Option<VecDeque<Command>>,
 }
 
-/// What is known of a guild that a worker may be started for.
+/// Whether one more worker has to be allowed for a guild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     /// It is new: there has to be room for one more worker.
@@ -88,14 +90,20 @@ impl Table {
     }
 
     /// Enters a worker that fills `slot` from now on.
-    pub(super) fn enter(&mut self, slot: Slot, entry: ThreadEntry, stop: watch::Sender<Option<Instant>>) {
+    pub(super) fn enter(
+        &mut self,
+        slot: Slot,
+        entry: ThreadEntry,
+        stop: watch::Sender<Option<Instant>>,
+        pause: Duration,
+    ) {
         let id = entry.id();
-        let member = Member { slot, entry, guilds: HashSet::new(), state: WorkerState::Serving, stop };
+        let member = Member { slot, entry, guilds: HashSet::new(), state: WorkerState::Serving, stop, pause };
         self.workers.insert(id, member);
         self.slots.insert(slot, id);
     }
 
-    /// Forgets a worker and where its guilds live. What was parked for them is answered.
+    /// Forgets a worker and where its guilds live.
     pub(super) fn forget(&mut self, id: ThreadId) -> Option<Gone> {
         let member = self.workers.remove(&id)?;
         for guild in &member.guilds {
@@ -109,7 +117,7 @@ impl Table {
             slot: member.slot,
             guilds: member.guilds.len(),
             restarts: member.entry.restarts(),
-            lived: member.entry.started().elapsed(),
+            lived: member.entry.started().elapsed().saturating_sub(member.pause),
             is_kept: fills && self.keeps_workers() && !self.stopping,
         })
     }
@@ -185,7 +193,12 @@ impl Table {
     /// Tells a worker without guilds to end.
     pub(super) fn dismiss(&mut self, id: ThreadId) {
         if let Some(member) = self.workers.get(&id) {
-            member.stop.send_replace(Some(Instant::now() + TIME_TO_CLOSE));
+            // One that has to be done earlier keeps its time.
+            member.stop.send_if_modified(|by| {
+                let is_news = by.is_none();
+                by.get_or_insert_with(|| Instant::now() + TIME_TO_CLOSE);
+                is_news
+            });
         }
     }
 
