@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mlua::{Function, Lua, Table, Value};
@@ -270,6 +271,15 @@ impl KhronosRuntime {
     /// Whether there is something to do now.
     pub fn is_ready(&self) -> bool {
         self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
+    }
+
+    /// The name of the isolate that was running when the VM broke. None where nothing ran, and where its owner gave the VM
+    /// up. Whoever finds the memory used up is not always who used it: see [`memory_of`](Self::memory_of).
+    pub fn broken_by(&self) -> Option<Arc<str>> {
+        match self.scheduler.broken()? {
+            BrokenReason::Condemned(_) => None,
+            _ => self.scheduler.last_isolate(),
+        }
     }
 
     /// The execution that the next slice is for, where that is decided: a timer or an answer may still come before it.

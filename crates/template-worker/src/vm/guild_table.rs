@@ -17,13 +17,17 @@ use super::action::{LuaVmResult, VmStatus};
 use super::closing::ClosingVms;
 use super::eviction::IdleVms;
 use super::guild_vm::{GuildVm, Job};
+use super::quarantine::Break;
 use super::reply::Reply;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::CommandNumber;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
+use crate::metrics::{Count, Eviction};
+use crate::template::TemplateName;
 
 /// Tells the strategy that a guild has no VM on this thread any more, as of the last command that this thread has taken, so
 /// that it is free to place it anew.
@@ -46,8 +50,9 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
-    /// In a VM process: whether the marker says that this thread runs something.
+    /// Whether a VM process's marker says that this thread runs something.
     is_marked: bool,
+    running: NowRunning,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
     vacate: Vacate,
@@ -81,7 +86,13 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
+    pub(super) fn new(
+        thread: ThreadId,
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        running: NowRunning,
+        vacate: Vacate,
+    ) -> Self {
         let woken = Arc::<Woken>::default();
         Self {
             thread,
@@ -96,6 +107,7 @@ impl GuildTable {
             idle: IdleVms::default(),
             woken,
             is_marked: false,
+            running,
             last_taken: 0,
             vacate,
         }
@@ -146,10 +158,12 @@ impl GuildTable {
                 }
                 Err(reason) => {
                     tracing::debug!(%guild, reason, "a guild gets no VM");
+                    // Before anybody hears of it, so that nobody finds the guild here any more who has.
+                    self.vacate(guild);
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
-                    return self.vacate(guild);
+                    return;
                 }
             }
         }
@@ -166,7 +180,7 @@ impl GuildTable {
         // A warm one is in the books already.
         while !self.warm.has_one() && memory.is_short() && self.relieve() {}
         if memory.is_full() {
-            self.shared.metrics.vm_refused();
+            self.shared.metrics.count(Count::VmRefused);
             return Err(format!(
                 "the VMs of this service use more than the {} bytes that they may, and none on this guild's thread is \
                  idle; try again later, or raise `vm.max_memory`",
@@ -174,7 +188,7 @@ impl GuildTable {
             ));
         }
         let vm = self.warm.take();
-        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits));
+        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits, &self.running));
         vm.map_err(|error| error.to_string())
     }
 
@@ -199,7 +213,7 @@ impl GuildTable {
                 LuaVmResult::Refused { reason: "something runs, waits or sleeps in it".to_owned() }
             }
             Some(_) => {
-                self.evict(guild);
+                self.evict(guild, Eviction::Operator);
                 LuaVmResult::Done
             }
             None => {
@@ -214,7 +228,7 @@ impl GuildTable {
         let now = Instant::now();
         let due = std::iter::from_fn(|| {
             let guild = self.idle.due(patience, now)?;
-            self.evict(guild).then_some(())
+            self.evict(guild, Eviction::Operator).then_some(())
         });
         due.count()
     }
@@ -233,6 +247,13 @@ impl GuildTable {
         let guilds: Vec<GuildId> = self.slots.keys().copied().collect();
         for guild in guilds {
             self.stop(guild, reason);
+        }
+    }
+
+    /// Answers whoever waits for something of this thread, which has panicked. VMs are not to be used any more.
+    pub(super) fn abandon(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.vm.abandon();
         }
     }
 
@@ -257,14 +278,16 @@ impl GuildTable {
             let Some(guild) = self.ready.pop_front() else { break };
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn(self.slices);
             self.is_marked = true;
+            slot.vm.turn(self.slices);
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
                 self.closing.step();
             }
         }
+        // What happens between rounds is nobody's fault.
+        self.running.clear();
         round > 0 || evicted || closed
     }
 
@@ -291,7 +314,7 @@ impl GuildTable {
             return self.replace(guild);
         }
         if slot.vm.is_idle() {
-            self.idle.enter(guild, Instant::now());
+            self.idle.enter(guild, Instant::now(), &self.shared.idle);
         } else {
             self.idle.leave(guild);
         }
@@ -324,18 +347,20 @@ impl GuildTable {
             return self.relieve();
         }
         let due = self.shared.idle_time.and_then(|patience| self.idle.due(patience, Instant::now()));
-        due.is_some_and(|guild| self.evict(guild))
+        due.is_some_and(|guild| self.evict(guild, Eviction::Idle))
     }
 
     /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether
     /// there was one.
     fn relieve(&mut self) -> bool {
-        self.warm.give_up_one() || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild))
+        self.warm.give_up_one()
+            || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild, Eviction::Memory))
     }
 
     /// Closes the VM of a guild. It owes nobody anything, and the guild's next event makes a new one.
-    fn evict(&mut self, guild: GuildId) -> bool {
+    fn evict(&mut self, guild: GuildId, cause: Eviction) -> bool {
         let Some(slot) = self.take_out(guild) else { return false };
+        self.shared.metrics.count(Count::Evicted(cause));
         tracing::debug!(%guild, "an idle VM is evicted");
         self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
@@ -346,7 +371,10 @@ impl GuildTable {
     fn replace(&mut self, guild: GuildId) {
         let Some(mut slot) = self.take_out(guild) else { return };
         let status = slot.vm.status();
-        tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
+        slot.vm.count_break();
+        let (reason, template) = (status.reason.clone().unwrap_or_default(), slot.vm.culprit());
+        tracing::info!(%guild, reason, template = template.as_ref().map(TemplateName::as_str), "a VM broke");
+        self.shared.breaks.report(Break { guild, template, reason });
         slot.vm.answer();
         slot.vm.answer_garbage(&LuaVmResult::Broken { reason: status.reason.unwrap_or_default() });
         let (limits, log) = (Arc::clone(slot.vm.limits()), Rc::clone(slot.vm.log()));

@@ -58,7 +58,7 @@ impl Service {
         line.unwrap_or_else(|| panic!("no token in {}", self.banner)).to_owned()
     }
 
-    fn terminate(&self) {
+    pub(super) fn terminate(&self) {
         let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
     }

@@ -20,7 +20,7 @@ use template_worker::shutdown::Stopping;
 use template_worker::storage::{SqliteStorage, Storage};
 use template_worker::template::TemplateDraft;
 use template_worker::vm::process::escape::Attempt;
-use template_worker::vm::quarantine::{Break, BreakReports};
+use template_worker::vm::quarantine::{Break, BreakReports, Quarantine};
 use template_worker::vm::strategy::{self, Shared};
 use testkit::{GUILD, TestWorker};
 
@@ -202,14 +202,15 @@ async fn blamed_for(signal: Signal) -> Vec<Break> {
     let limits = Arc::new(Limits { max_cpu_time_ms: 25_000, ..config.limits });
     let (log, breaks, metrics) = (TemplateLog::default(), Arc::<Recorder>::default(), Metrics::new(&limits));
     let heard = Arc::clone(&breaks) as Arc<dyn BreakReports>;
-    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics.unwrap(), log.clone(), heard);
+    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics, log.clone(), heard);
     let shared = Arc::new(shared.unwrap());
     let strategy = strategy::start(&config.vm, true, &shared).unwrap();
     let compiler = Compiler::start(limits.max_vm_thread_stack_size).unwrap();
     let templates = TemplateCache::new(Arc::clone(&storage), compiler, log.clone());
     let limits = GuildLimits::load(Arc::clone(&storage), limits).await.unwrap();
-    let dispatcher =
-        Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), Stopping::default());
+    let quarantine = Arc::new(Quarantine::new(log.clone()));
+    let (running, stopping) = (Arc::clone(&strategy), Stopping::default());
+    let dispatcher = Dispatcher::new(templates, limits, quarantine, running, Arc::clone(&shared), stopping);
 
     let (spins, rests): (GuildId, GuildId) = (GUILD.parse().unwrap(), NEIGHBOUR.parse().unwrap());
     let event = |guild| {
@@ -374,4 +375,30 @@ async fn a_drill_that_tries_to_get_out_is_refused_at_every_door() {
     switched_off.post(&path, &drill(Attempt::Exec)).await.problem(403, "drills_disabled");
     let threads = start(|config| config.drills.enabled = true).await;
     threads.post(&path, &drill(Attempt::Exec)).await.problem(422, "refused");
+}
+
+#[tokio::test]
+async fn what_happens_in_a_process_is_in_the_metrics_of_the_service_once() {
+    let worker = TestWorker::start_with(processes).await;
+    worker.template(GUILD, "t", "local n = 0 for i = 1, 1e6 do n += 1 end return n").await.expect(201);
+    worker.event(GUILD, &json!({})).await;
+    let shown = async |line: &str| {
+        let text = testkit::answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await.expect(200);
+        text.as_str().unwrap().lines().any(|found| found == line)
+    };
+    for line in [
+        "template_worker_executions_total{status=\"ok\"} 1",
+        "template_worker_stage_seconds_count{stage=\"queue\"} 1",
+        "template_worker_stage_seconds_count{stage=\"decode\"} 1",
+        "template_worker_stage_seconds_count{stage=\"run\"} 1",
+        "template_worker_stage_seconds_count{stage=\"total\"} 1",
+        "template_worker_template_memory_bytes_count 1",
+        "template_worker_vms{state=\"idle\"} 1",
+        "template_worker_counts_rejected_total 0",
+    ] {
+        testkit::until(line, async || shown(line).await).await;
+    }
+    kill(children()[0], Signal::SIGKILL).unwrap();
+    let line = "template_worker_worker_restarts_total{kind=\"process\"} 1";
+    testkit::until(line, async || shown(line).await).await;
 }

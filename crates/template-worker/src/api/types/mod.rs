@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 pub(super) use events::{Accepted, EventBody, Results};
 pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use templates::{
-    PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
+    PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };
 pub(super) use tokens::{NewToken, OwnerBody, TokenBody, TokenList, TokenWithSecret};
 pub(super) use vm::{EscapeBody, ThreadList, VmActionBody, VmActionResult, VmBody};

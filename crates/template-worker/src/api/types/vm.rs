@@ -187,7 +187,7 @@ pub(in crate::api) struct ThreadBody {
 
 impl From<ThreadStatus> for ThreadBody {
     fn from(status: ThreadStatus) -> Self {
-        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms } = status;
+        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms, inside: _ } = status;
         let state = match state {
             WorkerState::Serving => "serving",
             WorkerState::Draining => "draining",

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::books::Books;
 use super::wire::{Lock, ToService, VERSION};
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::Count;
 use crate::vm::action::LuaVmResult;
 use crate::vm::quarantine::Break;
 use crate::vm::strategy::Shared;
@@ -92,7 +93,15 @@ impl Hearing {
                 self.of_its_own(guild)?;
                 self.shared.breaks.report(Break { guild, template, reason });
             }
-            ToService::Beat { load_permille, .. } => {
+            ToService::Beat { counts, vms, idle, closing, warm, memory, load_permille } => {
+                match postcard::from_bytes(&counts) {
+                    Ok(counts) => self.shared.metrics.add(&counts),
+                    Err(_) => self.shared.metrics.count(Count::Rejected),
+                }
+                self.pulse.hears(|inside| {
+                    (inside.idle, inside.busy) = (idle, vms.saturating_sub(idle));
+                    (inside.closing, inside.warm, inside.memory) = (closing, warm, memory);
+                });
                 self.pulse.load.set(f64::from(load_permille) / 1_000.0, Instant::now());
             }
         }

@@ -51,9 +51,6 @@ pub enum NotServed {
     /// The operating system has not what it takes.
     #[error("failed to set up the process")]
     Setup(#[source] io::Error),
-    /// The metrics could not be set up.
-    #[error("failed to set up the metrics")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The runtime could not be set up.
     #[error("failed to set up the Luau runtime")]
     Runtime(#[from] khronos::RuntimeError),
@@ -292,7 +289,7 @@ impl Process {
             max_memory: usize::try_from(start.max_memory).unwrap_or(usize::MAX),
             ..VmConfig::default()
         };
-        let metrics = Metrics::new(&start.limits)?;
+        let metrics = Metrics::new(&start.limits);
         let breaks: Arc<dyn BreakReports> = Arc::clone(line) as _;
         let mut shared =
             Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks)?;
@@ -373,7 +370,7 @@ impl Process {
         };
         let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
         let replies = replies_to(&link, number, answers, &self.shared.owed);
-        let result = match self.understood(action) {
+        match self.understood(action) {
             Ok(action) => {
                 let command = Command::new(guild, action, replies);
                 let (sent, vacated) = self.line.pass(number, guild, || self.strategy.send(command));
@@ -384,12 +381,12 @@ impl Process {
                     self.line.vacated(guild);
                 }
                 // A command that was not sent has answered for itself.
-                return;
             }
-            Err(reason) => LuaVmResult::Broken { reason: reason.to_owned() },
-        };
-        for reply in replies {
-            reply.send(result.clone());
+            Err(reason) => {
+                for reply in replies {
+                    reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+                }
+            }
         }
     }
 
@@ -496,8 +493,10 @@ fn beat(strategy: &dyn VmDistributionStrategy, shared: &Shared) -> ToService {
     let load: f64 = threads.iter().map(|thread| thread.load).sum::<f64>() / threads.len().max(1) as f64;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     ToService::Beat {
-        counts: Vec::new(),
+        counts: postcard::to_allocvec(&shared.metrics.take_counts()).unwrap_or_default(),
         vms: count(shared.vms.count()),
+        idle: count(shared.idle.count()),
+        closing: count(shared.closing.count()),
         warm: count(shared.warm.count()),
         memory: shared.memory.used() as u64,
         load_permille: (load.clamp(0.0, 1.0) * 1_000.0) as u32,

@@ -16,15 +16,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::books::{Books, MOST_OWED, Memory, Told};
 use super::hearing::Hearing;
-use super::spawned::{Death, Spawned, resident};
+use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
+use crate::metrics::resident_memory;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::{Ended, Shared, WorkerStart};
-use crate::vm::thread_entry::{Command, Message};
+use crate::vm::thread_entry::{Command, Message, Pulse};
 
 /// Between two looks at a process.
 const BEAT: Duration = Duration::from_millis(500);
@@ -94,7 +95,8 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     let books = Arc::new(Mutex::new(Books::default()));
     let (ready, is_ready) = watch::channel(false);
     let vacate = Box::new(seat.vacating());
-    let hearing = Hearing::new(seat.id(), Arc::clone(&books), Arc::clone(&shared), pulse, vacate, ready);
+    let hearing =
+        Hearing::new(seat.id(), Arc::clone(&books), Arc::clone(&shared), Arc::clone(&pulse), vacate, ready);
     let mut talk = Talk {
         write,
         buffer: Vec::new(),
@@ -102,6 +104,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         memory: Memory::default(),
         settings: Arc::clone(&settings),
         shared,
+        pulse,
         stopping: false,
     };
     let pid = process.pid();
@@ -232,6 +235,7 @@ struct Talk {
     memory: Memory,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
     stopping: bool,
 }
 
@@ -331,7 +335,8 @@ impl Talk {
         if ping.since.is_some_and(|since| since.elapsed() >= self.settings.heartbeat) {
             return Err(End::Condemned(format!("it did not answer for {:?}", self.settings.heartbeat)));
         }
-        if let Some(bytes) = pid.and_then(resident) {
+        if let Some(bytes) = pid.and_then(|pid| resident_memory(Some(pid))) {
+            self.pulse.hears(|inside| inside.resident = bytes);
             let most = self.settings.most_resident();
             if bytes > most {
                 return Err(End::Condemned(format!(
@@ -353,7 +358,7 @@ impl Talk {
     /// Puts a message into the words of the wire.
     fn pass_on(&mut self, message: Message) {
         match message {
-            Message::Command(Command { guild, action, replies, number }) => {
+            Message::Command(Command { guild, action, replies, number, .. }) => {
                 let action = self.action(action);
                 let number = lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });

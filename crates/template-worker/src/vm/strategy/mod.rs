@@ -4,6 +4,8 @@
 //! worker and a way of placing guilds, put together on the `pool` that they all share; [`start`] is where a new one is
 //! registered. `docs/extending/strategy.md` goes through adding one.
 
+#[cfg(test)]
+mod contract_tests;
 mod pool;
 mod processes;
 mod threads;
@@ -45,6 +47,10 @@ pub struct Shared {
     pub base: BaseLibrary,
     /// The guilds' VMs that are alive.
     pub vms: Census,
+    /// Those of them in which nothing runs.
+    pub idle: Census,
+    /// The VMs that were given up and are not gone yet.
+    pub closing: Census,
     /// The VMs that wait for a guild.
     pub warm: Census,
     /// How many each thread has of these.
@@ -83,6 +89,8 @@ impl Shared {
             base,
             vms: Census::default(),
             warm: Census::default(),
+            idle: Census::default(),
+            closing: Census::default(),
             warm_vms: vm.warm_vms_per_thread(),
             idle_time: vm.idle_time(),
             memory: MemoryBook::new(vm.memory()),
@@ -109,7 +117,7 @@ impl std::fmt::Debug for Outside {
     }
 }
 
-/// Why a command was not taken. Its replies have been answered by being dropped; nobody should wait for them.
+/// Why a command was not taken. Its replies have been answered; nobody has to wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
     /// The guild has no VM, and the command does not make one.

@@ -11,7 +11,13 @@ use khronos::Ticker;
 
 use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
-use crate::vm::thread_loop::ThreadLoop;
+use crate::metrics::Count;
+use crate::vm::panic_hook::PanicWatch;
+use crate::vm::running::NowRunning;
+use crate::vm::thread_loop::{ThreadLoop, WorkerParts};
+
+/// How long a thread that could not start waits before it says so.
+const AFTER_FAILED_START: Duration = Duration::from_millis(100);
 
 /// Starts threads that run [`ThreadLoop`]s.
 #[derive(Debug)]
@@ -49,15 +55,35 @@ impl WorkerKind for Threads {
 fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let Start { mut seat, messages, pulse, stop_by, .. } = start;
     seat.begin();
-    let vacate = Box::new(seat.vacating());
-    let work = || ThreadLoop::new(seat.id(), messages, pulse, shared, ticker.handle(), stop_by, vacate).run();
-    // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
-    let ended = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => Ended::Stopped,
-        Ok(Err(error)) => {
-            Ended::Failed { reason: format!("it could not start: {error}"), culprits: Vec::new() }
-        }
-        Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprits: Vec::new() },
+    let watch = PanicWatch::begin();
+    let running = NowRunning::default();
+    let worker = WorkerParts { id: seat.id(), messages, pulse, stop_by, vacate: Box::new(seat.vacating()) };
+    let mut work = ThreadLoop::new(worker, shared, ticker.handle(), running.clone());
+    let end = catch_unwind(AssertUnwindSafe(|| work.run()));
+    let failed = |reason: String| {
+        let culprits = running.culprit(&reason).into_iter().collect();
+        Ended::Failed { reason, culprits }
     };
+    let ended = match (watch.panic(), end) {
+        (Some(panic), _) => failed(panic),
+        (None, Ok(Ok(()))) => Ended::Stopped,
+        (None, Ok(Err(error))) => {
+            // The next one will hardly fare better, and would be tried at once.
+            std::thread::park_timeout(AFTER_FAILED_START);
+            failed(format!("it could not start: {error}"))
+        }
+        (None, Err(_)) => failed("it panicked".to_owned()),
+    };
+    if let Ended::Failed { .. } = ended {
+        if watch.panic().is_some() {
+            shared.metrics.count(Count::Panic);
+        }
+        // Its guilds are not to wait for its VMs to be closed.
+        work.abandon();
+    }
     seat.ends(ended);
+    // A VM that was in use when the panic came may panic once more as it is closed.
+    if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+        tracing::error!(worker = %seat.id(), "a worker that had failed failed again as its VMs were closed");
+    }
 }

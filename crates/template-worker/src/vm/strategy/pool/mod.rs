@@ -21,6 +21,7 @@ use table::{Gone, Table};
 
 use super::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::{Broke, Count, Worker};
 use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use crate::vm::reply::{Census, replies};
 use crate::vm::thread_entry::{Command, CommandNumber, Message, ThreadEntry};
@@ -39,6 +40,11 @@ pub(super) trait WorkerKind: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// When the operating system gives none.
     fn start(&self, start: Start) -> std::io::Result<()>;
+
+    /// What its replacements are counted as.
+    fn counted_as(&self) -> Worker {
+        Worker::Thread
+    }
 
     /// How long after its time was over a worker may still need to end.
     fn patience(&self) -> Duration;
@@ -201,7 +207,7 @@ impl Inner {
         Some(gone)
     }
 
-    /// A worker is gone. Called once for each, when nothing of it is left.
+    /// A worker has ended. Called once for each.
     fn ended(self: &Arc<Self>, id: ThreadId, ended: Ended) {
         let mut table = self.lock();
         let culprits = match ended {
@@ -211,6 +217,8 @@ impl Inner {
             }
             Ended::Failed { reason, culprits } => {
                 let guilds = self.replace(&mut table, id).map_or(0, |gone| gone.guilds);
+                self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
+                self.shared.metrics.count_times(Count::Broke(Broke::Worker), guilds);
                 tracing::error!(
                     worker = %id, guilds, reason, ran = ?culprits,
                     "a worker failed; its guilds get a place at their next event"
@@ -254,13 +262,18 @@ impl VmDistributionStrategy for Pool {
     }
 
     async fn drain(&self, id: ThreadId, by: Instant) -> Result<(), NoSuchWorker> {
-        self.0.drain(id, by).await
+        let pool = Arc::clone(&self.0);
+        // Also where the caller goes away: what is parked for guilds on the move would stay so for ever.
+        tokio::spawn(async move { pool.drain(id, by).await }).await.unwrap_or(Err(NoSuchWorker))
     }
 
     async fn move_guild(&self, guild: GuildId, to: ThreadId, by: Instant) -> Result<(), NoSuchWorker> {
-        self.0.lock().entry(to).ok_or(NoSuchWorker)?;
-        self.0.move_guild(guild, Some(to), by).await;
-        Ok(())
+        if !self.0.lock().serves(to) {
+            return Err(NoSuchWorker);
+        }
+        let pool = Arc::clone(&self.0);
+        let moving = tokio::spawn(async move { pool.move_guild(guild, Some(to), by).await });
+        moving.await.map_err(|_| NoSuchWorker)
     }
 
     async fn stop(&self, by: Instant) -> bool {

@@ -1,6 +1,6 @@
 //! Who lives where. Loads are derived from it, never counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use tokio::sync::watch;
 
 use super::{FIRST_PAUSE, Inner, LAST_PAUSE, Placing, SHORT_LIFE, Slot};
 use crate::ids::{GuildId, ThreadId};
-use crate::vm::action::{ThreadStatus, WorkerState};
+use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerState};
 use crate::vm::strategy::NotSent;
 use crate::vm::thread_entry::{Command, CommandNumber, Message, NotTaken, ThreadEntry};
 
 /// How long a worker has to close its VMs when its last guild has gone.
-const TIME_TO_CLOSE: Duration = Duration::from_secs(10);
+pub(super) const TIME_TO_CLOSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Table {
@@ -46,7 +46,16 @@ pub(super) struct Route {
     /// The last command that was sent there for it.
     last: CommandNumber,
     /// While the guild moves: what came for it meanwhile, as much as a queue holds.
-    pub(super) parked: Option<Vec<Command>>,
+    pub(super) parked: Option<VecDeque<Command>>,
+}
+
+/// What is known of a guild that a worker may be started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It is new: there has to be room for one more worker.
+    Needed,
+    /// It moves: the worker that it leaves is about to end.
+    Kept,
 }
 
 /// A worker that was forgotten.
@@ -131,21 +140,32 @@ impl Table {
         self.workers.values().map(|member| member.entry.status(member.state, member.guilds.len())).collect()
     }
 
-    /// Tells every worker to be done by then, and takes nothing more.
+    /// Tells every worker to be done by then, and takes nothing more. Guilds on the move will have no new place: what is
+    /// parked for them is answered.
     pub(super) fn stop_all(&mut self, by: Instant) {
         self.stopping = true;
+        for command in
+            self.routes.values_mut().filter_map(|route| route.parked.as_mut()).flat_map(std::mem::take)
+        {
+            Message::Command(command).refuse("the service is shutting down");
+        }
         for member in self.workers.values() {
             member.stop.send_replace(Some(by));
         }
     }
 
-    /// The worker takes no new guilds; those that it has, in return. Somebody else has its slot from now on.
-    pub(super) fn start_draining(&mut self, id: ThreadId) -> Option<(Slot, Vec<GuildId>)> {
+    /// The worker takes no new guilds; those that it has, in return, and its slot, for somebody else to have from now on.
+    /// One that is draining already has none.
+    pub(super) fn start_draining(&mut self, id: ThreadId) -> Option<(Option<Slot>, Vec<GuildId>)> {
         let member = self.workers.get_mut(&id)?;
         member.state = WorkerState::Draining;
         let (slot, guilds) = (member.slot, member.guilds.iter().copied().collect());
-        self.vacate_slot(slot, id);
-        Some((slot, guilds))
+        Some((self.vacate_slot(slot, id).then_some(slot), guilds))
+    }
+
+    /// Whether the worker is there and takes guilds.
+    pub(super) fn serves(&self, id: ThreadId) -> bool {
+        self.workers.get(&id).is_some_and(|member| member.state == WorkerState::Serving)
     }
 
     /// Takes `slot` from the worker, if it is the one that fills it.
@@ -170,26 +190,41 @@ impl Table {
     }
 
     /// Where a guild that has no place belongs: a worker that is there, or a slot that has to be filled first.
-    fn place_for(&self, guild: GuildId) -> Result<ThreadId, Option<Slot>> {
+    fn place_for(&self, guild: GuildId, room: Room) -> Result<ThreadId, Option<Slot>> {
         let slot = match &self.placing {
-            Placing::LeastLoaded { .. } => {
-                let serving = self.workers.iter().filter(|(_, member)| member.state == WorkerState::Serving);
-                let least = serving.min_by_key(|(id, member)| (member.guilds.len(), **id));
-                return least.map(|(id, _)| *id).ok_or(None);
+            Placing::LeastLoaded { workers } => {
+                // A slot is empty only where the system gave no worker for it.
+                let empty = (0..*workers).map(Slot::Shared).find(|slot| !self.slots.contains_key(slot));
+                return match empty {
+                    None => self.least_loaded().ok_or(None),
+                    empty => Err(empty),
+                };
             }
             Placing::ById { apart, .. } if apart.contains(&guild) => Slot::Own(guild),
             Placing::ById { workers, .. } => {
                 // The time in a snowflake is above its lowest 22 bits; the bits below are almost always the same.
                 Slot::Shared(usize::try_from(guild.get() >> 22).unwrap_or(usize::MAX) % workers)
             }
-            Placing::OneEach { most } if self.workers.len() >= *most => return Err(None),
             Placing::OneEach { .. } => Slot::Own(guild),
         };
-        match (self.slots.get(&slot), slot) {
+        match (self.slots.get(&slot), &self.placing) {
             (Some(id), _) => Ok(*id),
-            (None, Slot::Own(_)) => Err(Some(slot)),
-            (None, Slot::Shared(_)) => Err(None),
+            (None, Placing::OneEach { most }) if room == Room::Needed && self.workers.len() >= *most => {
+                Err(None)
+            }
+            (None, _) => Err(Some(slot)),
         }
+    }
+
+    /// The worker with the fewest guilds.
+    fn least_loaded(&self) -> Option<ThreadId> {
+        let serving = self.workers.iter().filter(|(_, member)| member.state == WorkerState::Serving);
+        serving.min_by_key(|(id, member)| (member.guilds.len(), **id)).map(|(id, _)| *id)
+    }
+
+    /// Who has to do where no worker can be started: anyone, where any would have been right.
+    fn stand_in(&self) -> Option<ThreadId> {
+        self.least_loaded().filter(|_| matches!(self.placing, Placing::LeastLoaded { .. }))
     }
 
     /// The guild has no VM on worker `id`, as of the command `upto`. Returns whether it has no place now.
@@ -217,26 +252,29 @@ impl Table {
         Some(route)
     }
 
-    /// Gives a guild without a place one at worker `id`, if that is there.
+    /// Gives a guild without a place one at worker `id`, if that is there and takes guilds.
     pub(super) fn settle(&mut self, guild: GuildId, id: ThreadId) -> bool {
-        let Some(member) = self.workers.get_mut(&id) else { return false };
+        let serving = |member: &&mut Member| member.state == WorkerState::Serving;
+        let Some(member) = self.workers.get_mut(&id).filter(serving) else { return false };
         member.guilds.insert(guild);
         self.routes.insert(guild, Route { worker: id, last: 0, parked: None });
         true
     }
 
     /// Puts a command on the queue of the guild's worker.
-    fn put(&mut self, mut command: Command) -> Result<(), NotTaken> {
-        self.last_number += 1;
-        command.number = self.last_number;
+    pub(super) fn put(&mut self, mut command: Command) -> Result<(), NotTaken> {
+        command.number = self.last_number + 1;
         let Some(route) = self.routes.get_mut(&command.guild) else {
             return Err(NotTaken::Ended(Message::Command(command)));
         };
         let Some(member) = self.workers.get(&route.worker) else {
             return Err(NotTaken::Ended(Message::Command(command)));
         };
-        route.last = command.number;
-        member.entry.send(Message::Command(command))
+        let number = command.number;
+        member.entry.send(Message::Command(command))?;
+        // One that was refused is not on its way: the worker would wait for it for ever before it let the guild go.
+        (route.last, self.last_number) = (number, number);
+        Ok(())
     }
 }
 
@@ -245,6 +283,7 @@ impl Inner {
     pub(super) fn send(self: &Arc<Self>, table: &mut Table, mut command: Command) -> Result<(), NotSent> {
         loop {
             if table.stopping {
+                command.answer(&LuaVmResult::Broken { reason: "the service is shutting down".to_owned() });
                 return Err(NotSent::Stopping);
             }
             let guild = command.guild;
@@ -254,22 +293,18 @@ impl Inner {
                     return Err(NotSent::Full);
                 }
                 Some(Route { parked: Some(parked), .. }) => {
-                    parked.push(command);
+                    parked.push_back(command);
                     return Ok(());
                 }
                 Some(_) => {}
                 None if command.action.makes_vm() => {
-                    let id = match table.place_for(guild) {
-                        Ok(id) => id,
-                        Err(None) => return Err(NotSent::Full),
-                        Err(Some(slot)) => self.fill(table, slot, 0, Duration::ZERO).map_err(|error| {
-                            tracing::error!(%guild, %error, "failed to start a worker for a guild");
-                            NotSent::Full
-                        })?,
-                    };
-                    is_new = table.settle(guild, id);
+                    self.place(table, guild, Room::Needed)?;
+                    is_new = true;
                 }
-                None => return Err(NotSent::Absent),
+                None => {
+                    command.answer(&LuaVmResult::Absent);
+                    return Err(NotSent::Absent);
+                }
             }
             match table.put(command) {
                 Ok(()) => return Ok(()),
@@ -291,4 +326,31 @@ impl Inner {
             }
         }
     }
+
+    /// Gives a guild without a place the one where it belongs.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        table: &mut Table,
+        guild: GuildId,
+        room: Room,
+    ) -> Result<(), NotSent> {
+        if table.stopping {
+            return Err(NotSent::Stopping);
+        }
+        let id = match table.place_for(guild, room) {
+            Ok(id) => id,
+            Err(None) => return Err(NotSent::Full),
+            Err(Some(slot)) => match self.fill(table, slot, 0, Duration::ZERO) {
+                Ok(id) => id,
+                Err(error) => {
+                    tracing::error!(%guild, %error, "failed to start a worker for a guild");
+                    table.stand_in().ok_or(NotSent::Full)?
+                }
+            },
+        };
+        if table.settle(guild, id) { Ok(()) } else { Err(NotSent::Full) }
+    }
 }
+
+#[cfg(test)]
+mod tests;
