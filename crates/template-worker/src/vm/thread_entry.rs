@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -113,6 +113,12 @@ impl ThreadEntry {
     pub(super) fn new(id: ThreadId, queue: usize, restarts: u32) -> (Self, mpsc::Receiver<Message>) {
         let (messages, receiver) = mpsc::channel(queue);
         (Self { id, messages, pulse: Arc::default(), started: Instant::now(), restarts }, receiver)
+    }
+
+    /// The same of a worker that is to wait first: its life begins then.
+    pub(super) fn after(mut self, pause: Duration) -> Self {
+        self.started += pause;
+        self
     }
 
     /// The worker's number.

@@ -27,6 +27,7 @@ async fn reason(program: &Path) -> String {
         config.vm.strategy = Strategy::ProcessPool;
         config.vm.processes = 1;
         config.vm.process_program = program;
+        config.vm.max_memory = 1 << 20;
         config.server.drain_time_ms = 100;
     })
     .await;
@@ -105,4 +106,11 @@ async fn a_process_that_only_talks_is_ended() {
     let program = script(folder.path(), &format!("printf '{READY}' >&0; cat {talk:?} >&0; exec sleep 5"));
     let reason = reason(&program).await;
     assert!(reason.contains("too much that nobody had asked for"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_process_that_takes_too_much_memory_is_ended() {
+    let grow = "text=$(head -c 400000000 /dev/zero | tr '\\0' x)";
+    let reason = reason_of(&format!("printf '{READY}' >&0; {grow}; exec sleep 5")).await;
+    assert!(reason.contains("bytes of memory"), "{reason}");
 }

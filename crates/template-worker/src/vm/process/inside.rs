@@ -1,38 +1,33 @@
 //! A VM process from the inside: it locks itself in, and then does for its parent what the parent's own threads would.
 //!
-//! Owns the order of that, and the line to the parent. What runs here is the same as in a service with threads: a pool, its
+//! Owns the order of that. What it says goes by its `line`. What runs here is the same as in a service with threads: a pool, its
 //! thread loops, their VMs. The process ends when it is told to, or when its parent is gone.
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::LocalSet;
 
 use super::confinement::{LockError, LockState, Locks, lock_in};
+use super::line::{Line, PIECE, read};
 use super::marker::Marker;
-use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION, encode_into};
+use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION};
 use crate::config::VmConfig;
 use crate::execution::{LoadedTemplate, LogEntry, TemplateLog};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
-use crate::vm::quarantine::{Break, BreakReports};
+use crate::vm::quarantine::BreakReports;
 use crate::vm::reply::{Answering, Reply, replies_to};
 use crate::vm::strategy::{NotSent, Outside, Shared, VmDistributionStrategy, inside_process};
 use crate::vm::thread_entry::{Command, CommandNumber};
 
-/// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
-/// Bytes that may wait for the parent to read them, before log lines are dropped. Answers are not: each of them is owed, so
-/// there are as many as the parent has asked for.
-const MOST_WAITING: usize = 4 << 20;
 /// How long the threads have to answer when they are asked for something.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(60);
 
@@ -123,129 +118,6 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
             Ok(None) => {}
             _ => return Err(NotServed::NoStart),
         }
-    }
-}
-
-/// Reads from the parent. By the descriptor that is there, not by a duplicate of it: none other is open in a locked process.
-fn read(bytes: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match nix::unistd::read(io::stdin(), bytes) {
-            Err(Errno::EINTR) => {}
-            read => return Ok(read?),
-        }
-    }
-}
-
-/// Writes to the parent, in the same way.
-fn write(mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match nix::unistd::write(io::stdin(), bytes) {
-            Err(Errno::EINTR) => {}
-            written => bytes = bytes.get(written?..).unwrap_or_default(),
-        }
-    }
-    Ok(())
-}
-
-/// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: Mutex<Waiting>,
-    written: Condvar,
-    passing: Mutex<Passing>,
-}
-
-/// How far the commands have come that are handed to the threads.
-#[derive(Debug, Default)]
-struct Passing {
-    /// The last one that was.
-    passed: u64,
-    /// Whose is being handed over right now.
-    guild: Option<GuildId>,
-    /// Whether that guild has lost its VM meanwhile, perhaps by this very command.
-    vacated: bool,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    closed: bool,
-}
-
-impl Line {
-    fn say(&self, message: &ToService) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = encode_into(&mut waiting.bytes, message)
-            && let ToService::Answer { number, index, .. } = message
-        {
-            let result = LuaVmResult::Broken { reason: format!("the answer cannot be sent: {error}") };
-            let instead = ToService::Answer { number: *number, index: *index, result };
-            // It is short and plain.
-            let _ = encode_into(&mut waiting.bytes, &instead);
-        }
-        drop(waiting);
-        self.written.notify_one();
-    }
-
-    /// There is no VM of `guild` any more, as of the last command that was handed over.
-    fn vacated(&self, guild: GuildId) {
-        let mut passing = self.passing.lock().unwrap_or_else(PoisonError::into_inner);
-        passing.vacated |= passing.guild == Some(guild);
-        self.say(&ToService::Vacated { guild, upto: passing.passed });
-    }
-
-    /// Hands a command for `guild` over. Returns what came of that, and whether the guild's VM went away meanwhile.
-    fn pass<T>(&self, number: u64, guild: GuildId, hand_over: impl FnOnce() -> T) -> (T, bool) {
-        let passing = || self.passing.lock().unwrap_or_else(PoisonError::into_inner);
-        passing().guild = Some(guild);
-        let came_of_it = hand_over();
-        let mut passing = passing();
-        passing.passed = number;
-        passing.guild = None;
-        (came_of_it, std::mem::take(&mut passing.vacated))
-    }
-
-    fn is_full(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).bytes.len() > MOST_WAITING
-    }
-
-    fn close(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.written.notify_one();
-    }
-
-    /// Sends what was written down, until the line is closed and empty, or nobody listens.
-    fn write_out(&self) {
-        let mut sending = Vec::new();
-        loop {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            while waiting.bytes.is_empty() {
-                if waiting.closed {
-                    return;
-                }
-                waiting = self.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            std::mem::swap(&mut waiting.bytes, &mut sending);
-            drop(waiting);
-            if write(&sending).is_err() {
-                return;
-            }
-            sending.clear();
-            sending.shrink_to(PIECE);
-        }
-    }
-}
-
-impl Answering for Line {
-    fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult) {
-        self.say(&ToService::Answer { number, index: u32::try_from(index).unwrap_or(u32::MAX), result });
-    }
-}
-
-impl BreakReports for Line {
-    fn report(&self, broke: Break) {
-        let Break { guild, template, reason } = broke;
-        self.say(&ToService::Broke { guild, template, reason });
     }
 }
 

@@ -163,6 +163,7 @@ impl Inner {
     ) -> std::io::Result<ThreadId> {
         let id = table.next_id();
         let (entry, messages) = ThreadEntry::new(id, self.queue, restarts);
+        let entry = entry.after(pause);
         let (stop, stop_by) = tokio::sync::watch::channel(None);
         let seat = Seat::new(id, Arc::clone(self), self.alive.enter());
         let start = Start { seat, messages, pulse: entry.pulse(), stop_by, pause };
