@@ -51,7 +51,7 @@ pub struct RuntimeOptions {
     pub wake: Arc<dyn Fn() + Send + Sync>,
     /// Called before each slice with the name of the isolate that it is for, so that the embedder knows whom to blame for
     /// what happens in it. Must be quick.
-    pub runs: Option<Rc<dyn Fn(&str)>>,
+    pub runs: Rc<dyn Fn(&str)>,
     /// What time it is, for timers and deadlines; tests bring their own.
     pub clock: Rc<dyn Fn() -> Instant>,
 }
@@ -65,7 +65,7 @@ impl RuntimeOptions {
             ticker,
             log: Rc::new(|_| ()),
             wake: Arc::new(|| ()),
-            runs: None,
+            runs: Rc::new(|_| ()),
             clock: Rc::new(Instant::now),
         }
     }

@@ -34,6 +34,8 @@ use crate::vm::quarantine::{Quarantine, Quarantined};
 use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
 use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, VmStatus, replies};
 
+/// How long an action on a VM may take, its way there included.
+const TIME_TO_ACT: Duration = Duration::from_secs(30);
 /// Actions on one guild's VM at the same time: together with its executions they must not fill the queue of its thread,
 /// which is also the queue of its neighbours.
 const MOST_ACTIONS: usize = 16;
@@ -232,7 +234,11 @@ impl Dispatcher {
             Err(reason) => return Err(refusal(reason)),
         }
         let broken = || LuaVmResult::Broken { reason: "the VM gave no answer".to_owned() };
-        Ok(answers.recv().await.map_or_else(broken, |(_, result)| result))
+        // It may be on its way to a worker that hangs, or wait for a guild that moves.
+        match tokio::time::timeout(TIME_TO_ACT, answers.recv()).await {
+            Ok(answer) => Ok(answer.map_or_else(broken, |(_, result)| result)),
+            Err(_) => Err(DispatchError::Overloaded { retry_after: RETRY_AFTER }),
+        }
     }
 
     /// How the guild's VM is.
@@ -244,6 +250,11 @@ impl Dispatcher {
             LuaVmResult::Status(status) => status,
             _ => VmStatus::absent(),
         })
+    }
+
+    /// Whether a guild without a VM can get one.
+    pub fn can_take_guilds(&self) -> bool {
+        self.0.strategy.can_take_guilds()
     }
 
     /// What the guild may use.

@@ -138,10 +138,8 @@ impl Scheduler {
 
     /// Tells the host whose slice is about to begin.
     pub(super) fn tell_who_runs(&self) {
-        if let Some(tell) = &self.options.runs
-            && let Some(isolate) = &*self.last_isolate.borrow()
-        {
-            tell(isolate);
+        if let Some(isolate) = &*self.last_isolate.borrow() {
+            (self.options.runs)(isolate);
         }
     }
 

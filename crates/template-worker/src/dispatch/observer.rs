@@ -40,8 +40,11 @@ impl Observer {
     fn count(&self, status: Status, cpu_us: u64) {
         let now = Instant::now();
         let metrics = &self.shared.metrics;
+        let taken = now.saturating_duration_since(self.accepted);
+        // A VM process says how much it was; it cannot be more than the time that went by.
+        let cpu_us = cpu_us.min(u64::try_from(taken.as_micros()).unwrap_or(u64::MAX));
         metrics.executed(self.guild, status, cpu_us, now);
-        metrics.took(Stage::Total, now.saturating_duration_since(self.accepted));
+        metrics.took(Stage::Total, taken);
     }
 }
 

@@ -94,6 +94,23 @@ impl Counts {
     }
 }
 
+/// The number of a counter in messages.
+#[cfg(test)]
+pub(super) fn number(what: Count) -> u16 {
+    let (family, value) = what.place();
+    u16::try_from(OFFSETS[family] + value).unwrap()
+}
+
+/// Whether the counter in this place is counted where VMs live. That a process was replaced is its parent's to count.
+fn travels(at: usize) -> bool {
+    let (family, value) = Count::Restarted(Worker::Process).place();
+    if at == OFFSETS[family] + value {
+        return false;
+    }
+    let family = OFFSETS.iter().rposition(|offset| *offset <= at);
+    family.and_then(|family| FAMILIES.get(family)).is_some_and(|family| family.travels)
+}
+
 /// All counters.
 #[derive(Debug)]
 pub(super) struct Counters([AtomicU64; ALL]);
@@ -118,9 +135,10 @@ impl Counters {
         all.iter().map(|counter| counter.load(Ordering::Relaxed))
     }
 
-    /// What was counted since the last time.
+    /// What was counted since the last time, of what travels.
     pub(super) fn take(&self) -> Vec<(u16, u64)> {
-        let taken = (0u16..).zip(&self.0).map(|(at, counter)| (at, counter.swap(0, Ordering::Relaxed)));
+        let taken = (0u16..).zip(&self.0).filter(|(at, _)| travels(usize::from(*at)));
+        let taken = taken.map(|(at, counter)| (at, counter.swap(0, Ordering::Relaxed)));
         taken.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -130,9 +148,7 @@ impl Counters {
     pub(super) fn add(&self, counts: &[(u16, u64)]) -> usize {
         let taken = counts.iter().take(ALL).filter(|(at, count)| {
             let at = usize::from(*at);
-            let family = OFFSETS.iter().rposition(|offset| *offset <= at);
-            let travels = family.and_then(|family| FAMILIES.get(family)).is_some_and(|family| family.travels);
-            let counter = self.0.get(at).filter(|_| travels && *count <= MOST_AT_ONCE);
+            let counter = self.0.get(at).filter(|_| travels(at) && *count <= MOST_AT_ONCE);
             counter.inspect(|counter| add(counter, *count)).is_some()
         });
         counts.len() - taken.count()
@@ -172,9 +188,12 @@ mod tests {
         for (times, what) in (1u64..).zip(&all) {
             counters.count(*what, times);
         }
-        let mut taken: Vec<u64> = counters.take().into_iter().map(|(_, count)| count).collect();
-        taken.sort_unstable();
-        assert_eq!(taken, (1..=all.len() as u64).collect::<Vec<_>>());
+        let counted =
+            (0..FAMILIES.len()).flat_map(|family| counters.family(family)).filter(|count| *count > 0);
+        let mut counted: Vec<u64> = counted.collect();
+        counted.sort_unstable();
+        assert_eq!(counted, (1..=all.len() as u64).collect::<Vec<_>>());
+        assert!(counters.take().iter().all(|(at, _)| travels(usize::from(*at))));
         // The last value of each label is the last of its family.
         for what in [Dispatch::Failed as usize, Status::Quarantined as usize, Broke::Worker as usize] {
             assert!([2, 3, 9].iter().any(|family| FAMILIES[*family].values.len() == what + 1));

@@ -219,7 +219,7 @@ pub(super) const FAMILIES: [Family; 13] = [
     family(
         declared("template_worker_worker_restarts_total", "Workers that failed and were replaced, by kind."),
         ("kind", Worker::NAMES),
-        false,
+        true,
     ),
     family(
         declared(

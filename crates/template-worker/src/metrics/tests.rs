@@ -142,6 +142,15 @@ fn a_process_that_lies_changes_nothing_that_is_not_its_own_and_breaks_nothing() 
     taken.took(Stage::Total, Duration::from_secs(1));
     // What only the service counts, what does not exist, and more than can be.
     let mut lies = taken.take_counts();
+    assert_eq!(lies.counters, [], "an honest process says nothing of this");
+    // Dispatches, executions, CPU time and replaced processes.
+    let own = [
+        Count::Dispatched(Dispatch::Accepted),
+        Count::Executed(Status::Ok),
+        Count::CpuMicros,
+        Count::Restarted(Worker::Process),
+    ];
+    lies.counters.extend(own.map(|what| (super::counts::number(what), 1)));
     lies.counters.extend([(u16::MAX, 1), (0, u64::MAX)]);
     let bucket = |histogram, bucket, count| HistogramCounts {
         histogram,

@@ -131,16 +131,13 @@ impl Quarantine {
 }
 
 /// Makes room: what broke something too long ago to count, and where that is not enough, all that is not locked out yet.
-/// Should there be as many that are, they are let in again: a service with so many has other problems.
+/// Should there be as many that are, those of the guild that has most are let in again.
 fn forget_some(templates: &mut HashMap<GuildId, HashMap<TemplateName, Record>>, now: Instant) {
     let counts = |record: &Record| {
         record.breaks.back().is_some_and(|last| now.saturating_duration_since(*last) < WINDOW)
     };
-    let steps: [&dyn Fn(&Record) -> bool; 3] = [
-        &|record| record.locked_out.is_some() || counts(record),
-        &|record| record.locked_out.is_some(),
-        &|_| false,
-    ];
+    let steps: [&dyn Fn(&Record) -> bool; 2] =
+        [&|record| record.locked_out.is_some() || counts(record), &|record| record.locked_out.is_some()];
     for keep in steps {
         templates.retain(|_, of_guild| {
             of_guild.retain(|_, record| keep(record));
@@ -149,6 +146,10 @@ fn forget_some(templates: &mut HashMap<GuildId, HashMap<TemplateName, Record>>, 
         if templates.values().map(HashMap::len).sum::<usize>() < MOST_REMEMBERED {
             return;
         }
+    }
+    let most = templates.iter().max_by_key(|(_, of_guild)| of_guild.len()).map(|(guild, _)| *guild);
+    if let Some(guild) = most {
+        templates.remove(&guild);
     }
 }
 

@@ -100,7 +100,7 @@ impl WarmPool {
         let (owner, log, event_of) = (Owner::default(), Log::default(), EventOf::default());
         let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
         options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
-        options.runs = Some(tell_who_runs(self.running.clone(), Arc::clone(&owner)));
+        options.runs = tell_who_runs(self.running.clone(), Arc::clone(&owner));
         options.wake = wake(Arc::clone(&self.woken), Arc::clone(&owner));
         let runtime = KhronosRuntime::new(options)?;
         let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;

@@ -3,13 +3,14 @@
 //! A process may have been taken over by a script. So an answer counts only where it is owed, once; and it says something
 //! only about guilds that this process was given.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use crate::execution::LoadedTemplate;
 use crate::ids::GuildId;
 use crate::limits::Limits;
-use crate::vm::action::LuaVmResult;
+use crate::template::TemplateName;
+use crate::vm::action::{LuaVmAction, LuaVmResult};
 use crate::vm::reply::Reply;
 use crate::vm::thread_entry::CommandNumber;
 
@@ -23,39 +24,79 @@ pub(super) const MOST_OWED: usize = 1 << 16;
 /// The books about one process.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    owed: HashMap<u64, Vec<Option<Reply>>>,
+    owed: HashMap<u64, Owed>,
     /// Counts what was sent, commands and orders alike. Not by the pool's numbers, which orders and some commands lack.
     last: u64,
-    served: HashMap<GuildId, Last>,
+    served: HashMap<GuildId, Served>,
 }
 
-/// The last command that was sent for a guild.
-#[derive(Debug, Clone, Copy)]
-struct Last {
-    /// Its number between the process and its parent.
+/// Answers that are owed for one message.
+#[derive(Debug)]
+struct Owed {
+    replies: Vec<Option<Reply>>,
+    /// Whose they are; nobody's for orders.
+    guild: Option<GuildId>,
+}
+
+/// What a guild's VM in the process was sent.
+#[derive(Debug, Default)]
+struct Served {
+    /// The number of the last command between the process and its parent.
     sent: u64,
     /// The highest number that the pool has given to one of the guild's.
     number: CommandNumber,
+    /// The guild's templates that the process may have run.
+    templates: HashSet<TemplateName>,
+    /// Executions that were sent and have not broken a VM.
+    unbroken: u64,
+    /// The most bytes that a result may have, by the largest limit that was sent.
+    most_bytes: usize,
 }
 
 impl Books {
     /// The process is about to get a command for `guild`, which the pool calls `number`. Returns the number that it has in
     /// messages.
-    pub(super) fn sent(&mut self, number: CommandNumber, guild: GuildId, replies: Vec<Reply>) -> u64 {
-        let sent = self.enter(replies.into_iter().map(Some).collect());
-        let last = self.served.entry(guild).or_insert(Last { sent, number });
-        *last = Last { sent, number: number.max(last.number) };
-        sent
+    pub(super) fn sent(
+        &mut self,
+        number: CommandNumber,
+        guild: GuildId,
+        action: &LuaVmAction,
+        replies: Vec<Reply>,
+    ) -> u64 {
+        let served = self.served.entry(guild).or_default();
+        if let LuaVmAction::DispatchEvent { templates, limits, .. } = action {
+            served.most_bytes = served.most_bytes.max(limits.max_result_bytes);
+            served.unbroken += templates.len() as u64;
+            for template in templates {
+                if !served.templates.contains(&template.info.name) {
+                    served.templates.insert(template.info.name.clone());
+                }
+            }
+        }
+        served.number = served.number.max(number);
+        served.sent = self.last + 1;
+        self.enter(replies, Some(guild))
+    }
+
+    /// Whether the guild's VM can have been broken once more, by `template`. Counts that it was.
+    pub(super) fn can_have_broken(&mut self, guild: GuildId, template: Option<&TemplateName>) -> bool {
+        let Some(served) = self.served.get_mut(&guild) else { return false };
+        if served.unbroken == 0 || template.is_some_and(|template| !served.templates.contains(template)) {
+            return false;
+        }
+        served.unbroken -= 1;
+        true
     }
 
     /// The same for an order.
     pub(super) fn ordered(&mut self, reply: Reply) -> u64 {
-        self.enter(vec![Some(reply)])
+        self.enter(vec![reply], None)
     }
 
-    fn enter(&mut self, replies: Vec<Option<Reply>>) -> u64 {
+    fn enter(&mut self, replies: Vec<Reply>, guild: Option<GuildId>) -> u64 {
         self.last += 1;
-        self.owed.insert(self.last, replies);
+        let replies = replies.into_iter().map(Some).collect();
+        self.owed.insert(self.last, Owed { replies, guild });
         self.last
     }
 
@@ -65,19 +106,22 @@ impl Books {
         self.served.get(&guild).filter(|last| last.sent <= upto).map(|last| last.number)
     }
 
-    /// The duty that an answer of the process fulfils, if there is one.
-    pub(super) fn answered(&mut self, number: u64, index: usize) -> Option<Reply> {
-        let replies = self.owed.get_mut(&number)?;
-        let reply = replies.get_mut(index)?.take();
-        if replies.iter().all(Option::is_none) {
+    /// The duty that an answer of the process fulfils, if there is one, and the most bytes that a template's result may
+    /// have in it.
+    pub(super) fn answered(&mut self, number: u64, index: usize) -> Option<(Reply, usize)> {
+        let owed = self.owed.get_mut(&number)?;
+        let reply = owed.replies.get_mut(index)?.take()?;
+        let served = owed.guild.and_then(|guild| self.served.get(&guild));
+        let most_bytes = served.map_or(0, |served| served.most_bytes);
+        if owed.replies.iter().all(Option::is_none) {
             self.owed.remove(&number);
         }
-        reply
+        Some((reply, most_bytes))
     }
 
     /// What was to be sent cannot be.
     pub(super) fn refuse(&mut self, number: u64, reason: &str) {
-        for reply in self.owed.remove(&number).into_iter().flatten().flatten() {
+        for reply in self.owed.remove(&number).into_iter().flat_map(|owed| owed.replies).flatten() {
             reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
         }
     }
@@ -100,7 +144,7 @@ impl Books {
 
     /// The process is gone: whoever waits is told so.
     pub(super) fn close(&mut self, reason: &str) {
-        for reply in self.owed.drain().flat_map(|(_, replies)| replies).flatten() {
+        for reply in self.owed.drain().flat_map(|(_, owed)| owed.replies).flatten() {
             reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
         }
     }
@@ -185,10 +229,10 @@ mod tests {
     async fn an_answer_counts_once_and_only_where_it_is_owed() {
         let (owed, mut books) = (Census::default(), Books::default());
         let (duties, mut answers) = replies(2, &owed, None);
-        let number = books.sent(7, GuildId::new(1).unwrap(), duties);
+        let number = books.sent(7, GuildId::new(1).unwrap(), &LuaVmAction::Stop, duties);
         assert!(books.answered(number + 1, 0).is_none(), "nobody asked that");
         assert!(books.answered(number, 2).is_none(), "there is no such place");
-        books.answered(number, 1).unwrap().send(LuaVmResult::Done);
+        books.answered(number, 1).unwrap().0.send(LuaVmResult::Done);
         assert!(books.answered(number, 1).is_none(), "it was answered");
         assert!(books.owes());
         books.close("the process is gone");
@@ -209,7 +253,7 @@ mod tests {
         let guild = |id| GuildId::new(id).unwrap();
         let sent = |books: &mut Books, number, id| {
             let (duties, answers) = replies(1, &owed, None);
-            (books.sent(number, guild(id), duties), answers)
+            (books.sent(number, guild(id), &LuaVmAction::Stop, duties), answers)
         };
         let (_, mut first) = sent(&mut books, 5, 1);
         let (closing, mut second) = sent(&mut books, 0, 1);
@@ -219,7 +263,7 @@ mod tests {
         assert_eq!(books.vacated(guild(1), closing), Some(5));
         assert_eq!(books.vacated(guild(3), other), None, "it is not here");
         for (number, answers) in [(1, &mut first), (closing, &mut second), (other, &mut third)] {
-            books.answered(number, 0).unwrap().send(LuaVmResult::Done);
+            books.answered(number, 0).unwrap().0.send(LuaVmResult::Done);
             assert_eq!(answers.recv().await, Some((0, LuaVmResult::Done)));
         }
     }

@@ -3,6 +3,7 @@
 //! A message of its own form has been checked by `wire`. Here is checked what only the parent's books know: that an
 //! answer is owed, and that a guild was given to this process.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,11 @@ use tokio::sync::watch;
 
 use super::books::Books;
 use super::wire::{Lock, ToService, VERSION};
+use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{GuildId, ThreadId};
 use crate::metrics::Count;
 use crate::vm::action::LuaVmResult;
+use crate::vm::guild_log::Gate;
 use crate::vm::quarantine::Break;
 use crate::vm::strategy::Shared;
 use crate::vm::thread_entry::{CommandNumber, Pulse};
@@ -20,6 +23,10 @@ use crate::vm::thread_entry::{CommandNumber, Pulse};
 /// Between two messages that nobody has asked for a process says something that was: so many in a row it has no reason
 /// to send.
 const MOST_UNASKED: usize = 1_000_000;
+
+/// So many times the lines that a guild's templates may log get through for each guild: the process keeps to the guild's
+/// own limit, which may be larger than that of the service; this is for one that does not.
+const LOG_FACTOR: usize = 10;
 
 /// Between two complaints of one process in the service's log.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
@@ -34,6 +41,8 @@ pub(super) struct Hearing {
     ready: watch::Sender<bool>,
     /// Messages in a row that nobody has asked for.
     unasked: usize,
+    /// What each guild may still log.
+    gates: HashMap<GuildId, Gate>,
     /// Log lines that the process has dropped since its parent complained of that.
     dropped: u64,
     complained: Option<Instant>,
@@ -49,7 +58,18 @@ impl Hearing {
         vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
         ready: watch::Sender<bool>,
     ) -> Self {
-        Self { worker, books, shared, pulse, vacate, ready, unasked: 0, dropped: 0, complained: None }
+        Self {
+            worker,
+            books,
+            shared,
+            pulse,
+            vacate,
+            ready,
+            unasked: 0,
+            gates: HashMap::new(),
+            dropped: 0,
+            complained: None,
+        }
     }
 
     /// Takes in one message.
@@ -72,9 +92,14 @@ impl Hearing {
             ToService::Answer { number, index, result } => {
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
                 let owed = self.with_books(|books| books.answered(number, index));
-                let Some(reply) = owed else {
+                let Some((reply, most_bytes)) = owed else {
                     return Err("it answered what it was not asked".to_owned());
                 };
+                if let LuaVmResult::Outcome(Outcome { result: OutcomeResult::Ok { value }, .. }) = &result
+                    && value.as_str().len() > most_bytes
+                {
+                    return Err("it answered with more than a result may have".to_owned());
+                }
                 self.unasked = 0;
                 reply.send(self.seen_from_here(result));
             }
@@ -86,11 +111,15 @@ impl Hearing {
             }
             ToService::Log(entry) => {
                 self.of_its_own(entry.guild)?;
-                self.shared.log.write(entry);
+                if self.lets_through(entry.guild) {
+                    self.shared.log.write(entry);
+                }
             }
             ToService::LogsDropped { lines } => self.dropped(lines),
             ToService::Broke { guild, template, reason } => {
-                self.of_its_own(guild)?;
+                if !self.with_books(|books| books.can_have_broken(guild, template.as_ref())) {
+                    return Err("it told of a break that cannot have been".to_owned());
+                }
                 self.shared.breaks.report(Break { guild, template, reason });
             }
             ToService::Beat { counts, vms, idle, closing, warm, memory, load_permille } => {
@@ -106,6 +135,17 @@ impl Hearing {
             }
         }
         Ok(())
+    }
+
+    /// Whether a line of the guild may be written. There are as many gates as guilds that the process was given.
+    fn lets_through(&mut self, guild: GuildId) -> bool {
+        let (rate, now) =
+            (self.shared.limits.max_log_lines_per_second.saturating_mul(LOG_FACTOR), Instant::now());
+        let passes = self.gates.entry(guild).or_insert_with(|| Gate::new(rate, now)).lets_through(rate, now);
+        if !passes {
+            self.dropped(1);
+        }
+        passes
     }
 
     /// Says so now and then: a process may say it all the time.

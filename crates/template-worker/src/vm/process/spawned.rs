@@ -71,7 +71,7 @@ impl Spawned {
     pub(super) async fn ended(&mut self) -> Death {
         match self.child.wait().await {
             Ok(status) => Death::of(status),
-            Err(_) => Death { reason: "it is gone".to_owned(), own_doing: false },
+            Err(_) => Death { reason: "it is gone".to_owned(), own_doing: false, exited: false },
         }
     }
 
@@ -90,6 +90,8 @@ pub(super) struct Death {
     pub(super) reason: String,
     /// Whether what it was running may be to blame. Somebody who kills it from outside says nothing about that.
     pub(super) own_doing: bool,
+    /// Whether it ended by its own call.
+    pub(super) exited: bool,
 }
 
 impl Death {
@@ -99,10 +101,12 @@ impl Death {
             (Some(signal), _) => Self {
                 reason: format!("it was ended by signal {signal}"),
                 own_doing: !FROM_OUTSIDE.contains(&signal),
+                exited: false,
             },
             (None, code) => Self {
                 reason: format!("it exited by itself with code {}", code.unwrap_or_default()),
                 own_doing: code != Some(0),
+                exited: true,
             },
         }
     }

@@ -20,13 +20,15 @@ use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
-use crate::metrics::resident_memory;
+use crate::metrics::{resident_memory, threads};
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::{Ended, Shared, WorkerStart};
 use crate::vm::thread_entry::{Command, Message, Pulse};
 
+/// Threads of a process that run no VMs, and those that are ending while others take their place.
+const OTHER_THREADS: usize = 16;
 /// Between two looks at a process.
 const BEAT: Duration = Duration::from_millis(500);
 /// How long a process may take to be locked in and ready.
@@ -120,11 +122,12 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         // It closes the connection a moment before it is gone.
         End::Broken(reason) => match timeout(TIME_TO_DIE, process.ended()).await {
             Ok(death) => death,
-            Err(_) => Death { reason, own_doing: true },
+            Err(_) => Death { reason, own_doing: true, exited: false },
         },
-        End::Condemned(reason) => Death { reason, own_doing: true },
-        End::Died(death) => death,
-        End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false },
+        End::Condemned(reason) => Death { reason, own_doing: true, exited: false },
+        // An exit that nobody asked for is its own doing, however it looks.
+        End::Died(death) => Death { own_doing: death.own_doing || (death.exited && !talk.stopping), ..death },
+        End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false, exited: false },
     };
     process.kill().await;
     // What it had said by then counts.
@@ -139,9 +142,11 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         return seat.ends(Ended::Stopped);
     }
     let running = if death.own_doing { process.marker.read() } else { Vec::new() };
+    // With several threads at work, who can say which of them it was?
+    let running = if running.len() == 1 { running } else { Vec::new() };
     let culprits = running
         .into_iter()
-        .filter(|(guild, _)| lock(&books).served(*guild))
+        .filter(|(guild, template)| lock(&books).can_have_broken(*guild, Some(template)))
         .map(|(guild, template)| Break {
             guild,
             template: Some(template),
@@ -344,6 +349,10 @@ impl Talk {
                 )));
             }
         }
+        let most = self.settings.threads + OTHER_THREADS;
+        if let Some(threads) = pid.and_then(threads).filter(|threads| *threads > most) {
+            return Err(End::Condemned(format!("it has {threads} threads, and {most} are the most")));
+        }
         if ping.answers.is_none() {
             let (mut duty, answers) = replies(1, &self.shared.owed, None);
             if let Some(reply) = duty.pop() {
@@ -359,8 +368,8 @@ impl Talk {
     fn pass_on(&mut self, message: Message) {
         match message {
             Message::Command(Command { guild, action, replies, number, .. }) => {
+                let number = lock(&self.books).sent(number, guild, &action, replies);
                 let action = self.action(action);
-                let number = lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });
                 if let Err(error) = said {
                     lock(&self.books)

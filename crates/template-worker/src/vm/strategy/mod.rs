@@ -145,6 +145,9 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// [`NotSent`].
     fn send(&self, command: Command) -> Result<(), NotSent>;
 
+    /// Whether there is a worker for guilds that have none, or one can be started.
+    fn can_take_guilds(&self) -> bool;
+
     /// All workers.
     fn threads(&self) -> Vec<ThreadStatus>;
 

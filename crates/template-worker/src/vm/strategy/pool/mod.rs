@@ -34,7 +34,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a worker is, and how one is started.
 pub(super) trait WorkerKind: Send + Sync + std::fmt::Debug + 'static {
-    /// Starts a worker that takes what `start` has for it, from now or from after its pause on, until it is told to stop
+    /// Starts a worker that takes what `start` has for it until it is told to stop
     /// or fails. It holds its seat until nothing of it is left.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl Inner {
         let (stop, stop_by) = tokio::sync::watch::channel(None);
         let seat = Seat::new(id, Arc::clone(self), self.alive.enter());
         let start = Start { seat, messages, pulse: entry.pulse(), stop_by, pause };
-        table.enter(slot, entry, stop, pause);
+        table.enter(slot, entry, stop);
         self.kind.start(start).inspect_err(|_| {
             table.forget(id);
         })?;
@@ -233,6 +233,10 @@ impl Drop for Pool {
 impl VmDistributionStrategy for Pool {
     fn send(&self, command: Command) -> Result<(), NotSent> {
         self.0.send(&mut self.0.lock(), command)
+    }
+
+    fn can_take_guilds(&self) -> bool {
+        self.0.lock().can_take_guilds()
     }
 
     fn threads(&self) -> Vec<ThreadStatus> {

@@ -37,8 +37,6 @@ struct Member {
     guilds: HashSet<GuildId>,
     state: WorkerState,
     stop: watch::Sender<Option<Instant>>,
-    /// How long it waited before it started.
-    pause: Duration,
 }
 
 /// Where a guild lives.
@@ -90,15 +88,9 @@ impl Table {
     }
 
     /// Enters a worker that fills `slot` from now on.
-    pub(super) fn enter(
-        &mut self,
-        slot: Slot,
-        entry: ThreadEntry,
-        stop: watch::Sender<Option<Instant>>,
-        pause: Duration,
-    ) {
+    pub(super) fn enter(&mut self, slot: Slot, entry: ThreadEntry, stop: watch::Sender<Option<Instant>>) {
         let id = entry.id();
-        let member = Member { slot, entry, guilds: HashSet::new(), state: WorkerState::Serving, stop, pause };
+        let member = Member { slot, entry, guilds: HashSet::new(), state: WorkerState::Serving, stop };
         self.workers.insert(id, member);
         self.slots.insert(slot, id);
     }
@@ -117,7 +109,7 @@ impl Table {
             slot: member.slot,
             guilds: member.guilds.len(),
             restarts: member.entry.restarts(),
-            lived: member.entry.started().elapsed().saturating_sub(member.pause),
+            lived: member.entry.started().elapsed(),
             is_kept: fills && self.keeps_workers() && !self.stopping,
         })
     }
@@ -169,6 +161,12 @@ impl Table {
         member.state = WorkerState::Draining;
         let (slot, guilds) = (member.slot, member.guilds.iter().copied().collect());
         Some((self.vacate_slot(slot, id).then_some(slot), guilds))
+    }
+
+    /// Whether some worker takes guilds, or is started for the next one.
+    pub(super) fn can_take_guilds(&self) -> bool {
+        let serves = |member: &Member| member.state == WorkerState::Serving;
+        !self.stopping && (!self.keeps_workers() || self.workers.values().any(serves))
     }
 
     /// Whether the worker is there and takes guilds.
