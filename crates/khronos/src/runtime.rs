@@ -138,7 +138,7 @@ impl KhronosRuntime {
 
     /// Gives up the VM: every execution that has no verdict gets [`Verdict::Broken`](crate::Verdict::Broken).
     pub fn condemn(&self, reason: BrokenReason) {
-        self.scheduler.condemn(reason);
+        self.scheduler.condemn(reason, None);
         self.announce();
     }
 
@@ -273,13 +273,11 @@ impl KhronosRuntime {
         self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
     }
 
-    /// The name of the isolate that was running when the VM broke. None where nothing ran, and where its owner gave the VM
-    /// up. Whoever finds the memory used up is not always who used it: see [`memory_of`](Self::memory_of).
+    /// The name of the isolate whose script broke the VM. None where no script was running: where the owner gave the VM up,
+    /// lowered its limit below what is in use, or put too much into it. For memory this is who ran when there was too much,
+    /// which is not always who holds it: see [`memory_of`](Self::memory_of).
     pub fn broken_by(&self) -> Option<Arc<str>> {
-        match self.scheduler.broken()? {
-            BrokenReason::Condemned(_) => None,
-            _ => self.scheduler.last_isolate(),
-        }
+        self.scheduler.broken_by()
     }
 
     /// Whether garbage has to be collected before anything else. What is put into the VM meanwhile comes on top.

@@ -54,7 +54,8 @@ where
         Ok(Ok(results)) => (true, results.into_lua_multi(lua)?).into_lua_multi(lua),
         Ok(Err(message)) => (false, message).into_lua_multi(lua),
         Err(_) => {
-            scheduler.condemn(BrokenReason::Panicked);
+            let caller = scheduler.current().ok().and_then(|_| scheduler.last_isolate());
+            scheduler.condemn(BrokenReason::Panicked, caller);
             (false, "internal error").into_lua_multi(lua)
         }
     })

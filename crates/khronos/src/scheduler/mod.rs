@@ -77,6 +77,8 @@ pub(crate) struct Scheduler {
     /// What runs right now.
     current: Cell<Option<Current>>,
     broken: RefCell<Option<BrokenReason>>,
+    /// The isolate that broke it, where one did.
+    broken_by: RefCell<Option<Arc<str>>>,
     /// The metatable of lists, once the sandbox has made it.
     array: RefCell<Option<mlua::Table>>,
     /// What the times that scripts get are counted from.
@@ -203,6 +205,7 @@ impl Scheduler {
             mail: RefCell::default(),
             current: Cell::new(None),
             broken: RefCell::new(None),
+            broken_by: RefCell::new(None),
             array: RefCell::new(None),
             links: Rc::default(),
             warned: Cell::new(false),
@@ -496,7 +499,7 @@ impl Scheduler {
                     limit: LimitExceeded::NonYieldable(limit),
                     traceback: traceback(lua, prelude, &link.chain),
                 });
-                self.condemn(BrokenReason::KilledInNative { limit });
+                self.condemn(BrokenReason::KilledInNative { limit }, self.last_isolate());
             }
         }
     }

@@ -80,7 +80,9 @@ impl Scheduler {
                 traceback: String::new(),
             });
         }
-        self.condemn(BrokenReason::OutOfMemory { limit });
+        // Where nobody is to blame, the limit was lowered below what was in use.
+        let isolate = by.and_then(|_| self.last_isolate());
+        self.condemn(BrokenReason::OutOfMemory { limit }, isolate);
     }
 
     /// Gives out the completion of an execution, unless it has one.
@@ -144,12 +146,18 @@ impl Scheduler {
     }
 
     /// The isolate that ran last.
-    pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
+    pub(super) fn last_isolate(&self) -> Option<Arc<str>> {
         self.last_isolate.borrow().clone()
     }
 
-    /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.
-    pub(crate) fn condemn(&self, reason: BrokenReason) {
+    /// The isolate that broke the VM.
+    pub(crate) fn broken_by(&self) -> Option<Arc<str>> {
+        self.broken_by.borrow().clone()
+    }
+
+    /// Gives up the VM, because of what the isolate `by` did, where it was one. Everybody who waits gets an answer; nothing
+    /// runs any more.
+    pub(crate) fn condemn(&self, reason: BrokenReason, by: Option<Arc<str>>) {
         if self.broken.borrow().is_some() {
             return;
         }
@@ -163,6 +171,7 @@ impl Scheduler {
         *state = State { completions, next_id: state.next_id, ..State::default() };
         drop(state);
         self.broken.replace(Some(reason));
+        self.broken_by.replace(by);
     }
 }
 

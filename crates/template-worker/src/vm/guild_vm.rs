@@ -342,19 +342,25 @@ impl GuildVm {
         }
     }
 
-    /// The template that broke the VM, where it was one: whoever holds most of the memory, if that is what there was too
-    /// little of; otherwise whoever ran.
+    /// The template that broke the VM, where it was one. Too little memory is the fault of whoever holds half of it; where
+    /// events do, it is the fault of nobody in here. Otherwise of whoever ran.
     pub(super) fn culprit(&self) -> Option<TemplateName> {
         let khronos::VmState::Broken(reason) = self.runtime.state() else { return None };
-        let by = self.runtime.broken_by()?;
-        if let BrokenReason::OutOfMemory { limit } = reason {
-            let held = |world: &World| self.runtime.memory_of(world.isolate);
-            let most = self.worlds.iter().max_by_key(|(_, world)| held(world));
-            if let Some((name, _)) = most.filter(|(_, world)| held(world) >= limit / 2) {
+        if let BrokenReason::OutOfMemory { limit } = reason
+            // Somebody who lowers the limit does not make those guilty who were within it.
+            && limit == self.limits.max_template_memory_usage
+        {
+            let held =
+                || self.worlds.iter().map(|(name, world)| (self.runtime.memory_of(world.isolate), name));
+            if let Some((_, name)) = held().max().filter(|(bytes, _)| *bytes >= limit / 2) {
                 return Some(name.clone());
             }
+            let of_templates: usize = held().map(|(bytes, _)| bytes).sum();
+            if self.runtime.used_memory().saturating_sub(of_templates) >= limit / 2 {
+                return None;
+            }
         }
-        by.parse().ok()
+        self.runtime.broken_by()?.parse().ok()
     }
 
     fn start(&mut self, job: Job) {

@@ -101,13 +101,18 @@ impl Quarantine {
         now: Instant,
     ) -> Option<String> {
         let mut templates = self.templates.write().unwrap_or_else(PoisonError::into_inner);
+        let known = templates.get(&guild).and_then(|of_guild| of_guild.get(template));
+        if known.is_some_and(|record| record.locked_out.is_some()) {
+            // What it started before goes on to break things, or a process says so again and again.
+            return None;
+        }
         if self.remembered.load(Ordering::Relaxed) >= MOST_REMEMBERED {
             forget_some(&mut templates, now);
         }
         let record = templates.entry(guild).or_default().entry(template.clone()).or_default();
         record.breaks.push_back(now);
         record.breaks.retain(|at| now.saturating_duration_since(*at) < WINDOW);
-        let is_news = record.breaks.len() >= TOO_MANY && record.locked_out.is_none();
+        let is_news = record.breaks.len() >= TOO_MANY;
         let told = is_news.then(|| {
             format!(
                 "`{template}` is quarantined: it broke the VM of this guild {TOO_MANY} times within {} minutes, the last \
@@ -187,6 +192,8 @@ mod tests {
         assert!(quarantine.of(guild(0), &name("slow")).is_none(), "the first one counts no more");
         assert!(breaks("slow", minutes(11)));
         assert!(!breaks("slow", minutes(12)), "it was told");
+        let counted = || quarantine.templates.read().unwrap()[&guild(0)][&name("slow")].breaks.len();
+        assert_eq!(counted(), 0, "and counts no more");
         let told = quarantine.of(guild(0), &name("slow")).unwrap().reason;
         assert!(told.contains("`slow`") && told.contains("it ran out of memory"), "{told}");
         assert!(quarantine.of(guild(0), &name("other")).is_none());

@@ -66,6 +66,10 @@ impl ThreadLoop {
             let began = Instant::now();
             let until = began + self.shared.limits.slice();
             loop {
+                if has_panicked() {
+                    // Somebody caught it, and does not know what was left half done: nothing here is to be used any more.
+                    return;
+                }
                 let Ok(message) = self.messages.try_recv() else {
                     self.table.has_taken_all();
                     break;
@@ -78,11 +82,13 @@ impl ThreadLoop {
                     break;
                 }
             }
+            if has_panicked() {
+                return;
+            }
             self.pulse.busy.store(true, Ordering::Relaxed);
             let ran = self.table.run_round();
             self.pulse.busy.store(false, Ordering::Relaxed);
             if has_panicked() {
-                // Somebody caught it, and does not know what was left half done.
                 return;
             }
             let now = Instant::now();

@@ -67,16 +67,48 @@ async fn a_guild_can_lift_a_quarantine() {
 }
 
 #[tokio::test]
-async fn what_an_operator_stops_is_nobodys_fault() {
+async fn what_an_operator_does_is_nobodys_fault() {
     let worker = TestWorker::start_with(|config| config.drills.enabled = true).await;
-    worker.template(GUILD, "t", "return 1").await.expect(201);
+    worker.template(GUILD, "t", "kept = kept or buffer.create(3000000) return 1").await.expect(201);
     let path = format!("/api/v1/guilds/{GUILD}/vm/actions");
-    for action in [json!({"action": "stop"}), json!({"action": "panic"})] {
+    let runs = async || worker.event(GUILD, &json!({})).await["t"]["status"] == "ok";
+    for action in [
+        json!({"action": "stop"}),
+        json!({"action": "set_memory_limit", "limit": 1 << 20}),
+        json!({"action": "panic"}),
+        json!({"action": "panic", "place": "host_function"}),
+    ] {
         for _ in 0..4 {
-            testkit::until("it runs", async || worker.event(GUILD, &json!({})).await["t"]["status"] == "ok")
-                .await;
+            testkit::until("it runs", runs).await;
             worker.post(&path, &action).await.expect(200);
         }
     }
-    testkit::until("it runs", async || worker.event(GUILD, &json!({})).await["t"]["status"] == "ok").await;
+    testkit::until("it runs", runs).await;
+    let metrics = worker.get("/metrics").await.expect(200);
+    let panics =
+        metrics.as_str().unwrap().lines().find(|line| line.starts_with("template_worker_panics_total"));
+    assert_eq!(panics, Some("template_worker_panics_total 8"), "each counts once");
+}
+
+#[tokio::test]
+async fn events_that_fill_the_memory_are_not_the_fault_of_the_template_that_gets_them() {
+    let worker = TestWorker::start_with(|config| config.vm.threads = 1).await;
+    worker.template(GUILD, "waits", "task.wait(0.2) return 1").await.expect(201);
+    let data: Vec<_> = (0..20_000).map(|index| json!({"index": index})).collect();
+    let event = json!({"name": "MESSAGE_CREATE", "data": data});
+    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
+    let metric = "template_worker_breaks_total{reason=\"memory\"} ";
+    testkit::until("the VM broke often enough", async || {
+        let request = || worker.request(reqwest::Method::POST, &path).json(&event);
+        let sent: Vec<_> = (0..20).map(|_| tokio::spawn(testkit::answer(request()))).collect();
+        for answer in sent {
+            answer.await.unwrap().expect(200);
+        }
+        let metrics = worker.get("/metrics").await.expect(200);
+        let lines = metrics.as_str().unwrap().lines();
+        let count = lines.filter_map(|line| line.strip_prefix(metric)?.parse().ok()).next();
+        count.is_some_and(|count: u64| count >= 4)
+    })
+    .await;
+    assert_eq!(worker.event(GUILD, &json!({})).await["waits"]["value"], 1);
 }
