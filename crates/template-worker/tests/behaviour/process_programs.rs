@@ -87,7 +87,7 @@ async fn a_process_that_says_what_it_must_not_is_ended_and_what_it_owes_is_answe
         ),
         (
             format!(r"{ready}; printf '\007\000\000\000\005\005\000\003why' >&0"),
-            "it spoke for a guild that is not its own",
+            "it told of a break that cannot have been",
         ),
         // A frame of 4 GiB is not waited for.
         (format!(r"{ready}; printf '\377\377\377\377' >&0"), "it said what nobody understands"),
