@@ -31,7 +31,7 @@ use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, VmStatus, replies};
 
 /// Actions on one guild's VM at the same time: together with its executions they must not fill the queue of its thread,
 /// which is also the queue of its neighbours.
-const MOST_ACTIONS: usize = 16;
+pub const MOST_ACTIONS: usize = 16;
 /// How long a caller should wait before it tries again after a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -146,10 +146,12 @@ impl GuildTable {
                 }
                 Err(reason) => {
                     tracing::debug!(%guild, reason, "a guild gets no VM");
+                    // Whoever hears of it finds the guild without a place.
+                    self.vacate(guild);
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
                     }
-                    return self.vacate(guild);
+                    return;
                 }
             }
         }
