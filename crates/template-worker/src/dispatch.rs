@@ -38,7 +38,7 @@ use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, VmStatus, replies};
 const TIME_TO_ACT: Duration = Duration::from_secs(30);
 /// Actions on one guild's VM at the same time: together with its executions they must not fill the queue of its thread,
 /// which is also the queue of its neighbours.
-const MOST_ACTIONS: usize = 16;
+pub const MOST_ACTIONS: usize = 16;
 /// How long a caller should wait before it tries again after a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

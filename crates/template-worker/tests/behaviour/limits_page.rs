@@ -103,6 +103,7 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("bytes of a scope", events::MAX_SCOPE_BYTES),
         ("values in the data of an event", dispatch::MOST_VALUES),
         ("bytes of a log line; the rest is cut", khronos::MAX_LOG_LINE),
+        ("actions on a guild's VM that wait for their answers", dispatch::MOST_ACTIONS),
     ];
     let rows = rows(PAGE, 2);
     for (what, most) in known {

@@ -9,6 +9,7 @@ mod backpressure;
 mod dispatching;
 mod every_limit;
 mod examples;
+mod extending;
 mod guild_limits;
 mod isolation;
 mod limits;

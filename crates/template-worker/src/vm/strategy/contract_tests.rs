@@ -286,10 +286,7 @@ async fn a_guild_that_never_rests_is_ended_when_the_time_of_the_drain_is_over(su
     let next = subject.event(0, 1, Value::Null);
     assert_eq!(restless.seen().await, NOT_DONE);
     let seen = next.seen().await;
-    assert!(
-        seen.is_empty() || seen == [0, 1] || seen == [1],
-        "it was on the old worker already, and ended or done there, or waited for the new one: {seen:?}"
-    );
+    assert!(seen.last().is_none_or(|last| *last == 1), "on the old worker, or the new one: {seen:?}");
     assert_eq!(drain.await.unwrap(), Ok(()));
     assert_eq!(subject.worker(drained), None);
     assert_eq!(subject.seen(0, 2).await.last(), Some(&2));
@@ -429,7 +426,7 @@ async fn a_move_to_a_worker_that_fails_meanwhile_loses_nothing(subject: &Subject
     subject.seen(0, 0).await;
     subject.seen(1, 0).await;
     let (from, to) = (subject.place(0).await, subject.place(1).await);
-    let running = subject.event(0, 1, json!({"wait": 0.2}));
+    let running = subject.event(0, 1, json!({"wait": 1.0}));
     if from == to {
         running.once().await;
         return;
@@ -439,6 +436,7 @@ async fn a_move_to_a_worker_that_fails_meanwhile_loses_nothing(subject: &Subject
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     let parked: Vec<_> = (2..12).map(|n| subject.event(0, n, Value::Null)).collect();
     subject.fail(1).await;
+    subject.until("it is forgotten", || subject.worker(to).is_none()).await;
     assert_eq!(running.seen().await, [0, 1]);
     for (n, answer) in (2..12).zip(parked) {
         assert_eq!(answer.seen().await, (2..=n).collect::<Vec<_>>());
