@@ -49,6 +49,9 @@ pub struct RuntimeOptions {
     pub log: Rc<dyn Fn(LogLine)>,
     /// Called, from any thread, when a host call was answered: the VM has something to run again.
     pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Called before each slice with the name of the isolate that it is for, so that the embedder knows whom to blame for
+    /// what happens in it. Must be quick.
+    pub runs: Rc<dyn Fn(&str)>,
     /// What time it is, for timers and deadlines; tests bring their own.
     pub clock: Rc<dyn Fn() -> Instant>,
 }
@@ -62,6 +65,7 @@ impl RuntimeOptions {
             ticker,
             log: Rc::new(|_| ()),
             wake: Arc::new(|| ()),
+            runs: Rc::new(|_| ()),
             clock: Rc::new(Instant::now),
         }
     }

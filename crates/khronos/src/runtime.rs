@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mlua::{Function, Lua, Table, Value};
@@ -272,9 +273,13 @@ impl KhronosRuntime {
         self.scheduler.broken().is_none() && self.scheduler.is_ready(&self.lua)
     }
 
-    /// The execution that the next slice is for, where that is decided: a timer or an answer may still come before it.
-    pub fn next_execution(&self) -> Option<ExecutionId> {
-        self.scheduler.next_execution()
+    /// The name of the isolate that was running when the VM broke. None where nothing ran, and where its owner gave the VM
+    /// up. Whoever finds the memory used up is not always who used it: see [`memory_of`](Self::memory_of).
+    pub fn broken_by(&self) -> Option<Arc<str>> {
+        match self.scheduler.broken()? {
+            BrokenReason::Condemned(_) => None,
+            _ => self.scheduler.last_isolate(),
+        }
     }
 
     /// Whether garbage has to be collected before anything else. What is put into the VM meanwhile comes on top.

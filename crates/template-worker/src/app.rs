@@ -1,19 +1,17 @@
 //! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
 //! services as it likes.
 
-use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
-use crate::metrics::Metrics;
+use crate::metrics::{Levels, Metrics, resident_memory};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
-
-/// How often what histograms have taken in is folded.
-const FOLD_METRICS: Duration = Duration::from_secs(5);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -43,9 +41,6 @@ pub enum AppError {
     /// The operating system gave no thread.
     #[error("failed to start threads; lower `vm.threads` or `limits.max_vm_thread_stack_size`")]
     Threads(#[from] std::io::Error),
-    /// The metrics could not be set up.
-    #[error("failed to set up the metrics")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The runtime could not be set up.
     #[error("failed to set up the Luau runtime")]
     Runtime(#[from] khronos::RuntimeError),
@@ -77,21 +72,50 @@ impl App {
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
+        let quarantine = Arc::new(Quarantine::new(log.clone()));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
             &config.vm,
-            Metrics::new(&config.limits)?,
+            Metrics::new(&config.limits),
             log.clone(),
-            Arc::new(crate::vm::quarantine::Unheard),
+            Arc::clone(&quarantine) as _,
         )?);
-        fold_metrics(&shared, stopping.clone());
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy = strategy::start(&config.vm, config.drills.enabled, &shared)?;
         let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
-        let dispatcher =
-            Dispatcher::new(templates, limits, Arc::clone(&strategy), Arc::clone(&shared), stopping.clone());
+        let dispatcher = Dispatcher::new(
+            templates,
+            limits,
+            quarantine,
+            Arc::clone(&strategy),
+            Arc::clone(&shared),
+            stopping.clone(),
+        );
         Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
+    }
+
+    /// How much there is of everything right now, for the metrics.
+    pub fn levels(&self) -> Levels {
+        let shared = &self.shared;
+        let (idle, alive) = (shared.idle.count(), shared.vms.count());
+        let mut levels = Levels {
+            warm: shared.warm.count(),
+            idle,
+            busy: alive.saturating_sub(idle),
+            closing: shared.closing.count(),
+            vm_memory: shared.memory.used() as u64,
+            owed: shared.owed.count(),
+            resident: resident_memory(None).map(|bytes| ("service".to_owned(), bytes)).into_iter().collect(),
+            queued: Vec::new(),
+        };
+        for worker in self.strategy.threads() {
+            levels.queued.push((worker.id, worker.queued));
+            if let Some(inside) = worker.inside {
+                levels.add(worker.id, &inside);
+            }
+        }
+        levels
     }
 
     /// When a shutdown has to be done: the drain time after it began, or after now where it has not.
@@ -111,15 +135,4 @@ impl App {
     pub async fn close(&self) {
         self.storage.close().await;
     }
-}
-
-/// Keeps histograms from growing where nobody reads the metrics. Ends with the service.
-fn fold_metrics(shared: &Arc<Shared>, stopping: Stopping) {
-    let shared: Weak<Shared> = Arc::downgrade(shared);
-    tokio::spawn(async move {
-        while tokio::time::timeout(FOLD_METRICS, stopping.wait()).await.is_err() {
-            let Some(shared) = shared.upgrade() else { return };
-            shared.metrics.fold();
-        }
-    });
 }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod guild_limits;
+mod observer;
 mod operations;
 mod payload;
 mod templates;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use admission::Admissions;
 pub use guild_limits::{GuildLimits, LimitsError};
+use observer::Observer;
 pub use operations::{Drained, Gathered, TIME_TO_ANSWER};
 pub use payload::MOST_VALUES;
 pub use templates::TemplateCache;
@@ -23,12 +25,17 @@ use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Outcome};
 use crate::ids::GuildId;
 use crate::limits::{Limit, LimitOverrides, Limits};
+use crate::metrics::{Count, Dispatch, Status};
 use crate::shutdown::Stopping;
 use crate::storage::StorageError;
+use crate::telemetry;
 use crate::template::TemplateName;
+use crate::vm::quarantine::{Quarantine, Quarantined};
 use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
 use crate::vm::{Answers, Command, LuaVmAction, LuaVmResult, VmStatus, replies};
 
+/// How long an action on a VM may take, its way there included.
+const TIME_TO_ACT: Duration = Duration::from_secs(30);
 /// Actions on one guild's VM at the same time: together with its executions they must not fill the queue of its thread,
 /// which is also the queue of its neighbours.
 pub const MOST_ACTIONS: usize = 16;
@@ -81,6 +88,19 @@ pub enum DispatchError {
     Compile(#[source] CompileFailure),
 }
 
+impl DispatchError {
+    /// What it is counted as.
+    fn outcome(&self) -> Dispatch {
+        match self {
+            Self::Busy { .. } | Self::TooManyActions { .. } => Dispatch::Busy,
+            Self::Overloaded { .. } => Dispatch::Overloaded,
+            Self::ShuttingDown => Dispatch::ShuttingDown,
+            Self::Event(_) => Dispatch::Invalid,
+            Self::Storage(_) | Self::Compile(_) => Dispatch::Failed,
+        }
+    }
+}
+
 /// Takes events and actions to VMs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Dispatcher(Arc<Inner>);
@@ -89,6 +109,7 @@ pub struct Dispatcher(Arc<Inner>);
 struct Inner {
     templates: TemplateCache,
     limits: GuildLimits,
+    quarantine: Arc<Quarantine>,
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     stopping: Stopping,
@@ -101,12 +122,14 @@ impl Dispatcher {
     pub fn new(
         templates: TemplateCache,
         limits: GuildLimits,
+        quarantine: Arc<Quarantine>,
         strategy: Arc<dyn VmDistributionStrategy>,
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
         let (admissions, actions) = (Admissions::default(), Admissions::default());
-        Self(Arc::new(Inner { templates, limits, strategy, shared, stopping, admissions, actions }))
+        let inner = Inner { templates, limits, quarantine, strategy, shared, stopping, admissions, actions };
+        Self(Arc::new(inner))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -115,6 +138,16 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`].
     pub async fn dispatch(&self, event: Event) -> Result<Dispatched, DispatchError> {
+        let dispatched = self.accept(event).await;
+        self.0.shared.metrics.count(Count::Dispatched(match &dispatched {
+            Ok(dispatched) if dispatched.templates.is_empty() => Dispatch::NobodyListens,
+            Ok(_) => Dispatch::Accepted,
+            Err(error) => error.outcome(),
+        }));
+        dispatched
+    }
+
+    async fn accept(&self, event: Event) -> Result<Dispatched, DispatchError> {
         if self.0.stopping.is_stopping() {
             return Err(DispatchError::ShuttingDown);
         }
@@ -125,9 +158,9 @@ impl Dispatcher {
             refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
             DispatchError::Event(refused.text)
         })?;
-        let templates = self.0.templates.listening(&event).await?;
+        let (templates, quarantined) = self.allowed(guild, self.0.templates.listening(&event).await?);
         if templates.is_empty() {
-            return Ok(Dispatched { templates, answers: replies(0, &shared.owed, None).1 });
+            return Ok(Dispatched { templates, quarantined, answers: replies(0, &shared.owed, None).1 });
         }
         // They may have changed while the templates were looked up.
         let limits = self.limits(guild);
@@ -144,10 +177,46 @@ impl Dispatcher {
             self.0.admissions.of(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
         let permits = admission.try_acquire_many_owned(places).map_err(|_| busy())?;
         let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
+        let span = tracing::debug_span!(
+            target: telemetry::SPANS, "dispatch",
+            %guild, event_id = %event.id(), event = event.name().as_str(), templates = templates.len(),
+        );
         let (event, templates_to_run) = (Arc::new(event), templates.clone());
         let action = LuaVmAction::DispatchEvent { event, templates: templates_to_run, limits };
-        strategy.send(Command::new(guild, action, replies)).map_err(refusal)?;
-        Ok(Dispatched { templates, answers })
+        let mut command = Command::new(guild, action, replies);
+        let observer = Observer::new(guild, command.since, Arc::clone(shared), span);
+        command.replies.iter_mut().for_each(|reply| reply.observed_by(observer.clone()));
+        strategy.send(command).map_err(refusal)?;
+        observer.sent();
+        Ok(Dispatched { templates, quarantined, answers })
+    }
+
+    /// Which of `templates` may run; and those that may not, with what becomes of them.
+    fn allowed(
+        &self,
+        guild: GuildId,
+        mut templates: Vec<Arc<LoadedTemplate>>,
+    ) -> (Vec<Arc<LoadedTemplate>>, Vec<(TemplateName, Outcome)>) {
+        let mut quarantined = Vec::new();
+        templates.retain(|loaded| match self.0.quarantine.of(guild, &loaded.info.name) {
+            Some(why) => {
+                self.0.shared.metrics.count(Count::Executed(Status::Quarantined));
+                quarantined.push((loaded.info.name.clone(), Outcome::quarantined(why.reason)));
+                false
+            }
+            None => true,
+        });
+        (templates, quarantined)
+    }
+
+    /// Why a template may not run, if that is so.
+    pub fn quarantined(&self, guild: GuildId, template: &TemplateName) -> Option<Quarantined> {
+        self.0.quarantine.of(guild, template)
+    }
+
+    /// Lets a template run again that was locked out. Returns whether it was.
+    pub fn lift_quarantine(&self, guild: GuildId, template: &TemplateName) -> bool {
+        self.0.quarantine.lift(guild, template)
     }
 
     /// Sends `action` to the guild's VM and waits for its answer: `LuaVmResult::Absent` when there is no VM.
@@ -165,7 +234,11 @@ impl Dispatcher {
             Err(reason) => return Err(refusal(reason)),
         }
         let broken = || LuaVmResult::Broken { reason: "the VM gave no answer".to_owned() };
-        Ok(answers.recv().await.map_or_else(broken, |(_, result)| result))
+        // It may be on its way to a worker that hangs, or wait for a guild that moves.
+        match tokio::time::timeout(TIME_TO_ACT, answers.recv()).await {
+            Ok(answer) => Ok(answer.map_or_else(broken, |(_, result)| result)),
+            Err(_) => Err(DispatchError::Overloaded { retry_after: RETRY_AFTER }),
+        }
     }
 
     /// How the guild's VM is.
@@ -177,6 +250,11 @@ impl Dispatcher {
             LuaVmResult::Status(status) => status,
             _ => VmStatus::absent(),
         })
+    }
+
+    /// Whether a guild without a VM can get one.
+    pub fn can_take_guilds(&self) -> bool {
+        self.0.strategy.can_take_guilds()
     }
 
     /// What the guild may use.
@@ -207,9 +285,15 @@ impl Dispatcher {
         self.0.templates.forget(guild).await;
     }
 
+    /// To be called after a template's files were put: what was before is forgiven.
+    pub async fn files_changed(&self, guild: GuildId, name: &TemplateName) {
+        self.templates_changed(guild).await;
+        self.0.quarantine.lift(guild, name);
+    }
+
     /// To be called after a template was removed: it leaves nothing behind in the guild's VM.
     pub async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
-        self.templates_changed(guild).await;
+        self.files_changed(guild, name).await;
         let action = LuaVmAction::ClearCache { template: Some(name.clone()) };
         let (replies, _) = replies(1, &self.0.shared.owed, None);
         // Not being sent means that there is no VM, or that its thread has too much to do: then the world stays until
@@ -222,6 +306,8 @@ impl Dispatcher {
 #[derive(Debug)]
 pub struct Dispatched {
     templates: Vec<Arc<LoadedTemplate>>,
+    /// Templates that listen to it and may not run.
+    quarantined: Vec<(TemplateName, Outcome)>,
     answers: Answers,
 }
 
@@ -245,7 +331,9 @@ impl Dispatched {
         // What has not answered by then is told apart by its empty place.
         let _ = tokio::time::timeout(wait, collect).await;
         let names = self.templates.iter().map(|loaded| loaded.info.name.clone());
-        names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait)))).collect()
+        let ran =
+            names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait))));
+        ran.chain(self.quarantined).collect()
     }
 }
 

@@ -9,7 +9,7 @@
 //! # Modules
 //! - [`ids`]: guilds, users, threads, events, tokens: one type per kind of id
 //! - [`limits`]: what one guild may use, by the names that the field knows
-//! - [`metrics`]: what the service counts about itself
+//! - [`metrics`]: what the service counts about itself; [`telemetry`]: its traces, for others to collect
 //! - [`config`]: what an operator can set, from file, environment and command line
 //! - [`capabilities`]: the closed list of what a template may be allowed, and the comparison of patterns
 //! - [`events`]: the closed list of events, one event, and what a template listens to
@@ -32,5 +32,6 @@ mod nearest;
 pub mod settings;
 pub mod shutdown;
 pub mod storage;
+pub mod telemetry;
 pub mod template;
 pub mod vm;

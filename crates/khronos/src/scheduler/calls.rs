@@ -3,6 +3,8 @@
 //! Owns the calls that were begun, what is parked until their answer comes, and what both cost in memory. Leaves the way
 //! of an answer to this thread to `inbox`, and what scripts see of it to `host_functions`.
 
+use std::time::Instant;
+
 use mlua::Lua;
 
 use super::collector::Charge;
@@ -14,6 +16,7 @@ use crate::value::KhronosValue;
 /// A host call, or a thread parked until another one wakes it.
 pub(super) struct Call {
     pub(super) execution: ExecutionId,
+    begun: Instant,
     /// Threads parked by `require` are woken when any execution ends, to look again.
     is_park: bool,
     pub(super) parked: Option<Strand>,
@@ -62,9 +65,10 @@ impl Scheduler {
         let execution = self.current()?;
         let charge =
             self.collector.charge(lua, bytes).map_err(|limit| LimitExceeded::Memory(limit).to_string())?;
+        let begun = self.now();
         let mut state = self.state.borrow_mut();
         let call = state.fresh();
-        state.calls.insert(call, Call { execution, is_park, parked: None, delivery: None, charge });
+        state.calls.insert(call, Call { execution, begun, is_park, parked: None, delivery: None, charge });
         if let Some(execution) = state.executions.get_mut(&execution) {
             execution.calls.insert(call);
         }
@@ -116,7 +120,15 @@ impl Scheduler {
     }
 
     fn unpark(&self, call: CallId, mut strand: Strand, delivery: Delivery) {
-        let Some(slot) = self.state.borrow_mut().forget_call(call) else { return };
+        let now = self.now();
+        let mut state = self.state.borrow_mut();
+        let Some(slot) = state.forget_call(call) else { return };
+        if !slot.is_park
+            && let Some(execution) = state.executions.get_mut(&slot.execution)
+        {
+            execution.host_calls += now.saturating_duration_since(slot.begun);
+        }
+        drop(state);
         if let Some(top) = strand.0.last_mut() {
             top.mail.delivered = Some(delivery);
         }

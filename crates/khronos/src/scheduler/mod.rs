@@ -58,6 +58,9 @@ pub struct Completion {
     pub cpu: Duration,
     /// Time since it was started.
     pub wall_clock: Duration,
+    /// What its Luau threads waited for answers of the host, all of them added up. Calls that were not answered do not
+    /// count.
+    pub host_calls: Duration,
 }
 
 /// The part of the memory limit, in percent, at which the author is warned.
@@ -85,6 +88,8 @@ pub(crate) struct Scheduler {
     warned: Cell<bool>,
     /// What ran last: who made the garbage that has to be collected.
     last: Cell<Option<ExecutionId>>,
+    /// The isolate of that one.
+    last_isolate: RefCell<Option<Arc<str>>>,
     limits: Cell<RuntimeLimits>,
 }
 
@@ -133,6 +138,8 @@ struct Execution {
     limits: ExecutionLimits,
     started: Instant,
     cpu: Duration,
+    /// Spent waiting for the host.
+    host_calls: Duration,
     main: Thread,
     /// Whether a [`Completion`] was given out.
     settled: bool,
@@ -200,6 +207,7 @@ impl Scheduler {
             links: Rc::default(),
             warned: Cell::new(false),
             last: Cell::new(None),
+            last_isolate: RefCell::default(),
         })
     }
 
@@ -273,6 +281,7 @@ impl Scheduler {
                 limits,
                 started,
                 cpu: Duration::ZERO,
+                host_calls: Duration::ZERO,
                 main,
                 settled: false,
                 strands: VecDeque::from([Strand(vec![link])]),
@@ -351,7 +360,8 @@ impl Scheduler {
         self.mail.replace(std::mem::take(&mut link.mail));
         let root = link.chain.root().state().cast_const();
         self.current.set(Some(Current { execution: id, link: link.id, root }));
-        self.last.set(Some(id));
+        self.remember(id);
+        self.tell_who_runs();
         let limits = SliceLimits {
             slice: self.limits().slice,
             non_yieldable: self.limits().non_yieldable,
@@ -427,11 +437,6 @@ impl Scheduler {
     }
 
     /// Takes the next execution whose turn it is and that has CPU time left, and the front one of its strands.
-    /// The execution whose turn is next, as far as that is decided.
-    pub(crate) fn next_execution(&self) -> Option<ExecutionId> {
-        self.state.borrow().turn.front().copied()
-    }
-
     fn next_strand(&self, lua: &Lua, prelude: &Prelude) -> Option<(ExecutionId, Strand)> {
         loop {
             let id = self.state.borrow_mut().turn.pop_front()?;

@@ -10,6 +10,8 @@
 //!
 //! Ending a paused execution needs no error inside the script: nothing can catch what never resumes.
 
+use std::sync::Arc;
+
 use mlua::{Lua, Thread, Value};
 
 use super::preempt::{self, Chain};
@@ -93,6 +95,7 @@ impl Scheduler {
             id,
             verdict: verdict(execution),
             cpu: execution.cpu,
+            host_calls: execution.host_calls,
             wall_clock: now.saturating_duration_since(execution.started),
         };
         state.completions.push(completion);
@@ -122,6 +125,27 @@ impl Scheduler {
         }
         drop(state);
         self.wake_parked();
+    }
+
+    /// `id` is what runs: who is to blame, should the VM break.
+    pub(super) fn remember(&self, id: ExecutionId) {
+        if self.last.replace(Some(id)) != Some(id) {
+            let isolate =
+                self.state.borrow().executions.get(&id).map(|execution| Arc::clone(&execution.isolate));
+            self.last_isolate.replace(isolate);
+        }
+    }
+
+    /// Tells the host whose slice is about to begin.
+    pub(super) fn tell_who_runs(&self) {
+        if let Some(isolate) = &*self.last_isolate.borrow() {
+            (self.options.runs)(isolate);
+        }
+    }
+
+    /// The isolate that ran last.
+    pub(crate) fn last_isolate(&self) -> Option<Arc<str>> {
+        self.last_isolate.borrow().clone()
     }
 
     /// Gives up the VM. Everybody who waits gets an answer; nothing runs any more.

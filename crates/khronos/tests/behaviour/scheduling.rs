@@ -373,3 +373,27 @@ fn calls_that_were_cancelled_count_until_the_host_has_answered_them() {
     calls.borrow_mut().drain(..).for_each(|(_, reply)| reply.ok("late"));
     assert_eq!(run(), first, "as many as before, now that the host is done with those");
 }
+
+#[test]
+fn what_was_waited_for_the_host_is_told_and_no_other_waiting() {
+    let vm = Vm::new();
+    let kept = RefCell::new(None);
+    let serve = move |args: Vec<KhronosValue>, reply: Reply| match args.first() {
+        Some(KhronosValue::Text(text)) if text == "ask" => drop(kept.replace(Some(reply))),
+        _ => {
+            reply.ok(KhronosValue::Null);
+            kept.take().map(|first: Reply| first.ok(KhronosValue::Null)).unwrap_or_default()
+        }
+    };
+    let host = mlua::Value::Function(vm.runtime.create_async_function("host", serve).unwrap());
+    let (nil, limits) = (mlua::Value::Nil, ExecutionLimits::default());
+    let waited = |script: &str| {
+        let isolate = vm.isolate(&[("init.luau", script)]);
+        let id = vm.runtime.start(isolate, "TEST", &nil, &host, limits).unwrap();
+        let done = vm.finish(id);
+        (done.host_calls.as_secs_f64().round(), done.wall_clock.as_secs_f64().round())
+    };
+    assert_eq!(waited("return function(_, host) task.wait(7) end"), (0.0, 7.0));
+    let script = "return function(_, host) task.delay(5, host, 'answer') host('ask') task.wait(2) end";
+    assert_eq!(waited(script), (5.0, 7.0));
+}

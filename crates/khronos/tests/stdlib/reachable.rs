@@ -17,7 +17,8 @@ const OWN: [&str; 4] = ["print", "warn", "require", "_G"];
 /// Names -> what the document says of them. A row is "| `a`, `b` | kept | .. |".
 fn documented() -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for line in DOCUMENT.lines().filter(|line| line.starts_with("| `")) {
+    let (_, functions) = DOCUMENT.split_once("\n## Every function and constant\n").unwrap_or_default();
+    for line in functions.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         for name in cells[1].split('`').skip(1).step_by(2) {
             let before = names.insert(name.to_owned(), cells[2].to_owned());

@@ -45,6 +45,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("PATCH", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesWrite)),
     endpoint("DELETE", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesWrite)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates/{name}/versions", Access::Guild(Right::TemplatesRead)),
+    endpoint("GET", "/api/v1/guilds/{guild_id}/templates/{name}/quarantine", Access::Guild(Right::TemplatesRead)),
+    endpoint("DELETE", "/api/v1/guilds/{guild_id}/templates/{name}/quarantine", Access::Guild(Right::TemplatesWrite)),
     endpoint("POST", "/api/v1/guilds/{guild_id}/events", Access::Guild(Right::EventsDispatch)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/vm", Access::Guild(Right::VmManage)),
     endpoint("DELETE", "/api/v1/guilds/{guild_id}/vm", Access::Guild(Right::VmManage)),

@@ -32,7 +32,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Json<Health>, 
     // That the service stops, or has too much to do, is found out before any request comes here.
     // A thread for each guild that has a VM may well be none.
     let needs_threads = app.config.vm.strategy != Strategy::ThreadPerGuild;
-    readiness(app.storage.check().await, !needs_threads || !app.dispatcher.threads().is_empty())
+    readiness(app.storage.check().await, !needs_threads || app.dispatcher.can_take_guilds())
 }
 
 fn readiness(storage: Result<(), StorageError>, has_threads: bool) -> Result<Json<Health>, ApiError> {

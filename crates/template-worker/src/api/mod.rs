@@ -82,6 +82,7 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
             templates::delete_template
         ))
         .routes(routes!(templates::list_versions))
+        .routes(routes!(templates::get_quarantine, templates::lift_quarantine))
         .routes(routes!(events::send_event))
         .routes(routes!(vm::get_vm, vm::delete_vm))
         .routes(routes!(vm::act_on_vm))

@@ -23,7 +23,7 @@ use super::finish::to_the_end;
 use super::openapi::{GuildParam, IfMatchParam, NameParam};
 use super::problem::{Problem, problems};
 use super::types::{
-    PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
+    PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };
 use crate::app::App;
 use crate::capabilities::Capabilities;
@@ -44,6 +44,7 @@ problems!(PutProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidI
     NoEntry, TooManyFiles, DoesNotCompile, UnknownEvent, UnknownCapability, InvalidValue, TooManyTemplates);
 problems!(PatchProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch,
     VersionConflict, UnknownEvent, UnknownCapability, InvalidValue);
+problems!(QuarantineProblems: ANY | IN_GUILD, InvalidTemplateName);
 problems!(DeleteProblems: ANY | IN_GUILD, InvalidTemplateName, InvalidIfMatch);
 
 /// Which page of the list.
@@ -117,7 +118,7 @@ pub(super) async fn put_template(
             app.shared.metrics.exceeded(Limit::TemplatesPerGuild);
         }
         let written = put?;
-        app.dispatcher.templates_changed(guild).await;
+        app.dispatcher.files_changed(guild, &name).await;
         Ok(written)
     })
     .await?;
@@ -175,6 +176,40 @@ pub(super) async fn patch_template(
     })
     .await?;
     Ok(summary(&template.info))
+}
+
+/// See whether a template is quarantined
+///
+/// A template that breaks the guild's VM three times within ten minutes gets no events until its files are put anew, the
+/// quarantine is lifted, or the service is restarted.
+#[utoipa::path(get, path = "/guilds/{guild_id}/templates/{name}/quarantine", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam),
+    responses((status = 200, description = "Whether it is, and why", body = QuarantineBody), QuarantineProblems))]
+pub(super) async fn get_quarantine(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesRead>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+) -> Result<Json<QuarantineBody>, ApiError> {
+    app.storage.get_template(guild.id, &name).await?.ok_or_else(|| unknown(&name))?;
+    Ok(Json(app.dispatcher.quarantined(guild.id, &name).into()))
+}
+
+/// Lift a template's quarantine
+///
+/// It gets events again. One that is not quarantined is fine.
+#[utoipa::path(delete, path = "/guilds/{guild_id}/templates/{name}/quarantine", tag = "templates", security(("token" = [])),
+    params(GuildParam, NameParam),
+    responses((status = 204, description = "It may run"), QuarantineProblems))]
+pub(super) async fn lift_quarantine(
+    State(app): State<Arc<App>>,
+    guild: Guild<TemplatesWrite>,
+    TemplatePath(name): TemplatePath,
+    _: NoQuery,
+) -> Result<StatusCode, ApiError> {
+    app.storage.get_template(guild.id, &name).await?.ok_or_else(|| unknown(&name))?;
+    app.dispatcher.lift_quarantine(guild.id, &name);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Delete a template

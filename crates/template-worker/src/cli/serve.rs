@@ -59,12 +59,13 @@ pub(super) fn run(args: Args, sources: Sources, console: &mut Console<'_>) -> an
     let mut sources = args.data.add_to(sources);
     sources.flags.extend(args.listen.map(|address| ("server.listen".to_owned(), address.to_string())));
     let config = Config::load(sources)?.config;
-    service_log::start(&config.log)?;
+    let traces = service_log::start(&config.log, &config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("failed to start the threads of the HTTP server")?;
     let exit = runtime.block_on(serve(config, chosen_token.as_deref(), console));
+    traces.stop();
     // After a second signal, nothing is waited for.
     runtime.shutdown_background();
     exit

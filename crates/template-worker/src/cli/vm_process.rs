@@ -14,7 +14,7 @@ use khronos::{
     BaseLibrary, Bundle, BytecodeCache, ExecutionLimits, KhronosRuntime, RuntimeOptions, Ticker, Verdict,
 };
 
-use crate::config::{Config, LogConfig, Sources};
+use crate::config::{Config, LogConfig, Sources, TelemetryConfig};
 use crate::vm::process;
 use crate::vm::process::confinement::{Confinement, LockState, Locks, lock_in, lock_in_but_for_system_calls};
 use crate::vm::process::escape::{Attempt, Escape};
@@ -70,7 +70,8 @@ pub(super) struct Args {
 
 /// What it has to say goes to the service's log, a line each.
 fn serve() -> anyhow::Result<Exit> {
-    service_log::start(&LogConfig { level: "warn".to_owned(), ..LogConfig::default() })?;
+    let log = LogConfig { level: "warn".to_owned(), ..LogConfig::default() };
+    service_log::start(&log, &TelemetryConfig::default())?;
     match process::serve() {
         Ok(()) => Ok(Exit::Success),
         Err(process::NotServed::NoSocket(_) | process::NotServed::NoStart) => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Num, Value};
 
 use super::{Config, Environment};
 use crate::nearest::{did_you_mean, nearest};
@@ -165,6 +165,7 @@ impl Reading {
         self.claim(key, origin)?;
         let value = match self.defaults.get(key) {
             Some(Value::Bool(..)) => text.trim().parse::<bool>().map(Value::from).ok(),
+            Some(Value::Num(_, Num::F64(_))) => text.trim().parse::<f64>().map(Value::from).ok(),
             Some(Value::Num(..)) => text.trim().parse::<u64>().map(Value::from).ok(),
             _ => None,
         };
@@ -217,6 +218,7 @@ impl Reading {
         let default = match self.defaults.get(&key) {
             Some(Value::String(_, text)) => format!("\"{text}\""),
             Some(Value::Bool(_, yes)) => yes.to_string(),
+            Some(Value::Num(_, Num::F64(number))) => number.to_string(),
             Some(Value::Num(_, number)) => number.to_u128().unwrap_or_default().to_string(),
             _ => "a table".to_owned(),
         };

@@ -91,7 +91,7 @@ fn a_bad_value_is_an_error_that_names_the_key_its_origin_and_the_default() {
     for (key, value, wanted) in [
         ("vm.threads", "many", "`vm.threads` (command line): invalid type: found string \"many\""),
         ("vm.threads", "-1", "`vm.threads` (command line)"),
-        ("vm.strategy", "thread-poll", "use one of `thread-pool`; did you mean `thread-pool`?"),
+        ("vm.strategy", "thread-poll", "`process-pool`; did you mean `thread-pool`?"),
         ("server.listen", "localhost", "(the default is \"127.0.0.1:7700\")"),
         ("drills.enabled", "yes", "(the default is false)"),
         ("limits.slice_ms", "0", "`limits.slice_ms` (command line): is 0: use a value from 1 to 1000"),

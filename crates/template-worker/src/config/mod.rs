@@ -13,5 +13,6 @@ mod sections;
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
 pub use sections::{
-    Backend, Config, DrillsConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy, VmConfig,
+    Backend, Config, DrillsConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
+    TelemetryConfig, VmConfig,
 };

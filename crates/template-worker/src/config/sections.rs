@@ -15,6 +15,7 @@ use super::machine;
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::settings::{BadSetting, Setting, settings};
+use crate::telemetry;
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
@@ -34,6 +35,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// What the service says about itself.
     pub log: LogConfig,
+    /// Traces, for others to collect.
+    pub telemetry: TelemetryConfig,
     /// Breaking things on purpose.
     pub drills: DrillsConfig,
 }
@@ -110,6 +113,19 @@ settings! {
         pub level: String = "info".to_owned();
         /// How a line looks: "text" for people, "json" for machines.
         pub format: LogFormat = LogFormat::Text;
+    }
+}
+
+settings! {
+    /// Traces, for others to collect.
+    pub struct TelemetryConfig {
+        /// Where an OpenTelemetry collector takes traces over HTTP, such as "http://127.0.0.1:4318"; empty sends none. Not
+        /// https: a collector on the same machine or network adds that.
+        pub otlp_endpoint: String = String::new();
+        /// The part of the events that is traced, from 0 to 1.
+        pub sampling: f64 = 1.0;
+        /// What the service is called in traces.
+        pub service_name: String = "template-worker".to_owned();
     }
 }
 
@@ -232,6 +248,22 @@ impl LogConfig {
     }
 }
 
+impl TelemetryConfig {
+    fn validate(&self) -> Result<(), BadSetting> {
+        if !self.otlp_endpoint.is_empty() && telemetry::traces_url(&self.otlp_endpoint).is_none() {
+            let expected =
+                "use an address such as http://127.0.0.1:4318, without https, or \"\" for no traces";
+            let value = format!("`{}`", self.otlp_endpoint);
+            return Err(BadSetting { key: "otlp_endpoint", value, expected: expected.to_owned() });
+        }
+        if !(0.0..=1.0).contains(&self.sampling) {
+            let expected = "use a part from 0 to 1".to_owned();
+            return Err(BadSetting { key: "sampling", value: self.sampling.to_string(), expected });
+        }
+        Ok(())
+    }
+}
+
 /// A section as the tables of the configuration show it: name, what it is about, keys.
 pub(super) struct Section {
     pub(super) name: &'static str,
@@ -240,7 +272,7 @@ pub(super) struct Section {
 }
 
 impl Config {
-    pub(super) const SECTIONS: [Section; 6] = [
+    pub(super) const SECTIONS: [Section; 7] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
         Section {
             name: "vm",
@@ -254,6 +286,11 @@ impl Config {
             settings: StorageConfig::SETTINGS,
         },
         Section { name: "log", about: "What the service says about itself.", settings: LogConfig::SETTINGS },
+        Section {
+            name: "telemetry",
+            about: "Traces, for others to collect.",
+            settings: TelemetryConfig::SETTINGS,
+        },
         Section { name: "drills", about: "Breaking things on purpose.", settings: DrillsConfig::SETTINGS },
     ];
 
@@ -279,6 +316,10 @@ impl Config {
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
+        self.telemetry
+            .check_bounds()
+            .and_then(|()| self.telemetry.validate())
+            .map_err(|bad| ("telemetry", bad))?;
         self.drills.check_bounds().map_err(|bad| ("drills", bad))
     }
 }
@@ -310,6 +351,23 @@ mod tests {
         assert_eq!((vm.memory(), vm.idle_time(), vm.validate()), (5 << 20, None, Ok(())));
         let text = VmConfig { max_memory: 8, ..vm }.validate().unwrap_err().to_string();
         assert_eq!(text, "`max_memory` is 8: it is in bytes: use 0, or at least 1048576");
+    }
+
+    #[test]
+    fn a_collector_that_cannot_be_reached_over_plain_http_and_a_part_that_is_none_are_refused() {
+        let telemetry = |endpoint: &str, sampling| {
+            let otlp_endpoint = endpoint.to_owned();
+            TelemetryConfig { otlp_endpoint, sampling, ..TelemetryConfig::default() }.validate()
+        };
+        assert_eq!(telemetry("", 0.0), Ok(()));
+        assert_eq!(telemetry("http://collector:4318", 1.0), Ok(()));
+        for wrong in ["collector:4318", "https://collector:4318", "http://", "ftp://collector"] {
+            let text = telemetry(wrong, 1.0).unwrap_err().to_string();
+            assert!(text.contains("use an address such as http://127.0.0.1:4318"), "{text}");
+        }
+        for wrong in [-0.1, 1.1, f64::NAN] {
+            assert!(telemetry("", wrong).is_err(), "{wrong} was taken");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use khronos::{BrokenReason, Completion, Json, LimitExceeded, ValueError, Verdict
 use serde::Serialize;
 
 use crate::limits::{Limit, Limits};
-use crate::metrics::Metrics;
+use crate::metrics::Status;
 
 /// The result of one template for one event, and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,6 +49,11 @@ pub enum OutcomeResult {
     },
     /// The caller waited long enough; the execution may go on.
     TimedOut,
+    /// It was not run: it has broken its VM too often.
+    Quarantined {
+        /// What it did, and what to do about it.
+        reason: String,
+    },
     /// Its VM broke, and not by its own fault.
     VmBroken {
         /// Why.
@@ -102,31 +107,45 @@ impl Outcome {
         Self { result: OutcomeResult::VmBroken { reason: reason.into() }, duration_us: 0, cpu_us: 0 }
     }
 
+    /// It has broken its VM too often.
+    pub(crate) fn quarantined(reason: String) -> Self {
+        Self { result: OutcomeResult::Quarantined { reason }, duration_us: 0, cpu_us: 0 }
+    }
+
     /// Nobody waits any longer.
     pub(crate) fn timed_out(waited: Duration) -> Self {
         Self { result: OutcomeResult::TimedOut, duration_us: micros(waited), cpu_us: 0 }
     }
 
-    /// Counts how the execution ended, and the limit that it met.
-    pub(crate) fn count(&self, metrics: &Metrics, limits: &Limits) {
-        let (status, limit) = match &self.result {
-            OutcomeResult::Ok { .. } => ("ok", None),
-            OutcomeResult::Error { error, .. } => ("error", limit_of_result(error, limits)),
-            OutcomeResult::LimitExceeded { limit, .. } => ("limit_exceeded", Limit::named(limit)),
-            // Nobody waits for it any more: it has not ended.
-            OutcomeResult::TimedOut => return,
-            OutcomeResult::VmBroken { .. } => ("vm_broken", None),
-        };
-        metrics.executed(status);
-        if let Some(limit) = limit {
-            metrics.exceeded(limit);
+    /// The limit that the execution met.
+    pub(crate) fn limit(&self, limits: &Limits) -> Option<Limit> {
+        match &self.result {
+            OutcomeResult::Error { error, .. } => limit_of_result(error, limits),
+            OutcomeResult::LimitExceeded { limit, .. } => Limit::named(limit),
+            OutcomeResult::Ok { .. }
+            | OutcomeResult::TimedOut
+            | OutcomeResult::Quarantined { .. }
+            | OutcomeResult::VmBroken { .. } => None,
         }
+    }
+
+    /// How it ended, in the terms of the metrics. `None` while it goes on, though nobody waits any longer.
+    pub(crate) fn status(&self) -> Option<Status> {
+        Some(match &self.result {
+            OutcomeResult::Ok { .. } => Status::Ok,
+            OutcomeResult::Error { .. } => Status::Error,
+            OutcomeResult::LimitExceeded { .. } => Status::LimitExceeded,
+            OutcomeResult::VmBroken { .. } => Status::VmBroken,
+            OutcomeResult::Quarantined { .. } => Status::Quarantined,
+            OutcomeResult::TimedOut => return None,
+        })
     }
 
     /// What the author has to know of it; nothing if all went well.
     pub(crate) fn complaint(&self) -> Option<String> {
         match &self.result {
-            OutcomeResult::Ok { .. } | OutcomeResult::TimedOut => None,
+            // The author was told of a quarantine when it began.
+            OutcomeResult::Ok { .. } | OutcomeResult::TimedOut | OutcomeResult::Quarantined { .. } => None,
             OutcomeResult::Error { error, traceback }
             | OutcomeResult::LimitExceeded { error, traceback, .. } => {
                 Some(format!("{error}\n{traceback}").trim_end().to_owned())

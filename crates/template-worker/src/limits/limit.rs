@@ -17,6 +17,9 @@ macro_rules! limits {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$limit),+];
 
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
             /// Its name in outcomes and metrics, stable and in snake_case.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$limit => $name),+ }

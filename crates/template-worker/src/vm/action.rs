@@ -11,6 +11,7 @@ use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome};
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
+use crate::metrics::Inside;
 use crate::template::TemplateName;
 
 /// One thing that a VM is asked to do.
@@ -229,6 +230,8 @@ pub struct ThreadStatus {
     pub load: f64,
     /// How many workers before it in its place failed.
     pub restarts: u32,
+    /// What is in it, for a process that has said so.
+    pub inside: Option<Inside>,
     /// Milliseconds since it was started.
     pub uptime_ms: u64,
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use khronos::{Closing, KhronosRuntime};
 
+use super::reply::Present;
 use super::strategy::Shared;
 
 /// With more VMs than this, they get as much of the thread's time as all others together.
@@ -16,7 +17,7 @@ const MANY: usize = 16;
 
 /// Those that are not gone yet, each in turn.
 pub(super) struct ClosingVms {
-    vms: VecDeque<(Closing, usize)>,
+    vms: VecDeque<(Closing, usize, Present)>,
     shared: Arc<Shared>,
 }
 
@@ -28,7 +29,12 @@ impl ClosingVms {
     /// Takes a VM in. No value of it may be left.
     pub(super) fn push(&mut self, runtime: KhronosRuntime) {
         let bytes = runtime.used_memory();
-        self.vms.push_back((runtime.close(), bytes));
+        self.vms.push_back((runtime.close(), bytes, self.shared.closing.enter()));
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.vms.is_empty()
     }
 
     /// Whether they come more quickly than they go.
@@ -56,12 +62,12 @@ impl ClosingVms {
 
     fn step_until(&mut self, until: Instant) {
         for _ in 0..self.vms.len() {
-            let Some((mut vm, bytes)) = self.vms.pop_front() else { return };
+            let Some((mut vm, bytes, present)) = self.vms.pop_front() else { return };
             if vm.step(until) {
                 self.shared.reaper.closed(bytes);
             } else {
                 // It is a long job, then; the others are not to wait for it.
-                self.vms.push_back((vm, bytes));
+                self.vms.push_back((vm, bytes, present));
             }
             if Instant::now() >= until {
                 return;

@@ -6,25 +6,26 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::reply::{Census, Present};
 use crate::ids::GuildId;
 
 /// Idle VMs, the one that was used least recently first.
 #[derive(Debug, Default)]
 pub(super) struct IdleVms {
-    since: HashMap<GuildId, Instant>,
+    since: HashMap<GuildId, (Instant, Present)>,
     in_order: BTreeSet<(Instant, GuildId)>,
 }
 
 impl IdleVms {
-    /// The guild's VM has nothing to do, as of `now` if that is news.
-    pub(super) fn enter(&mut self, guild: GuildId, now: Instant) {
-        let since = *self.since.entry(guild).or_insert(now);
+    /// The guild's VM has nothing to do, as of `now` if that is news, and counts as one of `census`.
+    pub(super) fn enter(&mut self, guild: GuildId, now: Instant, census: &Census) {
+        let since = self.since.entry(guild).or_insert_with(|| (now, census.enter())).0;
         self.in_order.insert((since, guild));
     }
 
     /// The guild's VM has something to do, or is gone.
     pub(super) fn leave(&mut self, guild: GuildId) {
-        if let Some(since) = self.since.remove(&guild) {
+        if let Some((since, _)) = self.since.remove(&guild) {
             self.in_order.remove(&(since, guild));
         }
     }
@@ -58,17 +59,18 @@ mod tests {
     #[test]
     fn whoever_was_used_least_recently_goes_first_and_being_looked_at_is_no_use() {
         let (start, second, patience) = (Instant::now(), Duration::from_secs(1), Duration::from_secs(10));
-        let mut idle = IdleVms::default();
+        let (mut idle, census) = (IdleVms::default(), Census::default());
         assert_eq!((idle.longest(), idle.next_due(patience)), (None, None));
         for index in 0..3 {
-            idle.enter(guild(index), start + second * u32::try_from(index).unwrap());
+            idle.enter(guild(index), start + second * u32::try_from(index).unwrap(), &census);
         }
-        idle.enter(guild(0), start + second * 5); // it was idle already
+        idle.enter(guild(0), start + second * 5, &census); // it was idle already
         assert_eq!(idle.next_due(patience), Some(start + patience));
         assert_eq!(idle.due(patience, start + second * 9), None);
         assert_eq!(idle.due(patience, start + second * 30), Some(guild(0)));
         idle.leave(guild(0)); // it was used
-        idle.enter(guild(0), start + second * 6);
+        idle.enter(guild(0), start + second * 6, &census);
+        assert_eq!(census.count(), 3);
         let mut order = Vec::new();
         while let Some((_, next)) = idle.longest() {
             order.push(next);
@@ -76,6 +78,6 @@ mod tests {
         }
         assert_eq!(order, [guild(1), guild(2), guild(0)]);
         idle.leave(guild(0));
-        assert_eq!(idle.next_due(patience), None);
+        assert_eq!((idle.next_due(patience), census.count()), (None, 0));
     }
 }

@@ -79,7 +79,7 @@ impl GuildLog {
 }
 
 /// A bucket of lines that fills with time.
-struct Gate {
+pub(super) struct Gate {
     left: f64,
     filled: Instant,
     dropped: u64,
@@ -87,11 +87,11 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(per_second: usize, now: Instant) -> Self {
+    pub(super) fn new(per_second: usize, now: Instant) -> Self {
         Self { left: lines(per_second), filled: now, dropped: 0, noticed: None }
     }
 
-    fn lets_through(&mut self, per_second: usize, now: Instant) -> bool {
+    pub(super) fn lets_through(&mut self, per_second: usize, now: Instant) -> bool {
         let rate = lines(per_second);
         let since = now.saturating_duration_since(std::mem::replace(&mut self.filled, now));
         self.left = (self.left + since.as_secs_f64() * rate).min(rate * SAVED_UP);

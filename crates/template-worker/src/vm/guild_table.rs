@@ -17,13 +17,18 @@ use super::action::{LuaVmResult, VmStatus};
 use super::closing::ClosingVms;
 use super::eviction::IdleVms;
 use super::guild_vm::{GuildVm, Job};
+use super::panic_hook::has_panicked;
+use super::quarantine::Break;
 use super::reply::Reply;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::CommandNumber;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
+use crate::metrics::{Count, Eviction};
+use crate::template::TemplateName;
 
 /// Tells the strategy that a guild has no VM on this thread any more, as of the last command that this thread has taken, so
 /// that it is free to place it anew.
@@ -46,8 +51,7 @@ pub(super) struct GuildTable {
     idle: IdleVms,
     closing: ClosingVms,
     woken: Arc<Woken>,
-    /// In a VM process: whether the marker says that this thread runs something.
-    is_marked: bool,
+    running: NowRunning,
     /// The last command that was taken off the queue.
     last_taken: CommandNumber,
     vacate: Vacate,
@@ -81,13 +85,19 @@ impl Woken {
 }
 
 impl GuildTable {
-    pub(super) fn new(thread: ThreadId, shared: Arc<Shared>, ticker: TickerHandle, vacate: Vacate) -> Self {
+    pub(super) fn new(
+        thread: ThreadId,
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        running: NowRunning,
+        vacate: Vacate,
+    ) -> Self {
         let woken = Arc::<Woken>::default();
         Self {
             thread,
             slices: 0,
             taken_all_at: 0,
-            warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken)),
+            warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken), running.clone()),
             closing: ClosingVms::new(Arc::clone(&shared)),
             shared,
             slots: HashMap::new(),
@@ -95,7 +105,7 @@ impl GuildTable {
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
-            is_marked: false,
+            running,
             last_taken: 0,
             vacate,
         }
@@ -146,7 +156,7 @@ impl GuildTable {
                 }
                 Err(reason) => {
                     tracing::debug!(%guild, reason, "a guild gets no VM");
-                    // Whoever hears of it finds the guild without a place.
+                    // Before anybody hears of it, so that nobody finds the guild here any more who has.
                     self.vacate(guild);
                     for job in jobs {
                         job.reply.send(LuaVmResult::Outcome(Outcome::vm_broken(reason.as_str())));
@@ -168,7 +178,7 @@ impl GuildTable {
         // A warm one is in the books already.
         while !self.warm.has_one() && memory.is_short() && self.relieve() {}
         if memory.is_full() {
-            self.shared.metrics.vm_refused();
+            self.shared.metrics.count(Count::VmRefused);
             return Err(format!(
                 "the VMs of this service use more than the {} bytes that they may, and none on this guild's thread is \
                  idle; try again later, or raise `vm.max_memory`",
@@ -176,7 +186,7 @@ impl GuildTable {
             ));
         }
         let vm = self.warm.take();
-        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits));
+        let vm = vm.and_then(|vm| GuildVm::new(vm, guild, self.thread, &self.shared, limits, &self.running));
         vm.map_err(|error| error.to_string())
     }
 
@@ -201,7 +211,7 @@ impl GuildTable {
                 LuaVmResult::Refused { reason: "something runs, waits or sleeps in it".to_owned() }
             }
             Some(_) => {
-                self.evict(guild);
+                self.evict(guild, Eviction::Operator);
                 LuaVmResult::Done
             }
             None => {
@@ -216,7 +226,7 @@ impl GuildTable {
         let now = Instant::now();
         let due = std::iter::from_fn(|| {
             let guild = self.idle.due(patience, now)?;
-            self.evict(guild).then_some(())
+            self.evict(guild, Eviction::Operator).then_some(())
         });
         due.count()
     }
@@ -238,6 +248,13 @@ impl GuildTable {
         }
     }
 
+    /// Answers whoever waits for something of this thread, which has panicked. VMs are not to be used any more.
+    pub(super) fn abandon(&mut self) {
+        for slot in self.slots.values_mut() {
+            slot.vm.abandon();
+        }
+    }
+
     /// Gives back the memory of all VMs that were given up, until about then.
     pub(super) fn finish_closing(&mut self, by: Instant) {
         self.closing.finish(by);
@@ -253,6 +270,9 @@ impl GuildTable {
         self.collect_woken();
         self.collect_due();
         let evicted = self.evict_one();
+        if !self.closing.is_empty() {
+            self.running.rests_altogether();
+        }
         let closed = self.closing.step();
         let round = self.ready.len();
         for _ in 0..round {
@@ -260,23 +280,25 @@ impl GuildTable {
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
             slot.vm.turn(self.slices);
-            self.is_marked = true;
+            if has_panicked() {
+                // Nobody else is to run on this thread, and it is known who did.
+                return true;
+            }
             self.slices += 1;
             self.look_at(guild);
             if self.closing.are_many() {
+                self.running.rests_altogether();
                 self.closing.step();
             }
         }
+        // What happens between rounds is nobody's fault.
+        self.running.rests();
         round > 0 || evicted || closed
     }
 
     /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
-    pub(super) fn rest(&mut self) {
-        if std::mem::take(&mut self.is_marked)
-            && let Some(outside) = &self.shared.outside
-        {
-            outside.marker.rests(self.thread);
-        }
+    pub(super) fn rest(&self) {
+        self.running.rests_altogether();
     }
 
     /// When a VM wants to be looked at, or has been idle for too long.
@@ -293,7 +315,7 @@ impl GuildTable {
             return self.replace(guild);
         }
         if slot.vm.is_idle() {
-            self.idle.enter(guild, Instant::now());
+            self.idle.enter(guild, Instant::now(), &self.shared.idle);
         } else {
             self.idle.leave(guild);
         }
@@ -326,18 +348,20 @@ impl GuildTable {
             return self.relieve();
         }
         let due = self.shared.idle_time.and_then(|patience| self.idle.due(patience, Instant::now()));
-        due.is_some_and(|guild| self.evict(guild))
+        due.is_some_and(|guild| self.evict(guild, Eviction::Idle))
     }
 
     /// Gives up what is missed least: a VM that is nobody's, then the one that was used least recently. Returns whether
     /// there was one.
     fn relieve(&mut self) -> bool {
-        self.warm.give_up_one() || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild))
+        self.warm.give_up_one()
+            || self.idle.longest().is_some_and(|(_, guild)| self.evict(guild, Eviction::Memory))
     }
 
     /// Closes the VM of a guild. It owes nobody anything, and the guild's next event makes a new one.
-    fn evict(&mut self, guild: GuildId) -> bool {
+    fn evict(&mut self, guild: GuildId, cause: Eviction) -> bool {
         let Some(slot) = self.take_out(guild) else { return false };
+        self.shared.metrics.count(Count::Evicted(cause));
         tracing::debug!(%guild, "an idle VM is evicted");
         self.closing.push(slot.vm.into_runtime());
         self.vacate(guild);
@@ -348,7 +372,10 @@ impl GuildTable {
     fn replace(&mut self, guild: GuildId) {
         let Some(mut slot) = self.take_out(guild) else { return };
         let status = slot.vm.status();
-        tracing::info!(%guild, reason = status.reason.as_deref().unwrap_or_default(), "a VM broke");
+        slot.vm.count_break();
+        let (reason, template) = (status.reason.clone().unwrap_or_default(), slot.vm.culprit());
+        tracing::info!(%guild, reason, template = template.as_ref().map(TemplateName::as_str), "a VM broke");
+        self.shared.breaks.report(Break { guild, template, reason });
         slot.vm.answer();
         slot.vm.answer_garbage(&LuaVmResult::Broken { reason: status.reason.unwrap_or_default() });
         let (limits, log) = (Arc::clone(slot.vm.limits()), Rc::clone(slot.vm.log()));

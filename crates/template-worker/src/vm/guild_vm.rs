@@ -9,11 +9,13 @@ use std::time::Instant;
 
 use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
+use tracing::Span;
 
 use super::action::{LuaVmResult, VmState, VmStatus};
 use super::guild_log::GuildLog;
 use super::memory::Charge;
 use super::reply::{Present, Reply};
+use super::running::NowRunning;
 use super::runtime_limits::{execution_limits, runtime_limits};
 use super::strategy::Shared;
 use super::warm_pool::{EventOf, WarmVm};
@@ -22,6 +24,8 @@ use crate::events::Event;
 use crate::execution::{LoadedTemplate, Outcome, create_context};
 use crate::ids::{EventId, GuildId, ThreadId};
 use crate::limits::{Limit, Limits};
+use crate::metrics::{Broke, Count, Stage};
+use crate::telemetry;
 use crate::template::TemplateName;
 
 /// A template that is to run for an event, and the duty to say what came of it.
@@ -29,6 +33,8 @@ pub(super) struct Job {
     pub(super) event: Arc<Event>,
     pub(super) template: Arc<LoadedTemplate>,
     pub(super) reply: Reply,
+    /// When it was sent.
+    pub(super) since: Instant,
     /// How many slices the thread had run when it was sent, at the least.
     pub(super) sent_at: u64,
 }
@@ -38,6 +44,8 @@ struct Running {
     event: EventId,
     template: TemplateName,
     reply: Reply,
+    /// Open until it is answered.
+    _span: Span,
 }
 
 /// A template's world, and the `ctx` that it gets.
@@ -49,6 +57,8 @@ struct World {
 
 pub(super) struct GuildVm {
     guild: GuildId,
+    /// Told who runs.
+    running_now: NowRunning,
     thread: ThreadId,
     started: Instant,
     worlds: BTreeMap<TemplateName, World>,
@@ -87,12 +97,14 @@ impl GuildVm {
         thread: ThreadId,
         shared: &Arc<Shared>,
         limits: &Arc<Limits>,
+        running: &NowRunning,
     ) -> Result<Self, RuntimeError> {
         let log = Rc::new(GuildLog::new(guild, Arc::clone(shared), limits.max_log_lines_per_second));
         vm.adopt(guild, runtime_limits(limits), Rc::clone(&log))?;
         let WarmVm { event_of, store, memory, runtime, .. } = vm;
         Ok(Self {
             guild,
+            running_now: running.clone(),
             thread,
             started: Instant::now(),
             worlds: BTreeMap::new(),
@@ -193,12 +205,8 @@ impl GuildVm {
             self.start(job);
         }
         self.last_turn = Some(slices);
-        if let Some(outside) = &self.shared.outside
-            && let Some(template) = self.next_template()
-        {
-            outside.marker.runs(self.thread, self.guild, template);
-        }
         self.runtime.run_slice();
+        self.shared.metrics.count(Count::Slice);
         self.answer();
         if !self.runtime.is_short_of_memory() {
             self.answer_garbage(&LuaVmResult::Done);
@@ -211,6 +219,7 @@ impl GuildVm {
     fn look_at_limits(&mut self) {
         if self.runtime.is_ready() {
             self.shared.metrics.exceeded(Limit::Slice);
+            self.shared.metrics.count(Count::Preemption);
         }
         let is_full = self.runtime.threads() + 1 >= self.limits.max_luau_threads;
         if is_full && !self.threads_full {
@@ -222,6 +231,19 @@ impl GuildVm {
 
     pub(super) fn is_broken(&self) -> bool {
         matches!(self.runtime.state(), khronos::VmState::Broken(_))
+    }
+
+    /// Counts why it broke.
+    pub(super) fn count_break(&self) {
+        let khronos::VmState::Broken(reason) = self.runtime.state() else { return };
+        let reason = match reason {
+            BrokenReason::OutOfMemory { .. } => Broke::Memory,
+            BrokenReason::KilledInNative { .. } => Broke::NonYieldable,
+            BrokenReason::Panicked => Broke::Panic,
+            BrokenReason::Condemned(_) => Broke::Condemned,
+        };
+        // A panic itself is counted where the thread ends by it.
+        self.shared.metrics.count(Count::Broke(reason));
     }
 
     /// What was accepted and not started: it goes to the VM's successor.
@@ -244,6 +266,13 @@ impl GuildVm {
         for reply in self.garbage.drain(..) {
             reply.send(result.clone());
         }
+    }
+
+    /// Drops what is owed, which answers it, and leaves the VM alone.
+    pub(super) fn abandon(&mut self) {
+        self.running.clear();
+        self.waiting.clear();
+        self.garbage.clear();
     }
 
     /// Ends everything with `reason` and answers everybody.
@@ -313,19 +342,26 @@ impl GuildVm {
         }
     }
 
-    /// Whose turn it is in the next slice. Where a timer decides that, any that could be meant: what outlives its event
-    /// has no name here but that of its world.
-    fn next_template(&self) -> Option<&TemplateName> {
-        let next = self.runtime.next_execution().and_then(|id| self.running.get(&id));
-        let running = next.or_else(|| self.running.values().next()).map(|running| &running.template);
-        running.or_else(|| self.worlds.keys().next())
+    /// The template that broke the VM, where it was one: whoever holds most of the memory, if that is what there was too
+    /// little of; otherwise whoever ran.
+    pub(super) fn culprit(&self) -> Option<TemplateName> {
+        let khronos::VmState::Broken(reason) = self.runtime.state() else { return None };
+        let by = self.runtime.broken_by()?;
+        if let BrokenReason::OutOfMemory { limit } = reason {
+            let held = |world: &World| self.runtime.memory_of(world.isolate);
+            let most = self.worlds.iter().max_by_key(|(_, world)| held(world));
+            if let Some((name, _)) = most.filter(|(_, world)| held(world) >= limit / 2) {
+                return Some(name.clone());
+            }
+        }
+        by.parse().ok()
     }
 
     fn start(&mut self, job: Job) {
-        if let Some(outside) = &self.shared.outside {
-            outside.marker.runs(self.thread, self.guild, &job.template.info.name);
-        }
-        let started = self.event_value(&job.event).and_then(|event| {
+        self.running_now.set(self.guild, job.template.info.name.as_str());
+        let now = Instant::now();
+        self.shared.metrics.took(Stage::Queue, now.saturating_duration_since(job.since));
+        let started = self.event_value(&job.event, now).and_then(|event| {
             let world = self.world(&job.template)?;
             let (isolate, ctx) = (world.isolate, world.ctx.clone());
             self.runtime.start(
@@ -340,7 +376,11 @@ impl GuildVm {
         match started {
             Ok(id) => {
                 self.event_of.borrow_mut().insert(id, event.clone());
-                self.running.insert(id, Running { event, template, reply: job.reply });
+                let _span = tracing::debug_span!(
+                    target: telemetry::SPANS, parent: job.reply.span(), "execution",
+                    guild = %self.guild, template = %template, execution = %id, event_id = %event,
+                );
+                self.running.insert(id, Running { event, template, reply: job.reply, _span });
             }
             Err(error) => {
                 let outcome = match self.runtime.state() {
@@ -357,13 +397,14 @@ impl GuildVm {
 
     /// The event as Luau values, from the text that the source brought: decoded once for templates that get it one
     /// after the other.
-    fn event_value(&mut self, event: &Arc<Event>) -> Result<Value, RuntimeError> {
+    fn event_value(&mut self, event: &Arc<Event>, now: Instant) -> Result<Value, RuntimeError> {
         if let Some((known, value)) = &self.decoded
             && Arc::ptr_eq(known, event)
         {
             return Ok(value.clone());
         }
         let value = self.runtime.decode_json(&event.to_json())?;
+        self.shared.metrics.took(Stage::Decode, now.elapsed());
         self.decoded = Some((Arc::clone(event), value.clone()));
         Ok(value)
     }
@@ -394,6 +435,10 @@ impl GuildVm {
         for completion in self.runtime.take_completions() {
             self.event_of.borrow_mut().remove(&completion.id);
             if let Some(running) = self.running.remove(&completion.id) {
+                self.shared.metrics.took(Stage::Run, completion.wall_clock);
+                if !completion.host_calls.is_zero() {
+                    self.shared.metrics.took(Stage::HostCall, completion.host_calls);
+                }
                 let outcome = Outcome::of(completion);
                 self.warn(&running, &outcome);
                 self.settle(running.event, &running.template, running.reply, outcome);
@@ -410,7 +455,9 @@ impl GuildVm {
     }
 
     fn settle(&self, event: EventId, template: &TemplateName, reply: Reply, outcome: Outcome) {
-        outcome.count(&self.shared.metrics, &self.limits);
+        if let Some(limit) = outcome.limit(&self.limits) {
+            self.shared.metrics.exceeded(limit);
+        }
         if let Some(world) = self.worlds.get(template) {
             self.shared.metrics.template_memory(self.runtime.memory_of(world.isolate));
         }

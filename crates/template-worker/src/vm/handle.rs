@@ -14,14 +14,14 @@ const LEAST_MEMORY: usize = 1 << 20;
 impl Command {
     /// Does what the command says, on the thread of the guild's VM. Every reply is answered now or is with the VM.
     pub(super) fn handle(self, table: &mut GuildTable) {
-        let Self { guild, action, replies, number } = self;
+        let Self { guild, action, replies, since, number } = self;
         // From here on the command is not on its way any more; should the guild leave this thread, nothing is lost.
         table.has_taken(number);
         match action {
             LuaVmAction::DispatchEvent { event, templates, limits } => {
                 let jobs = templates.into_iter().zip(replies);
                 let sent_at = table.sent_at();
-                let job = |(template, reply)| Job { event: event.clone(), template, reply, sent_at };
+                let job = |(template, reply)| Job { event: event.clone(), template, reply, since, sent_at };
                 let jobs = jobs.map(job).collect();
                 table.dispatch(guild, &limits, jobs);
             }

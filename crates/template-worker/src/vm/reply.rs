@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::span::Id;
 
 use super::action::LuaVmResult;
 use super::thread_entry::CommandNumber;
@@ -37,6 +38,8 @@ pub struct Reply {
     index: usize,
     to: Option<To>,
     _owed: Present,
+    /// Hears of the answer as well.
+    observer: Option<Arc<dyn Observe>>,
     /// The place among the guild's executions that it takes until it is answered.
     _admission: Option<OwnedSemaphorePermit>,
 }
@@ -56,6 +59,15 @@ pub(super) trait Answering: Send + Sync + std::fmt::Debug {
     fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult);
 }
 
+/// Sees every answer to a request, once, wherever it comes from.
+pub(crate) trait Observe: Send + Sync + std::fmt::Debug {
+    /// This is the answer. Must not wait.
+    fn answered(&self, result: &LuaVmResult);
+
+    /// What the request is in traces.
+    fn span(&self) -> Option<Id>;
+}
+
 /// The answers of one request, as they come.
 pub type Answers = mpsc::Receiver<(usize, LuaVmResult)>;
 
@@ -71,6 +83,7 @@ pub(crate) fn replies(
         index,
         to: Some(To::Caller(to.clone())),
         _owed: owed.enter(),
+        observer: None,
         _admission: admission.as_mut().and_then(|all| all.split(1)),
     };
     ((0..count).map(reply).collect(), answers)
@@ -87,18 +100,32 @@ pub(super) fn replies_to(
         index,
         to: Some(To::Away(Arc::clone(link), number)),
         _owed: owed.enter(),
+        observer: None,
         _admission: None,
     };
     (0..count).map(reply).collect()
 }
 
 impl Reply {
+    /// Lets `observer` hear of the answer.
+    pub(crate) fn observed_by(&mut self, observer: Arc<dyn Observe>) {
+        self.observer = Some(observer);
+    }
+
+    /// What the request is in traces, where that is known here.
+    pub(super) fn span(&self) -> Option<Id> {
+        self.observer.as_ref()?.span()
+    }
+
     /// Gives the answer.
     pub(crate) fn send(mut self, result: LuaVmResult) {
         self.give(result);
     }
 
     fn give(&mut self, result: LuaVmResult) {
+        if let Some(observer) = self.observer.take() {
+            observer.answered(&result);
+        }
         match self.to.take() {
             // An error means that nobody waits any more.
             Some(To::Caller(to)) => drop(to.try_send((self.index, result))),

@@ -1,9 +1,9 @@
 //! The cheap handle to a worker (a thread, or a process with threads of its own), the same for every strategy: its
 //! number, its queue, and how it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -12,6 +12,7 @@ use super::action::{LuaVmAction, LuaVmResult, ThreadStatus, WorkerAction, Worker
 use super::load::Load;
 use super::reply::Reply;
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::Inside;
 
 /// An action for a guild's VM, and the duty to answer: one [`Reply`] for each answer that the action owes.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Command {
     pub action: LuaVmAction,
     /// To whom it matters.
     pub replies: Vec<Reply>,
+    /// When it was made.
+    pub(crate) since: Instant,
     /// Counts the commands that were sent; given when this one is.
     pub(super) number: CommandNumber,
 }
@@ -32,7 +35,14 @@ pub(super) type CommandNumber = u64;
 impl Command {
     /// A command that has not been sent.
     pub fn new(guild: GuildId, action: LuaVmAction, replies: Vec<Reply>) -> Self {
-        Self { guild, action, replies, number: 0 }
+        Self { guild, action, replies, since: Instant::now(), number: 0 }
+    }
+
+    /// Answers everybody who waits for it. Nothing else comes of it.
+    pub(super) fn answer(self, result: &LuaVmResult) {
+        for reply in self.replies {
+            reply.send(result.clone());
+        }
     }
 }
 
@@ -48,12 +58,10 @@ pub(super) enum Message {
 impl Message {
     /// Answers it with why nothing came of it.
     pub(super) fn refuse(self, reason: &str) {
-        let replies = match self {
-            Self::Command(command) => command.replies,
-            Self::Order(_, reply) => vec![reply],
-        };
-        for reply in replies {
-            reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
+        let result = LuaVmResult::Broken { reason: reason.to_owned() };
+        match self {
+            Self::Command(command) => command.answer(&result),
+            Self::Order(_, reply) => reply.send(result),
         }
     }
 }
@@ -74,6 +82,20 @@ pub(super) struct Pulse {
     pub(super) busy: AtomicBool,
     /// How much of its time it was busy lately.
     pub(super) load: Load,
+    /// What a process says is in it; a thread has nothing to add.
+    inside: Mutex<Option<Inside>>,
+}
+
+impl Pulse {
+    /// A process tells something about what is in it.
+    pub(super) fn hears(&self, change: impl FnOnce(&mut Inside)) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        change(inside.get_or_insert_default());
+    }
+
+    fn inside(&self) -> Option<Inside> {
+        *self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A worker, as everybody but itself sees it.
@@ -91,6 +113,12 @@ impl ThreadEntry {
     pub(super) fn new(id: ThreadId, queue: usize, restarts: u32) -> (Self, mpsc::Receiver<Message>) {
         let (messages, receiver) = mpsc::channel(queue);
         (Self { id, messages, pulse: Arc::default(), started: Instant::now(), restarts }, receiver)
+    }
+
+    /// The same of a worker that is to wait first: its life begins then.
+    pub(super) fn after(mut self, pause: Duration) -> Self {
+        self.started += pause;
+        self
     }
 
     /// The worker's number.
@@ -132,6 +160,7 @@ impl ThreadEntry {
             busy: self.pulse.busy.load(Ordering::Relaxed),
             load: self.pulse.load.now(Instant::now()),
             restarts: self.restarts,
+            inside: self.pulse.inside(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -12,6 +12,8 @@ use khronos::TickerHandle;
 use tokio::sync::{mpsc, watch};
 
 use super::guild_table::{GuildTable, Vacate};
+use super::panic_hook::has_panicked;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::{Message, Pulse};
 use crate::ids::ThreadId;
@@ -27,22 +29,30 @@ pub(super) struct ThreadLoop {
     pulse: Arc<Pulse>,
 }
 
+/// What a worker thread has from its pool.
+pub(super) struct WorkerParts {
+    pub(super) id: ThreadId,
+    pub(super) messages: mpsc::Receiver<Message>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) stop_by: StopBy,
+    pub(super) vacate: Vacate,
+}
+
 impl ThreadLoop {
+    /// `running` is told who runs.
     pub(super) fn new(
-        id: ThreadId,
-        messages: mpsc::Receiver<Message>,
-        pulse: Arc<Pulse>,
+        worker: WorkerParts,
         shared: &Arc<Shared>,
         ticker: TickerHandle,
-        stop_by: StopBy,
-        vacate: Vacate,
+        running: NowRunning,
     ) -> Self {
-        let table = GuildTable::new(id, Arc::clone(shared), ticker, vacate);
+        let WorkerParts { id, messages, pulse, stop_by, vacate } = worker;
+        let table = GuildTable::new(id, Arc::clone(shared), ticker, running, vacate);
         Self { messages, table, shared: Arc::clone(shared), stop_by, pulse }
     }
 
     /// Runs until it is told to stop. Blocks the thread that it is called on, which has to have the stack for Luau.
-    pub(super) fn run(mut self) -> std::io::Result<()> {
+    pub(super) fn run(&mut self) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(self.serve());
         Ok(())
@@ -71,6 +81,10 @@ impl ThreadLoop {
             self.pulse.busy.store(true, Ordering::Relaxed);
             let ran = self.table.run_round();
             self.pulse.busy.store(false, Ordering::Relaxed);
+            if has_panicked() {
+                // Somebody caught it, and does not know what was left half done.
+                return;
+            }
             let now = Instant::now();
             if ran {
                 self.pulse.load.was_busy(began, now);
@@ -111,14 +125,25 @@ impl ThreadLoop {
         }
     }
 
+    /// Lets go of everything that somebody waits for, after a panic: that comes before closing VMs, which may take long.
+    pub(super) fn abandon(&mut self) {
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            drop(message);
+        }
+        self.table.abandon();
+    }
+
     /// Answers what is still owed: nothing more is accepted, and what sits in the queue was accepted.
     fn finish(&mut self) {
+        // Before the pool hears that guilds have left, which may be the word to end for a thread that had none.
+        let by = *self.stop_by.borrow();
         self.messages.close();
         while let Ok(message) = self.messages.try_recv() {
             drop(message);
         }
         self.table.stop_all("the service is shutting down");
-        if let Some(by) = *self.stop_by.borrow() {
+        if let Some(by) = by {
             self.table.finish_closing(by);
         }
     }

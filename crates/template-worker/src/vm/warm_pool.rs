@@ -17,6 +17,7 @@ use super::guild_log::GuildLog;
 use super::guild_table::Woken;
 use super::memory::Charge;
 use super::reply::Present;
+use super::running::NowRunning;
 use super::strategy::Shared;
 use crate::ids::{EventId, GuildId};
 
@@ -48,11 +49,17 @@ pub(super) struct WarmPool {
     shared: Arc<Shared>,
     ticker: TickerHandle,
     woken: Arc<Woken>,
+    running: NowRunning,
 }
 
 impl WarmPool {
-    pub(super) fn new(shared: Arc<Shared>, ticker: TickerHandle, woken: Arc<Woken>) -> Self {
-        Self { vms: Vec::new(), size: shared.warm_vms, shared, ticker, woken }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        ticker: TickerHandle,
+        woken: Arc<Woken>,
+        running: NowRunning,
+    ) -> Self {
+        Self { vms: Vec::new(), size: shared.warm_vms, shared, ticker, woken, running }
     }
 
     /// Whether one is ready.
@@ -93,6 +100,7 @@ impl WarmPool {
         let (owner, log, event_of) = (Owner::default(), Log::default(), EventOf::default());
         let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
         options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
+        options.runs = tell_who_runs(self.running.clone(), Arc::clone(&owner));
         options.wake = wake(Arc::clone(&self.woken), Arc::clone(&owner));
         let runtime = KhronosRuntime::new(options)?;
         let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
@@ -118,6 +126,15 @@ impl WarmVm {
         self.log.get_or_init(|| log);
         self.runtime.set_limits(limits)
     }
+}
+
+/// Called before each slice with the template that it is for.
+fn tell_who_runs(running: NowRunning, owner: Owner) -> Rc<dyn Fn(&str)> {
+    Rc::new(move |template| {
+        if let Some(guild) = owner.get() {
+            running.set(*guild, template);
+        }
+    })
 }
 
 /// Called from any thread when a host call was answered, which only a guild's template can have made.

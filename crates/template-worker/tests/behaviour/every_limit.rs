@@ -281,11 +281,11 @@ async fn the_memory_of_all_vms_is_told_and_goes_with_them() {
     let all = async || {
         let text = answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await;
         let Value::String(text) = text.expect(200) else { panic!("the metrics are no text") };
-        let of = |name: &str| -> u64 {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-            line.unwrap().parse().unwrap()
+        let of = |start: &str| -> u64 {
+            let lines = text.lines().filter(|line| line.starts_with(start));
+            lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
         };
-        (of("template_worker_vms"), of("template_worker_vm_memory_bytes"))
+        (of("template_worker_vms{"), of("template_worker_vm_memory_bytes "))
     };
     assert_eq!(all().await, (0, 0));
     assert_eq!(worker.event(testkit::GUILD, &json!({})).await["t"]["value"], 1_000_000);

@@ -1,10 +1,10 @@
 //! The pages about limits say what the program does: every limit with its key, its default, its bounds and its metric, and
-//! no others; every metric; and every fixed limit.
+//! no others; and every fixed limit.
 
 use std::collections::BTreeSet;
 
 use template_worker::limits::{Limit, Limits};
-use template_worker::{capabilities, dispatch, events, metrics, storage, template};
+use template_worker::{capabilities, dispatch, events, storage, template};
 
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 const AUTHORS: &str = include_str!("../../../../docs/quick-start-author.md");
@@ -85,15 +85,6 @@ fn the_authors_page_has_the_same_defaults_and_the_way_to_the_rest() {
     // What an author never meets is left out there.
     let unseen = [Limit::Slice, Limit::Stack];
     assert_eq!(seen + unseen.len(), Limit::ALL.len());
-}
-
-#[test]
-fn every_metric_stands_on_the_page_and_no_other() {
-    let described: BTreeSet<&str> = rows(PAGE, 2)
-        .iter()
-        .filter_map(|row| is_code(&row[0]).filter(|name| name.starts_with("template_worker_")))
-        .collect();
-    assert_eq!(described, metrics::NAMES.into_iter().collect());
 }
 
 #[test]

@@ -23,15 +23,15 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A running `serve`, killed when the test is over.
-struct Service {
-    child: Child,
+pub(super) struct Service {
+    pub(super) child: Child,
     /// What it printed until it was ready.
     banner: String,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Service {
-    fn start(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
+    pub(super) fn start(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(PROGRAM);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).current_dir(root());
         command.stdout(Stdio::piped()).stderr(Stdio::null()).env_remove("TEMPLATE_WORKER_ADMIN_TOKEN");
@@ -52,19 +52,19 @@ impl Service {
         Self { child, banner, url }
     }
 
-    fn token(&self) -> String {
+    pub(super) fn token(&self) -> String {
         let line =
             self.banner.lines().find_map(|line| line.trim().strip_prefix("export TEMPLATE_WORKER_TOKEN="));
         line.unwrap_or_else(|| panic!("no token in {}", self.banner)).to_owned()
     }
 
-    fn terminate(&self) {
+    pub(super) fn terminate(&self) {
         let done = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
     }
 
     /// Waits for the end, at most `within`.
-    fn wait(&mut self, within: Duration) -> Option<i32> {
+    pub(super) fn wait(&mut self, within: Duration) -> Option<i32> {
         let by = Instant::now() + within;
         while Instant::now() < by {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -99,6 +99,11 @@ pub(in crate::api) enum Ending {
     },
     /// The wait ended; the execution may go on.
     TimedOut,
+    /// It was not run, since it has broken its VM too often.
+    Quarantined {
+        /// What it did, and what to do about it.
+        reason: String,
+    },
     /// Its VM broke.
     VmBroken {
         /// Why.
@@ -115,6 +120,7 @@ impl From<Outcome> for OutcomeBody {
                 Ending::LimitExceeded { limit, value, error, traceback }
             }
             OutcomeResult::TimedOut => Ending::TimedOut,
+            OutcomeResult::Quarantined { reason } => Ending::Quarantined { reason },
             OutcomeResult::VmBroken { reason } => Ending::VmBroken { reason },
         };
         Self { ending, duration_us, cpu_us }
@@ -137,6 +143,7 @@ mod tests {
                 traceback: String::new(),
             },
             OutcomeResult::TimedOut,
+            OutcomeResult::Quarantined { reason: "too often".into() },
             OutcomeResult::VmBroken { reason: "out of memory".into() },
         ];
         for result in results {

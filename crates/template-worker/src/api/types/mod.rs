@@ -17,7 +17,7 @@ pub(super) use events::{Accepted, EventBody, Results};
 pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use operations::{DrainedBody, Evicted, Pong, ThreadBody, ThreadList, VmPage};
 pub(super) use templates::{
-    PatchTemplate, PutTemplate, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
+    PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };
 pub(super) use tokens::{NewToken, OwnerBody, TokenBody, TokenList, TokenWithSecret};
 pub(super) use vm::{EscapeBody, VmActionBody, VmActionResult, VmBody};

@@ -46,7 +46,7 @@ pub(in crate::api) struct ThreadBody {
 impl ThreadBody {
     /// How a worker of a service with this strategy is.
     pub(in crate::api) fn new(status: ThreadStatus, strategy: Strategy) -> Self {
-        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms } = status;
+        let ThreadStatus { id, state, guilds, queued, busy, load, restarts, uptime_ms, inside: _ } = status;
         let state = match state {
             WorkerState::Serving => "serving",
             WorkerState::Draining => "draining",

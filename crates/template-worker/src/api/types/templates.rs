@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::storage::TemplateVersion;
 use crate::template::{Template, TemplateInfo, TemplateName};
+use crate::vm::quarantine::Quarantined;
 
 /// A template to create, or to put in the place of what is there.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -156,6 +157,29 @@ pub(in crate::api) struct VersionBody {
 impl From<TemplateVersion> for VersionBody {
     fn from(TemplateVersion { version, new_files, stored_at }: TemplateVersion) -> Self {
         Self { version, new_files, stored_at }
+    }
+}
+
+/// Whether a template is quarantined.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Quarantine)]
+pub(in crate::api) struct QuarantineBody {
+    /// Whether it gets no events.
+    quarantined: bool,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<OffsetDateTime>,
+    /// What it did, and what to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<Option<Quarantined>> for QuarantineBody {
+    fn from(found: Option<Quarantined>) -> Self {
+        let quarantined = found.is_some();
+        let (since, reason) = found.map(|found| (found.since, found.reason)).unzip();
+        Self { quarantined, since, reason }
     }
 }
 

@@ -9,12 +9,11 @@ use std::sync::{Arc, Weak};
 use crate::execution::LoadedTemplate;
 use crate::ids::GuildId;
 use crate::limits::Limits;
-use crate::vm::action::LuaVmResult;
+use crate::template::TemplateName;
+use crate::vm::action::{LuaVmAction, LuaVmResult};
 use crate::vm::reply::Reply;
 use crate::vm::thread_entry::CommandNumber;
 
-/// Numbers from here on are those of orders; those of commands never get so far.
-pub(super) const ORDERS: CommandNumber = 1 << 62;
 /// Bytes of code that a process is trusted to remember before it is told to forget all of it.
 const MOST_CODE: usize = 128 << 20;
 
@@ -25,39 +24,104 @@ pub(super) const MOST_OWED: usize = 1 << 16;
 /// The books about one process.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    owed: HashMap<CommandNumber, Vec<Option<Reply>>>,
-    last_order: CommandNumber,
-    served: HashSet<GuildId>,
+    owed: HashMap<u64, Owed>,
+    /// Counts what was sent, commands and orders alike. Not by the pool's numbers, which orders and some commands lack.
+    last: u64,
+    served: HashMap<GuildId, Served>,
+}
+
+/// Answers that are owed for one message.
+#[derive(Debug)]
+struct Owed {
+    replies: Vec<Option<Reply>>,
+    /// Whose they are; nobody's for orders.
+    guild: Option<GuildId>,
+}
+
+/// What a guild's VM in the process was sent.
+#[derive(Debug, Default)]
+struct Served {
+    /// The number of the last command between the process and its parent.
+    sent: u64,
+    /// The highest number that the pool has given to one of the guild's.
+    number: CommandNumber,
+    /// The guild's templates that the process may have run.
+    templates: HashSet<TemplateName>,
+    /// Executions that were sent and have not broken a VM.
+    unbroken: u64,
+    /// The most bytes that a result may have, by the largest limit that was sent.
+    most_bytes: usize,
 }
 
 impl Books {
-    /// The process is about to get a command for `guild`.
-    pub(super) fn sent(&mut self, number: CommandNumber, guild: GuildId, replies: Vec<Reply>) {
-        self.served.insert(guild);
-        self.owed.insert(number, replies.into_iter().map(Some).collect());
+    /// The process is about to get a command for `guild`, which the pool calls `number`. Returns the number that it has in
+    /// messages.
+    pub(super) fn sent(
+        &mut self,
+        number: CommandNumber,
+        guild: GuildId,
+        action: &LuaVmAction,
+        replies: Vec<Reply>,
+    ) -> u64 {
+        let served = self.served.entry(guild).or_default();
+        if let LuaVmAction::DispatchEvent { templates, limits, .. } = action {
+            served.most_bytes = served.most_bytes.max(limits.max_result_bytes);
+            served.unbroken += templates.len() as u64;
+            for template in templates {
+                if !served.templates.contains(&template.info.name) {
+                    served.templates.insert(template.info.name.clone());
+                }
+            }
+        }
+        served.number = served.number.max(number);
+        served.sent = self.last + 1;
+        self.enter(replies, Some(guild))
     }
 
-    /// The number of an order that the process is about to get.
-    pub(super) fn ordered(&mut self, reply: Reply) -> CommandNumber {
-        self.last_order += 1;
-        let number = ORDERS + self.last_order;
-        self.owed.insert(number, vec![Some(reply)]);
-        number
+    /// Whether the guild's VM can have been broken once more, by `template`. Counts that it was.
+    pub(super) fn can_have_broken(&mut self, guild: GuildId, template: Option<&TemplateName>) -> bool {
+        let Some(served) = self.served.get_mut(&guild) else { return false };
+        if served.unbroken == 0 || template.is_some_and(|template| !served.templates.contains(template)) {
+            return false;
+        }
+        served.unbroken -= 1;
+        true
     }
 
-    /// The duty that an answer of the process fulfils, if there is one.
-    pub(super) fn answered(&mut self, number: CommandNumber, index: usize) -> Option<Reply> {
-        let replies = self.owed.get_mut(&number)?;
-        let reply = replies.get_mut(index)?.take();
-        if replies.iter().all(Option::is_none) {
+    /// The same for an order.
+    pub(super) fn ordered(&mut self, reply: Reply) -> u64 {
+        self.enter(vec![reply], None)
+    }
+
+    fn enter(&mut self, replies: Vec<Reply>, guild: Option<GuildId>) -> u64 {
+        self.last += 1;
+        let replies = replies.into_iter().map(Some).collect();
+        self.owed.insert(self.last, Owed { replies, guild });
+        self.last
+    }
+
+    /// The process says that it has no VM of `guild`, as of the message `upto`. Returns the last command for it that the
+    /// pool knows of, unless another one is on its way.
+    pub(super) fn vacated(&self, guild: GuildId, upto: u64) -> Option<CommandNumber> {
+        self.served.get(&guild).filter(|last| last.sent <= upto).map(|last| last.number)
+    }
+
+    /// The duty that an answer of the process fulfils, if there is one, and the most bytes that a template's result may
+    /// have in it.
+    pub(super) fn answered(&mut self, number: u64, index: usize) -> Option<(Reply, usize)> {
+        let owed = self.owed.get_mut(&number)?;
+        let reply = owed.replies.get_mut(index)?.take()?;
+        let served = owed.guild.and_then(|guild| self.served.get(&guild));
+        let most_bytes = served.map_or(0, |served| served.most_bytes);
+        if owed.replies.iter().all(Option::is_none) {
             self.owed.remove(&number);
         }
-        reply
+        Some((reply, most_bytes))
     }
 
     /// What was to be sent cannot be.
-    pub(super) fn refuse(&mut self, number: CommandNumber, reason: &str) {
-        for reply in self.owed.remove(&number).into_iter().flatten().flatten() {
+    pub(super) fn refuse(&mut self, number: u64, reason: &str) {
+        for reply in self.owed.remove(&number).into_iter().flat_map(|owed| owed.replies).flatten() {
             reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
         }
     }
@@ -69,7 +133,7 @@ impl Books {
 
     /// Whether the process was given this guild.
     pub(super) fn served(&self, guild: GuildId) -> bool {
-        self.served.contains(&guild)
+        self.served.contains_key(&guild)
     }
 
     /// Whether it owes anything.
@@ -80,7 +144,7 @@ impl Books {
 
     /// The process is gone: whoever waits is told so.
     pub(super) fn close(&mut self, reason: &str) {
-        for reply in self.owed.drain().flat_map(|(_, replies)| replies).flatten() {
+        for reply in self.owed.drain().flat_map(|(_, owed)| owed.replies).flatten() {
             reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
         }
     }
@@ -165,11 +229,11 @@ mod tests {
     async fn an_answer_counts_once_and_only_where_it_is_owed() {
         let (owed, mut books) = (Census::default(), Books::default());
         let (duties, mut answers) = replies(2, &owed, None);
-        books.sent(7, GuildId::new(1).unwrap(), duties);
-        assert!(books.answered(8, 0).is_none(), "nobody asked that");
-        assert!(books.answered(7, 2).is_none(), "there is no such place");
-        books.answered(7, 1).unwrap().send(LuaVmResult::Done);
-        assert!(books.answered(7, 1).is_none(), "it was answered");
+        let number = books.sent(7, GuildId::new(1).unwrap(), &LuaVmAction::Stop, duties);
+        assert!(books.answered(number + 1, 0).is_none(), "nobody asked that");
+        assert!(books.answered(number, 2).is_none(), "there is no such place");
+        books.answered(number, 1).unwrap().0.send(LuaVmResult::Done);
+        assert!(books.answered(number, 1).is_none(), "it was answered");
         assert!(books.owes());
         books.close("the process is gone");
         assert_eq!((books.owes(), owed.count()), (false, 0));
@@ -179,7 +243,29 @@ mod tests {
         assert!(books.served(GuildId::new(1).unwrap()) && !books.served(GuildId::new(2).unwrap()));
         let (mut one, _) = replies(1, &owed, None);
         let number = books.ordered(one.remove(0));
-        assert!(number > ORDERS && books.answered(number, 0).is_some());
+        assert!(books.answered(number, 0).is_some());
+    }
+
+    /// The pool gives no numbers to what it asks on its own account, while guilds move.
+    #[tokio::test]
+    async fn commands_without_a_number_are_told_apart_and_change_nothing_of_where_their_guilds_live() {
+        let (owed, mut books) = (Census::default(), Books::default());
+        let guild = |id| GuildId::new(id).unwrap();
+        let sent = |books: &mut Books, number, id| {
+            let (duties, answers) = replies(1, &owed, None);
+            (books.sent(number, guild(id), &LuaVmAction::Stop, duties), answers)
+        };
+        let (_, mut first) = sent(&mut books, 5, 1);
+        let (closing, mut second) = sent(&mut books, 0, 1);
+        let (other, mut third) = sent(&mut books, 0, 2);
+        assert_eq!(owed.count(), 3, "nobody was forgotten");
+        assert_eq!(books.vacated(guild(1), closing - 1), None, "one is on its way");
+        assert_eq!(books.vacated(guild(1), closing), Some(5));
+        assert_eq!(books.vacated(guild(3), other), None, "it is not here");
+        for (number, answers) in [(1, &mut first), (closing, &mut second), (other, &mut third)] {
+            books.answered(number, 0).unwrap().0.send(LuaVmResult::Done);
+            assert_eq!(answers.recv().await, Some((0, LuaVmResult::Done)));
+        }
     }
 
     #[test]

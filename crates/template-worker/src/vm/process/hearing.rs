@@ -3,15 +3,19 @@
 //! A message of its own form has been checked by `wire`. Here is checked what only the parent's books know: that an
 //! answer is owed, and that a guild was given to this process.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::books::Books;
 use super::wire::{Lock, ToService, VERSION};
+use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::Count;
 use crate::vm::action::LuaVmResult;
+use crate::vm::guild_log::Gate;
 use crate::vm::quarantine::Break;
 use crate::vm::strategy::Shared;
 use crate::vm::thread_entry::{CommandNumber, Pulse};
@@ -20,18 +24,54 @@ use crate::vm::thread_entry::{CommandNumber, Pulse};
 /// to send.
 const MOST_UNASKED: usize = 1_000_000;
 
+/// So many times the lines that a guild's templates may log get through for each guild: the process keeps to the guild's
+/// own limit, which may be larger than that of the service; this is for one that does not.
+const LOG_FACTOR: usize = 10;
+
+/// Between two complaints of one process in the service's log.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// What is made of the words of one process.
 pub(super) struct Hearing {
-    pub(super) worker: ThreadId,
-    pub(super) books: Arc<Mutex<Books>>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
-    pub(super) ready: watch::Sender<bool>,
+    worker: ThreadId,
+    books: Arc<Mutex<Books>>,
+    shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
+    vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
+    ready: watch::Sender<bool>,
     /// Messages in a row that nobody has asked for.
-    pub(super) unasked: usize,
+    unasked: usize,
+    /// What each guild may still log.
+    gates: HashMap<GuildId, Gate>,
+    /// Log lines that the process has dropped since its parent complained of that.
+    dropped: u64,
+    complained: Option<Instant>,
 }
 
 impl Hearing {
+    /// Ears for `worker` that has said nothing yet. It takes commands when `ready` is true.
+    pub(super) fn new(
+        worker: ThreadId,
+        books: Arc<Mutex<Books>>,
+        shared: Arc<Shared>,
+        pulse: Arc<Pulse>,
+        vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            worker,
+            books,
+            shared,
+            pulse,
+            vacate,
+            ready,
+            unasked: 0,
+            gates: HashMap::new(),
+            dropped: 0,
+            complained: None,
+        }
+    }
+
     /// Takes in one message.
     ///
     /// # Errors
@@ -52,32 +92,70 @@ impl Hearing {
             ToService::Answer { number, index, result } => {
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
                 let owed = self.with_books(|books| books.answered(number, index));
-                let Some(reply) = owed else {
+                let Some((reply, most_bytes)) = owed else {
                     return Err("it answered what it was not asked".to_owned());
                 };
+                if let LuaVmResult::Outcome(Outcome { result: OutcomeResult::Ok { value }, .. }) = &result
+                    && value.as_str().len() > most_bytes
+                {
+                    return Err("it answered with more than a result may have".to_owned());
+                }
                 self.unasked = 0;
                 reply.send(self.seen_from_here(result));
             }
             ToService::Vacated { guild, upto } => {
                 self.of_its_own(guild)?;
-                (self.vacate)(guild, upto);
+                if let Some(number) = self.with_books(|books| books.vacated(guild, upto)) {
+                    (self.vacate)(guild, number);
+                }
             }
             ToService::Log(entry) => {
                 self.of_its_own(entry.guild)?;
-                self.shared.log.write(entry);
+                if self.lets_through(entry.guild) {
+                    self.shared.log.write(entry);
+                }
             }
-            ToService::LogsDropped { lines } => {
-                tracing::warn!(worker = %self.worker, lines, "a VM process dropped log lines of its templates");
-            }
+            ToService::LogsDropped { lines } => self.dropped(lines),
             ToService::Broke { guild, template, reason } => {
-                self.of_its_own(guild)?;
+                if !self.with_books(|books| books.can_have_broken(guild, template.as_ref())) {
+                    return Err("it told of a break that cannot have been".to_owned());
+                }
                 self.shared.breaks.report(Break { guild, template, reason });
             }
-            ToService::Beat { load_permille, .. } => {
+            ToService::Beat { counts, vms, idle, closing, warm, memory, load_permille } => {
+                match postcard::from_bytes(&counts) {
+                    Ok(counts) => self.shared.metrics.add(&counts),
+                    Err(_) => self.shared.metrics.count(Count::Rejected),
+                }
+                self.pulse.hears(|inside| {
+                    (inside.idle, inside.busy) = (idle, vms.saturating_sub(idle));
+                    (inside.closing, inside.warm, inside.memory) = (closing, warm, memory);
+                });
                 self.pulse.load.set(f64::from(load_permille) / 1_000.0, Instant::now());
             }
         }
         Ok(())
+    }
+
+    /// Whether a line of the guild may be written. There are as many gates as guilds that the process was given.
+    fn lets_through(&mut self, guild: GuildId) -> bool {
+        let (rate, now) =
+            (self.shared.limits.max_log_lines_per_second.saturating_mul(LOG_FACTOR), Instant::now());
+        let passes = self.gates.entry(guild).or_insert_with(|| Gate::new(rate, now)).lets_through(rate, now);
+        if !passes {
+            self.dropped(1);
+        }
+        passes
+    }
+
+    /// Says so now and then: a process may say it all the time.
+    fn dropped(&mut self, lines: u64) {
+        self.dropped = self.dropped.saturating_add(lines);
+        if self.complained.is_none_or(|at| at.elapsed() >= BETWEEN_COMPLAINTS) {
+            self.complained = Some(Instant::now());
+            let lines = std::mem::take(&mut self.dropped);
+            tracing::warn!(worker = %self.worker, lines, "a VM process dropped log lines of its templates");
+        }
     }
 
     fn begin(&self, version: u16, locks: &[Lock]) -> Result<(), String> {

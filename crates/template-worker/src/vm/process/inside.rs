@@ -1,14 +1,11 @@
 //! A VM process from the inside: it locks itself in, and then does for its parent what the parent's own threads would.
 //!
-//! Owns the order of that, and the line to the parent. What runs here is the same as in a service with threads: a pool, its
+//! Owns the order of that. What it says goes by its `line`. What runs here is the same as in a service with threads: a pool, its
 //! thread loops, their VMs. The process ends when it is told to, or when its parent is gone.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,24 +14,20 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::LocalSet;
 
 use super::confinement::{LockError, LockState, Locks, lock_in};
+use super::line::{Line, PIECE, read};
 use super::marker::Marker;
-use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION, encode_into};
+use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION};
 use crate::config::VmConfig;
 use crate::execution::{LoadedTemplate, LogEntry, TemplateLog};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
-use crate::vm::quarantine::{Break, BreakReports};
+use crate::vm::quarantine::BreakReports;
 use crate::vm::reply::{Answering, Reply, replies_to};
-use crate::vm::strategy::{Outside, Shared, VmDistributionStrategy, inside_process};
+use crate::vm::strategy::{NotSent, Outside, Shared, VmDistributionStrategy, inside_process};
 use crate::vm::thread_entry::{Command, CommandNumber};
 
-/// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
-/// Bytes that may wait for the parent to read them, before log lines are dropped. Answers are not: each of them is owed, so
-/// there are as many as the parent has asked for.
-const MOST_WAITING: usize = 4 << 20;
 /// How long the threads have to answer when they are asked for something.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(60);
 
@@ -53,9 +46,6 @@ pub enum NotServed {
     /// The operating system has not what it takes.
     #[error("failed to set up the process")]
     Setup(#[source] io::Error),
-    /// The metrics could not be set up.
-    #[error("failed to set up the metrics")]
-    Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The runtime could not be set up.
     #[error("failed to set up the Luau runtime")]
     Runtime(#[from] khronos::RuntimeError),
@@ -84,16 +74,12 @@ pub fn serve() -> Result<(), NotServed> {
             },
         })
         .collect();
-    let socket = || io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from);
-    let (read, write) = (socket().map_err(NotServed::NoSocket)?, socket().map_err(NotServed::NoSocket)?);
-    let marker = io::stdout().as_fd().try_clone_to_owned().map_err(NotServed::NoSocket)?;
-
     let line = Arc::new(Line::default());
-    let process = Process::start(&start, Marker::of(marker), &line)?;
+    let process = Process::start(&start, Marker::of_this_process(), &line)?;
     line.say(&ToService::Ready { version: VERSION, locks });
     let said = Arc::clone(&line);
-    let writing = spawn("line", move || said.write_out(write)).map_err(NotServed::Setup)?;
-    let done = process.listen(read, rest);
+    let writing = spawn("line", move || said.write_out()).map_err(NotServed::Setup)?;
+    let done = process.listen(rest);
     // What was said last is to be heard.
     line.close();
     // It cannot panic; and if it did, nobody would be left to be told.
@@ -122,8 +108,7 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
     let mut reader = FrameReader::<ToProcess>::default();
     let mut piece = [0; 4_096];
     loop {
-        let read =
-            nix::unistd::read(io::stdin(), &mut piece).map_err(|error| NotServed::NoSocket(error.into()))?;
+        let read = read(&mut piece).map_err(NotServed::NoSocket)?;
         if read == 0 {
             return Err(NotServed::NoStart);
         }
@@ -133,80 +118,6 @@ fn read_start() -> Result<(Start, FrameReader<ToProcess>), NotServed> {
             Ok(None) => {}
             _ => return Err(NotServed::NoStart),
         }
-    }
-}
-
-/// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: Mutex<Waiting>,
-    written: Condvar,
-    /// The last command that was handed to the threads.
-    passed: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    closed: bool,
-}
-
-impl Line {
-    fn say(&self, message: &ToService) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = encode_into(&mut waiting.bytes, message)
-            && let ToService::Answer { number, index, .. } = message
-        {
-            let result = LuaVmResult::Broken { reason: format!("the answer cannot be sent: {error}") };
-            let instead = ToService::Answer { number: *number, index: *index, result };
-            // It is short and plain.
-            let _ = encode_into(&mut waiting.bytes, &instead);
-        }
-        drop(waiting);
-        self.written.notify_one();
-    }
-
-    fn is_full(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).bytes.len() > MOST_WAITING
-    }
-
-    fn close(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.written.notify_one();
-    }
-
-    /// Sends what was written down, until the line is closed and empty, or nobody listens.
-    fn write_out(&self, mut write: UnixStream) {
-        let mut sending = Vec::new();
-        loop {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            while waiting.bytes.is_empty() {
-                if waiting.closed {
-                    return;
-                }
-                waiting = self.written.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            std::mem::swap(&mut waiting.bytes, &mut sending);
-            drop(waiting);
-            if write.write_all(&sending).is_err() {
-                return;
-            }
-            sending.clear();
-            sending.shrink_to(PIECE);
-        }
-    }
-}
-
-impl Answering for Line {
-    fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult) {
-        self.say(&ToService::Answer { number, index: u32::try_from(index).unwrap_or(u32::MAX), result });
-    }
-}
-
-impl BreakReports for Line {
-    fn report(&self, broke: Break) {
-        let Break { guild, template, reason } = broke;
-        self.say(&ToService::Broke { guild, template, reason });
     }
 }
 
@@ -250,16 +161,13 @@ impl Process {
             max_memory: usize::try_from(start.max_memory).unwrap_or(usize::MAX),
             ..VmConfig::default()
         };
-        let metrics = Metrics::new(&start.limits)?;
+        let metrics = Metrics::new(&start.limits);
         let breaks: Arc<dyn BreakReports> = Arc::clone(line) as _;
         let mut shared =
             Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks)?;
         let vacated = {
             let line = Arc::clone(line);
-            move |guild| {
-                let upto = line.passed.load(Ordering::Relaxed);
-                line.say(&ToService::Vacated { guild, upto });
-            }
+            move |guild| line.vacated(guild)
         };
         shared.outside = Some(Outside { marker, vacated: Box::new(vacated) });
         let shared = Arc::new(shared);
@@ -285,7 +193,7 @@ impl Process {
     }
 
     /// Does what the parent says, until it says stop, or says nothing any more.
-    fn listen(mut self, mut read: UnixStream, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
+    fn listen(mut self, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
         let mut piece = vec![0; PIECE];
         loop {
             while let Some(message) = reader
@@ -299,7 +207,7 @@ impl Process {
                 }
                 self.take(message);
             }
-            match read.read(&mut piece).map_err(NotServed::Connection)? {
+            match read(&mut piece).map_err(NotServed::Connection)? {
                 // The service is gone, and nobody is left to be answered.
                 0 => return Ok(()),
                 bytes => reader.feed(piece.get(..bytes).unwrap_or_default()),
@@ -334,20 +242,23 @@ impl Process {
         };
         let link: Arc<dyn Answering> = Arc::clone(&self.line) as _;
         let replies = replies_to(&link, number, answers, &self.shared.owed);
-        let result = match self.understood(action) {
+        match self.understood(action) {
             Ok(action) => {
-                let sent = self.strategy.send(Command::new(guild, action, replies));
-                self.line.passed.store(number, Ordering::Relaxed);
-                match sent {
-                    Ok(()) => return,
-                    // The command is gone, and has answered for itself.
-                    Err(_) => return,
+                let command = Command::new(guild, action, replies);
+                let (sent, vacated) = self.line.pass(number, guild, || self.strategy.send(command));
+                // What was told of the guild was told as of the command before this one. So whoever has its VM is made to
+                // look again.
+                let look = || self.strategy.send(Command::new(guild, LuaVmAction::GetStatus, Vec::new()));
+                if sent == Err(NotSent::Absent) || (vacated && look() == Err(NotSent::Absent)) {
+                    self.line.vacated(guild);
+                }
+                // A command that was not sent has answered for itself.
+            }
+            Err(reason) => {
+                for reply in replies {
+                    reply.send(LuaVmResult::Broken { reason: reason.to_owned() });
                 }
             }
-            Err(reason) => LuaVmResult::Broken { reason: reason.to_owned() },
-        };
-        for reply in replies {
-            reply.send(result.clone());
         }
     }
 
@@ -454,8 +365,10 @@ fn beat(strategy: &dyn VmDistributionStrategy, shared: &Shared) -> ToService {
     let load: f64 = threads.iter().map(|thread| thread.load).sum::<f64>() / threads.len().max(1) as f64;
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     ToService::Beat {
-        counts: Vec::new(),
+        counts: postcard::to_allocvec(&shared.metrics.take_counts()).unwrap_or_default(),
         vms: count(shared.vms.count()),
+        idle: count(shared.idle.count()),
+        closing: count(shared.closing.count()),
         warm: count(shared.warm.count()),
         memory: shared.memory.used() as u64,
         load_permille: (load.clamp(0.0, 1.0) * 1_000.0) as u32,

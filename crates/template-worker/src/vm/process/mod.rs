@@ -8,6 +8,7 @@ pub mod confinement;
 pub mod escape;
 mod hearing;
 mod inside;
+mod line;
 mod marker;
 mod spawned;
 mod supervisor;

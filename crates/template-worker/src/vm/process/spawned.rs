@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::marker::Marker;
+use super::marker::MarkerFile;
 use crate::ids::ThreadId;
 
 /// Bytes of a line of its last words.
@@ -27,7 +27,7 @@ const LINES: usize = 200;
 pub(super) struct Spawned {
     child: Child,
     socket: Option<UnixStream>,
-    pub(super) marker: Marker,
+    pub(super) marker: MarkerFile,
 }
 
 impl Spawned {
@@ -38,7 +38,7 @@ impl Spawned {
     pub(super) fn start(program: &Path, worker: ThreadId) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let (marker, their_marker) = Marker::create()?;
+        let (marker, their_marker) = MarkerFile::create()?;
         // The name stays right when the file was replaced by a newer version meanwhile.
         let this = Path::new("/proc/self/exe");
         let mut child = Command::new(if program.as_os_str().is_empty() { this } else { program })
@@ -71,7 +71,7 @@ impl Spawned {
     pub(super) async fn ended(&mut self) -> Death {
         match self.child.wait().await {
             Ok(status) => Death::of(status),
-            Err(_) => Death { reason: "it is gone".to_owned(), own_doing: false },
+            Err(_) => Death { reason: "it is gone".to_owned(), own_doing: false, exited: false },
         }
     }
 
@@ -83,13 +83,6 @@ impl Spawned {
     }
 }
 
-/// Bytes of memory that the process uses, where the operating system says so.
-pub(super) fn resident(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Death {
@@ -97,6 +90,8 @@ pub(super) struct Death {
     pub(super) reason: String,
     /// Whether what it was running may be to blame. Somebody who kills it from outside says nothing about that.
     pub(super) own_doing: bool,
+    /// Whether it ended by its own call.
+    pub(super) exited: bool,
 }
 
 impl Death {
@@ -106,10 +101,12 @@ impl Death {
             (Some(signal), _) => Self {
                 reason: format!("it was ended by signal {signal}"),
                 own_doing: !FROM_OUTSIDE.contains(&signal),
+                exited: false,
             },
             (None, code) => Self {
                 reason: format!("it exited by itself with code {}", code.unwrap_or_default()),
                 own_doing: code != Some(0),
+                exited: true,
             },
         }
     }

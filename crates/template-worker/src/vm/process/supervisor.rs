@@ -10,27 +10,33 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::books::{Books, MOST_OWED, Memory, Told};
 use super::hearing::Hearing;
-use super::spawned::{Death, Spawned, resident};
+use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
+use crate::metrics::{resident_memory, threads};
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::{Ended, Shared, WorkerStart};
-use crate::vm::thread_entry::{Command, Message};
+use crate::vm::thread_entry::{Command, Message, Pulse};
 
+/// Threads of a process that run no VMs, and those that are ending while others take their place.
+const OTHER_THREADS: usize = 16;
 /// Between two looks at a process.
 const BEAT: Duration = Duration::from_millis(500);
 /// How long a process may take to be locked in and ready.
 const TIME_TO_START: Duration = Duration::from_secs(10);
 /// How long a process may leave what it was sent unread.
 const TIME_TO_READ: Duration = Duration::from_secs(10);
+/// How long what is left of a process may take to end: itself once its connection is closed, its connection once it is gone.
+const TIME_TO_DIE: Duration = Duration::from_secs(1);
 /// Messages that are written at once.
 const BATCH: usize = 128;
 /// Bytes that are read at once.
@@ -73,13 +79,14 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     if pause > Duration::ZERO {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
+            _ = asked_to_stop(&mut stop_by) => return seat.ends(Ended::Stopped),
         }
     }
     let mut process = match Spawned::start(&settings.program, seat.id()) {
         Ok(process) => process,
         Err(error) => {
             let reason = format!("its process could not be started: {error}");
+            close(&mut messages, &refusal(&reason));
             return seat.ends(Ended::Failed { reason, culprits: Vec::new() });
         }
     };
@@ -89,15 +96,9 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     };
     let books = Arc::new(Mutex::new(Books::default()));
     let (ready, is_ready) = watch::channel(false);
-    let hearing = Hearing {
-        worker: seat.id(),
-        books: Arc::clone(&books),
-        shared: Arc::clone(&shared),
-        pulse,
-        vacate: Box::new(seat.vacating()),
-        ready,
-        unasked: 0,
-    };
+    let vacate = Box::new(seat.vacating());
+    let hearing =
+        Hearing::new(seat.id(), Arc::clone(&books), Arc::clone(&shared), Arc::clone(&pulse), vacate, ready);
     let mut talk = Talk {
         write,
         buffer: Vec::new(),
@@ -105,6 +106,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         memory: Memory::default(),
         settings: Arc::clone(&settings),
         shared,
+        pulse,
         stopping: false,
     };
     let pid = process.pid();
@@ -112,38 +114,39 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     let end = tokio::select! {
         end = talk.run(pid, seat.id(), &mut messages, stop_by, is_ready) => end,
         death = process.ended() => End::Died(death),
-        heard = &mut listening => End::Broken(match heard {
-            Ok(reason) => reason,
-            Err(_) => "what it said made its parent panic".to_owned(),
+        heard = &mut listening => heard.unwrap_or_else(|_| {
+            End::Condemned("what it said made its parent panic".to_owned())
         }),
     };
-    listening.abort();
     let death = match end {
         // It closes the connection a moment before it is gone.
-        End::Broken(reason) => match timeout(Duration::from_secs(1), process.ended()).await {
+        End::Broken(reason) => match timeout(TIME_TO_DIE, process.ended()).await {
             Ok(death) => death,
-            Err(_) => Death { reason, own_doing: true },
+            Err(_) => Death { reason, own_doing: true, exited: false },
         },
-        End::Hangs(reason) => Death { reason, own_doing: true },
-        End::Died(death) => death,
-        End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false },
+        End::Condemned(reason) => Death { reason, own_doing: true, exited: false },
+        // An exit that nobody asked for is its own doing, however it looks.
+        End::Died(death) => Death { own_doing: death.own_doing || (death.exited && !talk.stopping), ..death },
+        End::Stopped => Death { reason: "it was stopped".to_owned(), own_doing: false, exited: false },
     };
     process.kill().await;
-    let stopped = talk.stopping;
-    // Nothing more comes in, and whoever waits hears why.
-    messages.close();
-    let reason = format!("the process that ran this guild's VM ended: {}; try again", death.reason);
-    lock(&books).close(&reason);
-    while let Ok(message) = messages.try_recv() {
-        message.refuse(&reason);
+    // What it had said by then counts.
+    if !listening.is_finished() {
+        drop(timeout(TIME_TO_DIE, &mut listening).await);
     }
+    listening.abort();
+    let stopped = talk.stopping;
+    close(&mut messages, &refusal(&death.reason));
+    lock(&books).close(&refusal(&death.reason));
     if stopped && !death.own_doing {
         return seat.ends(Ended::Stopped);
     }
     let running = if death.own_doing { process.marker.read() } else { Vec::new() };
+    // With several threads at work, who can say which of them it was?
+    let running = if running.len() == 1 { running } else { Vec::new() };
     let culprits = running
         .into_iter()
-        .filter(|(guild, _)| lock(&books).served(*guild))
+        .filter(|(guild, template)| lock(&books).can_have_broken(*guild, Some(template)))
         .map(|(guild, template)| Break {
             guild,
             template: Some(template),
@@ -153,9 +156,23 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     seat.ends(Ended::Failed { reason: death.reason, culprits });
 }
 
-/// Returns when the worker has to end, or when nobody is left who could say so.
-async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) {
-    drop(stop_by.wait_for(Option::is_some).await);
+/// What whoever waits is told of the end of a process.
+fn refusal(reason: &str) -> String {
+    format!("the process that ran this guild's VM ended: {reason}; try again")
+}
+
+/// Takes nothing more in. Whoever waits hears why.
+fn close(messages: &mut mpsc::Receiver<Message>, reason: &str) {
+    messages.close();
+    while let Ok(message) = messages.try_recv() {
+        message.refuse(reason);
+    }
+}
+
+/// Returns when the worker is asked to end: by when it has to. At once, where nobody is left who could ask.
+async fn asked_to_stop(stop_by: &mut watch::Receiver<Option<Instant>>) -> Instant {
+    let asked = stop_by.wait_for(Option::is_some).await.ok().and_then(|by| *by);
+    asked.unwrap_or_else(Instant::now)
 }
 
 /// Returns when the process is ready. Where it will not be, somebody else notices.
@@ -169,10 +186,10 @@ async fn becomes(ready: &mut watch::Receiver<bool>) {
 enum End {
     /// It has ended.
     Died(Death),
-    /// It cannot be understood, or the connection is gone.
+    /// The connection is gone.
     Broken(String),
-    /// It does not do what it has to, and is ended.
-    Hangs(String),
+    /// It does not do what it has to, or does what it must not, and is ended.
+    Condemned(String),
     /// As it was asked to.
     Stopped,
 }
@@ -182,27 +199,37 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 }
 
 /// Takes in what the process says until it cannot be understood or has nothing more to say. Returns why.
-async fn listen(mut read: OwnedReadHalf, mut hearing: Hearing) -> String {
+async fn listen(mut read: OwnedReadHalf, mut hearing: Hearing) -> End {
     let mut reader = FrameReader::<ToService>::default();
     let mut piece = vec![0; PIECE];
     loop {
         match read.read(&mut piece).await {
-            Ok(0) => return "it closed the connection".to_owned(),
+            Ok(0) => return End::Broken("it closed the connection".to_owned()),
             Ok(bytes) => reader.feed(piece.get(..bytes).unwrap_or_default()),
-            Err(error) => return format!("the connection to it failed: {error}"),
+            Err(error) => return End::Broken(format!("the connection to it failed: {error}")),
         }
         loop {
             match reader.next() {
                 Ok(Some(message)) => {
                     if let Err(reason) = hearing.take(message) {
-                        return reason;
+                        return End::Condemned(reason);
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return format!("it said what nobody understands: {error}"),
+                Err(error) => {
+                    return End::Condemned(format!("it said what nobody understands: {error}"));
+                }
             }
         }
     }
+}
+
+/// A question that is always open: whether the process is alive.
+#[derive(Default)]
+struct Ping {
+    answers: Option<Answers>,
+    /// For how long it has had no answer.
+    since: Option<Instant>,
 }
 
 /// What the parent says.
@@ -213,6 +240,7 @@ struct Talk {
     memory: Memory,
     settings: Arc<Settings>,
     shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
     stopping: bool,
 }
 
@@ -231,17 +259,17 @@ impl Talk {
         }
         tokio::select! {
             ready = timeout(TIME_TO_START, becomes(&mut is_ready)) => if ready.is_err() {
-                return End::Hangs("it was not ready in time".to_owned());
+                return End::Condemned("it was not ready in time".to_owned());
             },
             // Nobody has been sent anything yet.
-            () = asked_to_stop(&mut stop_by) => {
+            _ = asked_to_stop(&mut stop_by) => {
                 self.stopping = true;
                 return End::Stopped;
             }
         }
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut ping: Option<(Instant, Answers)> = None;
+        let mut ping = Ping::default();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
@@ -259,24 +287,7 @@ impl Talk {
                         return end;
                     }
                 }
-                () = asked_to_stop(&mut stop_by), if !self.stopping => {}
-            }
-            let asked = *stop_by.borrow();
-            if let Some(by) = asked
-                && !std::mem::replace(&mut self.stopping, true)
-            {
-                // What was accepted goes first.
-                while let Ok(message) = messages.try_recv() {
-                    self.pass_on(message);
-                }
-                let within = by.saturating_duration_since(Instant::now());
-                self.say(&ToProcess::Stop {
-                    within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
-                });
-                if let Err(end) = self.flush().await {
-                    return end;
-                }
-                return self.wait_for_the_end(by).await;
+                by = asked_to_stop(&mut stop_by) => return self.stop(by, messages).await,
             }
             if let Err(end) = self.flush().await {
                 return end;
@@ -284,12 +295,21 @@ impl Talk {
         }
     }
 
-    /// The process ends by itself, which somebody else notices; or its time is over.
-    async fn wait_for_the_end(&self, by: Instant) -> End {
-        let patience = by + patience(&self.shared.limits);
-        let never = timeout_at(patience.into(), std::future::pending::<()>()).await;
-        drop(never);
-        End::Hangs("it did not stop in time".to_owned())
+    /// Lets the process finish. It ends by itself, which somebody else notices; or its time is over.
+    async fn stop(&mut self, by: Instant, messages: &mut mpsc::Receiver<Message>) -> End {
+        self.stopping = true;
+        // What was accepted goes first, and it will hear of nothing that comes later.
+        messages.close();
+        while let Ok(message) = messages.try_recv() {
+            self.pass_on(message);
+        }
+        let within = by.saturating_duration_since(Instant::now());
+        self.say(&ToProcess::Stop { within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) });
+        if let Err(end) = self.flush().await {
+            return end;
+        }
+        tokio::time::sleep_until((by + patience(&self.shared.limits)).into()).await;
+        End::Condemned("it did not stop in time".to_owned())
     }
 
     fn start(&self, worker: ThreadId) -> ToProcess {
@@ -308,28 +328,38 @@ impl Talk {
     }
 
     /// Asks whether it is alive, once it has answered the last time, and looks at its memory.
-    fn look(&mut self, pid: Option<u32>, ping: &mut Option<(Instant, Answers)>) -> Result<(), End> {
-        if let Some((asked, answers)) = ping {
+    fn look(&mut self, pid: Option<u32>, ping: &mut Ping) -> Result<(), End> {
+        if let Some(answers) = &mut ping.answers {
             match answers.try_recv() {
-                Ok((_, LuaVmResult::Done)) => *ping = None,
-                _ if asked.elapsed() >= self.settings.heartbeat => {
-                    return Err(End::Hangs(format!("it did not answer for {:?}", self.settings.heartbeat)));
-                }
-                _ => {}
+                Ok((_, LuaVmResult::Done)) => *ping = Ping::default(),
+                Err(TryRecvError::Empty) => {}
+                // One of its threads has just failed. It is asked again, and has no more time for that.
+                _ => ping.answers = None,
             }
         }
-        if let Some(bytes) = pid.and_then(resident) {
+        if ping.since.is_some_and(|since| since.elapsed() >= self.settings.heartbeat) {
+            return Err(End::Condemned(format!("it did not answer for {:?}", self.settings.heartbeat)));
+        }
+        if let Some(bytes) = pid.and_then(|pid| resident_memory(Some(pid))) {
+            self.pulse.hears(|inside| inside.resident = bytes);
             let most = self.settings.most_resident();
             if bytes > most {
-                return Err(End::Hangs(format!("it used {bytes} bytes of memory, and {most} are the most")));
+                return Err(End::Condemned(format!(
+                    "it used {bytes} bytes of memory, and {most} are the most"
+                )));
             }
         }
-        if ping.is_none() {
+        let most = self.settings.threads + OTHER_THREADS;
+        if let Some(threads) = pid.and_then(threads).filter(|threads| *threads > most) {
+            return Err(End::Condemned(format!("it has {threads} threads, and {most} are the most")));
+        }
+        if ping.answers.is_none() {
             let (mut duty, answers) = replies(1, &self.shared.owed, None);
             if let Some(reply) = duty.pop() {
                 self.pass_on(Message::Order(WorkerAction::Ping, reply));
             }
-            *ping = Some((Instant::now(), answers));
+            ping.answers = Some(answers);
+            ping.since.get_or_insert_with(Instant::now);
         }
         Ok(())
     }
@@ -337,9 +367,9 @@ impl Talk {
     /// Puts a message into the words of the wire.
     fn pass_on(&mut self, message: Message) {
         match message {
-            Message::Command(Command { guild, action, replies, number }) => {
+            Message::Command(Command { guild, action, replies, number, .. }) => {
+                let number = lock(&self.books).sent(number, guild, &action, replies);
                 let action = self.action(action);
-                lock(&self.books).sent(number, guild, replies);
                 let said = encode_into(&mut self.buffer, &ToProcess::Act { number, guild, action });
                 if let Err(error) = said {
                     lock(&self.books)
@@ -420,7 +450,7 @@ impl Talk {
             Ok(Ok(())) => Ok(()),
             // It is about to end, and somebody else knows more.
             Ok(Err(error)) => Err(End::Broken(format!("the connection to it failed: {error}"))),
-            Err(_) => Err(End::Hangs(format!("it took nothing for {TIME_TO_READ:?}"))),
+            Err(_) => Err(End::Condemned(format!("it took nothing for {TIME_TO_READ:?}"))),
         }
     }
 }

@@ -108,7 +108,9 @@ fn rules(pid: u32) -> Result<Rules, BackendError> {
     let mut rules: Rules = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
     let not_executable = || argument(2, Qword, MaskedEq(number(libc::PROT_EXEC)), 0);
     let private = argument(3, Qword, MaskedEq(MAP_TYPE), number(libc::MAP_PRIVATE))?;
-    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable()?, private])?]);
+    // Memory that grows by itself, and huge pages, are in no limit of data.
+    let counted = argument(3, Qword, MaskedEq(number(libc::MAP_GROWSDOWN | libc::MAP_HUGETLB)), 0)?;
+    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable()?, private, counted])?]);
     rules.insert(libc::SYS_mprotect, vec![SeccompRule::new(vec![not_executable()?])?]);
     rules.insert(libc::SYS_clone, only(0, Qword, &[number(THREAD)])?);
     rules.insert(libc::SYS_prctl, only(0, Dword, &[number(libc::PR_SET_NAME)])?);

@@ -116,10 +116,7 @@ async fn only_an_event_gives_a_guild_a_place(subject: &Subject) {
     for action in [LuaVmAction::GetStatus, LuaVmAction::Stop, LuaVmAction::CollectGarbage] {
         let (sent, answer) = subject.act(0, action);
         assert_eq!(sent, Err(NotSent::Absent));
-        assert!(
-            matches!(answer.once().await, LuaVmResult::Broken { .. }),
-            "being refused is an answer as well"
-        );
+        assert_eq!(answer.once().await, LuaVmResult::Absent, "being refused is an answer as well");
     }
     assert_eq!((subject.serving(), subject.places().await.len()), (before, 0));
 }
@@ -459,7 +456,9 @@ async fn a_stuck_worker_does_not_answer_and_is_left_out(subject: &Subject) {
     let all = subject.pool.threads().len();
     assert_eq!(subject.pool.ask_all(WorkerAction::Ping, within(500)).await.len(), all - 1);
     stuck.once().await;
-    assert_eq!(subject.pool.ping(worker, within(20_000)).await, Ok(true));
+    // A thread that is one guild's may have ended with the VM that got stuck.
+    let ping = subject.pool.ping(worker, within(20_000)).await;
+    assert!(ping == Ok(true) || (subject.is_one_each && ping == Err(NoSuchWorker)), "{ping:?}");
 }
 
 async fn what_waits_for_a_worker_is_told(subject: &Subject) {

@@ -47,6 +47,10 @@ pub struct Shared {
     pub base: BaseLibrary,
     /// The guilds' VMs that are alive.
     pub vms: Census,
+    /// Those of them in which nothing runs.
+    pub idle: Census,
+    /// The VMs that were given up and are not gone yet.
+    pub closing: Census,
     /// The VMs that wait for a guild.
     pub warm: Census,
     /// How many each thread has of these.
@@ -85,6 +89,8 @@ impl Shared {
             base,
             vms: Census::default(),
             warm: Census::default(),
+            idle: Census::default(),
+            closing: Census::default(),
             warm_vms: vm.warm_vms_per_thread(),
             idle_time: vm.idle_time(),
             memory: MemoryBook::new(vm.memory()),
@@ -111,7 +117,7 @@ impl std::fmt::Debug for Outside {
     }
 }
 
-/// Why a command was not taken. Its replies have been answered by being dropped; nobody should wait for them.
+/// Why a command was not taken. Its replies have been answered; nobody has to wait for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSent {
     /// The guild has no VM, and the command does not make one.
@@ -138,6 +144,9 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`NotSent`].
     fn send(&self, command: Command) -> Result<(), NotSent>;
+
+    /// Whether there is a worker for guilds that have none, or one can be started.
+    fn can_take_guilds(&self) -> bool;
 
     /// All workers.
     fn threads(&self) -> Vec<ThreadStatus>;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::Shared;
 use super::pool::{Start, WorkerKind};
+use crate::metrics::Worker;
 use crate::vm::process::{Settings, patience, supervise};
 
 /// Starts VM processes, each with a task that looks after it.
@@ -31,6 +32,10 @@ impl WorkerKind for Processes {
     fn start(&self, start: Start) -> std::io::Result<()> {
         self.runtime.spawn(supervise(start, Arc::clone(&self.settings), Arc::clone(&self.shared)));
         Ok(())
+    }
+
+    fn counted_as(&self) -> Worker {
+        Worker::Process
     }
 
     fn patience(&self) -> Duration {

@@ -11,7 +11,10 @@ use khronos::Ticker;
 
 use super::Shared;
 use super::pool::{Ended, Start, WorkerKind};
-use crate::vm::thread_loop::ThreadLoop;
+use crate::metrics::Count;
+use crate::vm::panic_hook::PanicWatch;
+use crate::vm::running::NowRunning;
+use crate::vm::thread_loop::{ThreadLoop, WorkerParts};
 
 /// How long a thread that could not start waits before it says so.
 const AFTER_FAILED_START: Duration = Duration::from_millis(100);
@@ -52,17 +55,39 @@ impl WorkerKind for Threads {
 fn run(start: Start, shared: &Arc<Shared>, ticker: &Ticker) {
     let Start { mut seat, messages, pulse, stop_by, .. } = start;
     seat.begin();
-    let vacate = Box::new(seat.vacating());
-    let work = || ThreadLoop::new(seat.id(), messages, pulse, shared, ticker.handle(), stop_by, vacate).run();
-    // The loop, its VMs and its queue are gone when this returns, and every reply has been answered.
-    let ended = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => Ended::Stopped,
-        Ok(Err(error)) => {
+    let watch = PanicWatch::begin();
+    let running = NowRunning::new(seat.id(), shared);
+    let worker = WorkerParts { id: seat.id(), messages, pulse, stop_by, vacate: Box::new(seat.vacating()) };
+    let mut work = ThreadLoop::new(worker, shared, ticker.handle(), running.clone());
+    let end = catch_unwind(AssertUnwindSafe(|| work.run()));
+    let failed = |reason: String| {
+        let culprits = running.culprit(&reason).into_iter().collect();
+        Ended::Failed { reason, culprits }
+    };
+    let ended = match (watch.panic(), end) {
+        (Some(panic), _) => failed(panic),
+        (None, Ok(Ok(()))) => Ended::Stopped,
+        (None, Ok(Err(error))) => {
             // The next one will hardly fare better, and would be tried at once.
             std::thread::park_timeout(AFTER_FAILED_START);
-            Ended::Failed { reason: format!("it could not start: {error}"), culprits: Vec::new() }
+            failed(format!("it could not start: {error}"))
         }
-        Err(_) => Ended::Failed { reason: "it panicked".to_owned(), culprits: Vec::new() },
+        (None, Err(_)) => failed("it panicked".to_owned()),
     };
+    if let Ended::Failed { .. } = ended {
+        if watch.panic().is_some() {
+            shared.metrics.count(Count::Panic);
+        }
+        // Its guilds are not to wait for its VMs to be closed.
+        if catch_unwind(AssertUnwindSafe(|| work.abandon())).is_err() {
+            tracing::error!(worker = %seat.id(), "a worker that had failed failed again as it answered");
+        }
+    }
+    // Whatever happens to this process later, it is not the fault of who ran here.
+    running.rests_altogether();
     seat.ends(ended);
+    // A VM that was in use when the panic came may panic once more as it is closed.
+    if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+        tracing::error!(worker = %seat.id(), "a worker that had failed failed again as its VMs were closed");
+    }
 }

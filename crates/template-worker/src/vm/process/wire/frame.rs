@@ -253,7 +253,8 @@ mod tests {
         let mut reader = FrameReader::default();
         let mut bytes = Vec::new();
         let (counts, lines) = (vec![0; KEPT], 2);
-        let beat = ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 };
+        let beat =
+            ToService::Beat { counts, vms: 0, idle: 0, closing: 0, warm: 0, memory: 0, load_permille: 0 };
         encode_into(&mut bytes, &beat).unwrap();
         reader.feed(&bytes);
         assert!(matches!(reader.next(), Ok(Some(ToService::Beat { .. }))));

@@ -245,6 +245,10 @@ pub(super) enum ToService {
         counts: Vec<u8>,
         /// VMs of guilds.
         vms: u32,
+        /// Those of them in which nothing runs.
+        idle: u32,
+        /// VMs that are being closed.
+        closing: u32,
         /// VMs made ahead of need.
         warm: u32,
         /// Bytes that all VMs use.

@@ -128,6 +128,10 @@ enum OutcomeResultImage<'a> {
         traceback: &'a str,
     },
     TimedOut,
+    Quarantined {
+        #[serde(borrow, deserialize_with = "cut::<_, _, MAX_REASON>")]
+        reason: &'a str,
+    },
     VmBroken {
         #[serde(borrow, deserialize_with = "cut::<_, _, MAX_REASON>")]
         reason: &'a str,
@@ -145,6 +149,7 @@ impl OnWire for Outcome {
                 OutcomeResultImage::LimitExceeded { limit, value, error, traceback }
             }
             OutcomeResult::TimedOut => OutcomeResultImage::TimedOut,
+            OutcomeResult::Quarantined { reason } => OutcomeResultImage::Quarantined { reason },
             OutcomeResult::VmBroken { reason } => OutcomeResultImage::VmBroken { reason },
         };
         OutcomeImage { result, duration_us: self.duration_us, cpu_us: self.cpu_us }
@@ -168,6 +173,9 @@ impl OnWire for Outcome {
                 }
             }
             OutcomeResultImage::TimedOut => OutcomeResult::TimedOut,
+            OutcomeResultImage::Quarantined { reason } => {
+                OutcomeResult::Quarantined { reason: reason.to_owned() }
+            }
             OutcomeResultImage::VmBroken { reason } => OutcomeResult::VmBroken { reason: reason.to_owned() },
         };
         Ok(Self { result, duration_us: image.duration_us, cpu_us: image.cpu_us })

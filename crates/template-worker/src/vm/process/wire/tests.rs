@@ -186,6 +186,7 @@ fn outcomes() -> Vec<Outcome> {
             traceback,
         },
         OutcomeResult::TimedOut,
+        OutcomeResult::Quarantined { reason: "too often".to_owned() },
         OutcomeResult::VmBroken { reason },
     ];
     let all = in_order(all, |result| match result {
@@ -193,7 +194,8 @@ fn outcomes() -> Vec<Outcome> {
         OutcomeResult::Error { .. } => 1,
         OutcomeResult::LimitExceeded { .. } => 2,
         OutcomeResult::TimedOut => 3,
-        OutcomeResult::VmBroken { .. } => 4,
+        OutcomeResult::Quarantined { .. } => 4,
+        OutcomeResult::VmBroken { .. } => 5,
     });
     all.into_iter().map(|result| Outcome { result, duration_us: u64::MAX, cpu_us: 0 }).collect()
 }
@@ -273,7 +275,7 @@ fn to_service() -> Vec<ToService> {
             template: Some("greet".parse().unwrap()),
             reason: "spun".to_owned(),
         },
-        ToService::Beat { counts, vms: 2_000, warm: 8, memory, load_permille: 999 },
+        ToService::Beat { counts, vms: 2_000, idle: 7, closing: 3, warm: 8, memory, load_permille: 999 },
     ];
     all = in_order(all, |message| match message {
         ToService::Ready { .. } => 0,
@@ -430,7 +432,18 @@ fn texts_are_cut_and_lists_are_short() {
     let lock = Lock { name: "x".to_owned(), state: String::new() };
     assert!(arrived(&ToService::Ready { version: 1, locks: vec![lock; MAX_LOCKS + 1] }).is_err());
     let counts = vec![0; MAX_COUNTS + 1];
-    assert!(arrived(&ToService::Beat { counts, vms: 0, warm: 0, memory: 0, load_permille: 0 }).is_err());
+    assert!(
+        arrived(&ToService::Beat {
+            counts,
+            vms: 0,
+            idle: 0,
+            closing: 0,
+            warm: 0,
+            memory: 0,
+            load_permille: 0
+        })
+        .is_err()
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::execution::{Outcome, OutcomeResult};
-use crate::ids::GuildId;
+use crate::ids::{GuildId, ThreadId};
 use crate::vm::action::{LuaVmAction, LuaVmResult, VmStatus, WorkerAction};
 use crate::vm::reply::Reply;
 use crate::vm::strategy::pool::{Ended, Start, WorkerKind};
@@ -51,6 +51,7 @@ struct Asked {
 pub(super) const STUCK: Duration = Duration::from_millis(1_500);
 
 struct Worker<V> {
+    id: ThreadId,
     messages: mpsc::Receiver<Message>,
     stop_by: watch::Receiver<Option<std::time::Instant>>,
     pulse: Arc<Pulse>,
@@ -73,7 +74,7 @@ async fn live(start: Start) {
         _ = stop_by.wait_for(Option::is_some) => {}
     }
     let vacate = seat.vacating();
-    let worker = Worker { messages, stop_by, pulse, vms: HashMap::new(), taken: 0, vacate };
+    let worker = Worker { id: seat.id(), messages, stop_by, pulse, vms: HashMap::new(), taken: 0, vacate };
     seat.ends(worker.serve().await);
 }
 
@@ -155,7 +156,8 @@ impl<V: Fn(GuildId, CommandNumber)> Worker<V> {
                     self.vms.keys().copied().filter(|guild| Some(*guild) > *after).collect();
                 guilds.sort_unstable();
                 guilds.truncate(*limit);
-                LuaVmResult::Vms(guilds.into_iter().map(|guild| (guild, VmStatus::absent())).collect())
+                let status = || VmStatus { thread: Some(self.id), ..VmStatus::absent() };
+                LuaVmResult::Vms(guilds.into_iter().map(|guild| (guild, status())).collect())
             }
             WorkerAction::EvictIdle { .. } => {
                 let idle = |(guild, vm): (&GuildId, &Vm)| vm.running.is_empty().then_some(*guild);

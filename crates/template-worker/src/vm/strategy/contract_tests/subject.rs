@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::template::TemplateInfo;
 use crate::vm::action::{LuaVmAction, LuaVmResult, PanicPlace, ThreadStatus, WorkerAction, WorkerState};
-use crate::vm::quarantine::Unheard;
+use crate::vm::quarantine::Quarantine;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::pool::{Placing, Pool, WorkerKind};
 use crate::vm::strategy::threads::Threads;
@@ -82,9 +82,10 @@ impl Subject {
             max_non_yieldable_time_ms: u64::try_from(STUCK.as_millis()).unwrap(),
             ..config.limits.clone()
         });
-        let metrics = Metrics::new(&limits).unwrap();
+        let metrics = Metrics::new(&limits);
         let log = TemplateLog::default();
-        let shared = Shared::new(limits, &config.vm, metrics, log, Arc::new(Unheard)).unwrap();
+        let breaks = Arc::new(Quarantine::new(log.clone()));
+        let shared = Shared::new(limits, &config.vm, metrics, log, breaks).unwrap();
         let shared = Arc::new(shared);
         let bundle = Bundle::new([("init.luau".to_owned(), TEMPLATE.to_owned())]).unwrap();
         let program = Compiler::start(20 << 20).unwrap().compile(Arc::new(bundle)).await.unwrap();

@@ -21,6 +21,7 @@ use table::{Gone, Table};
 
 use super::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
 use crate::ids::{GuildId, ThreadId};
+use crate::metrics::{Broke, Count, Worker};
 use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerAction};
 use crate::vm::reply::{Census, replies};
 use crate::vm::thread_entry::{Command, CommandNumber, Message, ThreadEntry};
@@ -33,12 +34,17 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a worker is, and how one is started.
 pub(super) trait WorkerKind: Send + Sync + std::fmt::Debug + 'static {
-    /// Starts a worker that takes what `start` has for it, from now or from after its pause on, until it is told to stop
+    /// Starts a worker that takes what `start` has for it until it is told to stop
     /// or fails. It holds its seat until nothing of it is left.
     ///
     /// # Errors
     /// When the operating system gives none.
     fn start(&self, start: Start) -> std::io::Result<()>;
+
+    /// What its replacements are counted as.
+    fn counted_as(&self) -> Worker {
+        Worker::Thread
+    }
 
     /// How long after its time was over a worker may still need to end.
     fn patience(&self) -> Duration;
@@ -128,29 +134,16 @@ impl Pool {
             let (mut owed, answer) = replies(1, &self.0.shared.owed, None);
             let Some(reply) = owed.pop() else { continue };
             if worker.send(Message::Order(action.clone(), reply)).is_ok() {
-                asked.push((worker.id(), answer));
+                asked.push(answer);
             }
         }
         let mut results = Vec::with_capacity(asked.len());
-        for (id, mut answer) in asked {
+        for mut answer in asked {
             if let Ok(Some((_, result))) = tokio::time::timeout_at(by.into(), answer.recv()).await {
-                results.push(seen_from_here(id, result));
+                results.push(result);
             }
         }
         results
-    }
-}
-
-/// A process knows its threads by numbers of its own; from outside, its VMs live on the process.
-fn seen_from_here(worker: ThreadId, result: LuaVmResult) -> LuaVmResult {
-    match result {
-        LuaVmResult::Vms(mut vms) => {
-            for (_, status) in &mut vms {
-                status.thread = Some(worker);
-            }
-            LuaVmResult::Vms(vms)
-        }
-        other => other,
     }
 }
 
@@ -170,6 +163,7 @@ impl Inner {
     ) -> std::io::Result<ThreadId> {
         let id = table.next_id();
         let (entry, messages) = ThreadEntry::new(id, self.queue, restarts);
+        let entry = entry.after(pause);
         let (stop, stop_by) = tokio::sync::watch::channel(None);
         let seat = Seat::new(id, Arc::clone(self), self.alive.enter());
         let start = Start { seat, messages, pulse: entry.pulse(), stop_by, pause };
@@ -192,7 +186,9 @@ impl Inner {
     /// Forgets a worker that has ended, and starts another in its place, where that is to be filled.
     fn replace(self: &Arc<Self>, table: &mut Table, id: ThreadId) -> Option<Gone> {
         let gone = table.forget(id)?;
+        self.shared.metrics.count_times(Count::Broke(Broke::Worker), gone.guilds);
         if gone.is_kept {
+            self.shared.metrics.count(Count::Restarted(self.kind.counted_as()));
             let pause = table.pause_after(gone.slot, gone.lived);
             if let Err(error) = self.fill(table, gone.slot, gone.restarts + 1, pause) {
                 tracing::error!(%error, "failed to replace a worker");
@@ -201,24 +197,25 @@ impl Inner {
         Some(gone)
     }
 
-    /// A worker is gone. Called once for each, when nothing of it is left.
+    /// A worker has ended. Called once for each.
     fn ended(self: &Arc<Self>, id: ThreadId, ended: Ended) {
         let mut table = self.lock();
         let culprits = match ended {
             Ended::Stopped => {
                 table.forget(id);
+                drop(table);
                 Vec::new()
             }
             Ended::Failed { reason, culprits } => {
-                let guilds = self.replace(&mut table, id).map_or(0, |gone| gone.guilds);
+                self.replace(&mut table, id);
+                drop(table);
                 tracing::error!(
-                    worker = %id, guilds, reason, ran = ?culprits,
+                    worker = %id, reason, ran = ?culprits,
                     "a worker failed; its guilds get a place at their next event"
                 );
                 culprits
             }
         };
-        drop(table);
         for culprit in culprits {
             self.shared.breaks.report(culprit);
         }
@@ -236,6 +233,10 @@ impl Drop for Pool {
 impl VmDistributionStrategy for Pool {
     fn send(&self, command: Command) -> Result<(), NotSent> {
         self.0.send(&mut self.0.lock(), command)
+    }
+
+    fn can_take_guilds(&self) -> bool {
+        self.0.lock().can_take_guilds()
     }
 
     fn threads(&self) -> Vec<ThreadStatus> {
@@ -264,7 +265,7 @@ impl VmDistributionStrategy for Pool {
             return Err(NoSuchWorker);
         }
         let pool = Arc::clone(&self.0);
-        let moving = tokio::spawn(async move { pool.move_guild(guild, Some(to), by).await });
+        let moving = tokio::spawn(async move { pool.move_guild(guild, None, Some(to), by).await });
         moving.await.map_err(|_| NoSuchWorker)
     }
 

@@ -39,7 +39,7 @@ impl Inner {
                 .into_iter()
                 .map(|guild| {
                     let pool = Arc::clone(self);
-                    tokio::spawn(async move { pool.move_guild(guild, None, by).await })
+                    tokio::spawn(async move { pool.move_guild(guild, Some(id), None, by).await })
                 })
                 .collect();
             for guild in moving {
@@ -63,9 +63,16 @@ impl Inner {
         }
     }
 
-    /// Moves a guild to `to`, or to where it belongs. One without a VM has nothing to move: its next event goes there.
-    pub(super) async fn move_guild(self: &Arc<Self>, guild: GuildId, to: Option<ThreadId>, by: Instant) {
-        let Some(from) = self.lock().park(guild, to) else { return };
+    /// Moves a guild to `to`, or to where it belongs; with `only_from`, if it is there. One without a VM has nothing to
+    /// move: its next event goes there.
+    pub(super) async fn move_guild(
+        self: &Arc<Self>,
+        guild: GuildId,
+        only_from: Option<ThreadId>,
+        to: Option<ThreadId>,
+        by: Instant,
+    ) {
+        let Some(from) = self.lock().park(guild, only_from, to) else { return };
         while !self.closed_its_vm(guild, from, by).await {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
@@ -123,12 +130,18 @@ impl Inner {
 
     /// Asks for the guild's VM to be closed, and for nothing less when its time is over. Returns whether it is gone.
     async fn closed_its_vm(&self, guild: GuildId, from: ThreadId, by: Instant) -> bool {
-        let in_time = Instant::now() < by;
+        let now = Instant::now();
+        let (in_time, is_over) = (now < by, now >= by + self.kind.patience());
         let action = if in_time { LuaVmAction::CloseIfIdle } else { LuaVmAction::Stop };
         let (owed, mut answers) = replies(1, &self.shared.owed, None);
         {
             let mut table = self.lock();
             if table.entry(from).is_none() {
+                return true;
+            }
+            if is_over {
+                // It hangs, or will not. The guild is not to wait for it; should it come to itself, the VM is to go.
+                drop(table.put(Command::new(guild, LuaVmAction::Stop, Vec::new())));
                 return true;
             }
             // With a number of its own, like every command, by which a worker tells it from others.
@@ -141,16 +154,24 @@ impl Inner {
         match tokio::time::timeout_at(patience.into(), answers.recv()).await {
             Ok(Some((_, LuaVmResult::Refused { .. }))) => false,
             Ok(_) => true,
-            // It hangs. The guild is not to wait for it.
-            Err(_) => true,
+            Err(_) => {
+                drop(self.lock().put(Command::new(guild, LuaVmAction::Stop, Vec::new())));
+                true
+            }
         }
     }
 }
 
 impl Table {
     /// Parks what comes for the guild from now on. Returns where its VM is, if it has one that is not moving yet.
-    fn park(&mut self, guild: GuildId, to: Option<ThreadId>) -> Option<ThreadId> {
+    fn park(
+        &mut self,
+        guild: GuildId,
+        only_from: Option<ThreadId>,
+        to: Option<ThreadId>,
+    ) -> Option<ThreadId> {
         match self.routes.get_mut(&guild) {
+            Some(route) if only_from.is_some_and(|from| from != route.worker) => None,
             Some(route) if route.parked.is_some() || Some(route.worker) == to => None,
             Some(route) => {
                 route.parked = Some(VecDeque::new());

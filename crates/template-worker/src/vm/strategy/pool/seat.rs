@@ -56,7 +56,8 @@ impl Seat {
 
     /// The first thing that a worker says.
     pub(in crate::vm) fn begin(&mut self) {
-        self.ends(Ended::Failed { reason: "it ended without a word".to_owned(), culprits: Vec::new() });
+        self.ended =
+            Some(Ended::Failed { reason: "it ended without a word".to_owned(), culprits: Vec::new() });
     }
 
     /// The worker's number.
@@ -71,9 +72,11 @@ impl Seat {
         move |guild, upto| pool.vacate(id, guild, upto)
     }
 
-    /// How it came to its end, to be said before the seat is dropped.
+    /// How it came to its end. Its guilds are free to be placed anew from here on, and another worker takes its place; it
+    /// may still have to clean up.
     pub(in crate::vm) fn ends(&mut self, ended: Ended) {
-        self.ended = Some(ended);
+        self.ended = None;
+        self.pool.ended(self.id, ended);
     }
 }
 

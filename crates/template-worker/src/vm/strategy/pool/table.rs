@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{FIRST_PAUSE, Inner, LAST_PAUSE, Placing, SHORT_LIFE, Slot};
 use crate::ids::{GuildId, ThreadId};
-use crate::vm::action::{ThreadStatus, WorkerState};
+use crate::vm::action::{LuaVmResult, ThreadStatus, WorkerState};
 use crate::vm::strategy::NotSent;
 use crate::vm::thread_entry::{Command, CommandNumber, Message, NotTaken, ThreadEntry};
 
@@ -49,7 +49,7 @@ pub(super) struct Route {
     pub(super) parked: Option<VecDeque<Command>>,
 }
 
-/// What is known of a guild that a worker may be started for.
+/// Whether one more worker has to be allowed for a guild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     /// It is new: there has to be room for one more worker.
@@ -95,7 +95,7 @@ impl Table {
         self.slots.insert(slot, id);
     }
 
-    /// Forgets a worker and where its guilds live. What was parked for them is answered.
+    /// Forgets a worker and where its guilds live.
     pub(super) fn forget(&mut self, id: ThreadId) -> Option<Gone> {
         let member = self.workers.remove(&id)?;
         for guild in &member.guilds {
@@ -163,6 +163,12 @@ impl Table {
         Some((self.vacate_slot(slot, id).then_some(slot), guilds))
     }
 
+    /// Whether some worker takes guilds, or is started for the next one.
+    pub(super) fn can_take_guilds(&self) -> bool {
+        let serves = |member: &Member| member.state == WorkerState::Serving;
+        !self.stopping && (!self.keeps_workers() || self.workers.values().any(serves))
+    }
+
     /// Whether the worker is there and takes guilds.
     pub(super) fn serves(&self, id: ThreadId) -> bool {
         self.workers.get(&id).is_some_and(|member| member.state == WorkerState::Serving)
@@ -185,7 +191,12 @@ impl Table {
     /// Tells a worker without guilds to end.
     pub(super) fn dismiss(&mut self, id: ThreadId) {
         if let Some(member) = self.workers.get(&id) {
-            member.stop.send_replace(Some(Instant::now() + TIME_TO_CLOSE));
+            // One that has to be done earlier keeps its time.
+            member.stop.send_if_modified(|by| {
+                let is_news = by.is_none();
+                by.get_or_insert_with(|| Instant::now() + TIME_TO_CLOSE);
+                is_news
+            });
         }
     }
 
@@ -283,6 +294,7 @@ impl Inner {
     pub(super) fn send(self: &Arc<Self>, table: &mut Table, mut command: Command) -> Result<(), NotSent> {
         loop {
             if table.stopping {
+                command.answer(&LuaVmResult::Broken { reason: "the service is shutting down".to_owned() });
                 return Err(NotSent::Stopping);
             }
             let guild = command.guild;
@@ -300,7 +312,10 @@ impl Inner {
                     self.place(table, guild, Room::Needed)?;
                     is_new = true;
                 }
-                None => return Err(NotSent::Absent),
+                None => {
+                    command.answer(&LuaVmResult::Absent);
+                    return Err(NotSent::Absent);
+                }
             }
             match table.put(command) {
                 Ok(()) => return Ok(()),

@@ -35,6 +35,15 @@ fn short_lives_make_pauses_that_grow_to_a_bound_and_are_forgotten_after_a_long_o
 }
 
 #[test]
+fn a_pause_before_a_life_is_no_part_of_it() {
+    let mut table = Table::new(Placing::LeastLoaded { workers: 1 });
+    let id = table.next_id();
+    let (entry, _queue) = ThreadEntry::new(id, 2, 0);
+    table.enter(Slot::Shared(0), entry.after(Duration::from_secs(5)), watch::channel(None).0);
+    assert_eq!(table.forget(id).unwrap().lived, Duration::ZERO);
+}
+
+#[test]
 fn a_late_clean_up_never_takes_the_place_that_came_after() {
     let (mut table, old, _queue) = with_worker(Placing::LeastLoaded { workers: 2 }, Slot::Shared(0));
     assert!(table.settle(guild(0), old));
