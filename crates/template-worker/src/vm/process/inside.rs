@@ -203,6 +203,8 @@ impl Process {
                 if let ToProcess::Stop { within_ms } = message {
                     let by = Instant::now() + Duration::from_millis(within_ms);
                     runtime()?.block_on(self.strategy.stop(by));
+                    // What was counted since the last beat.
+                    self.line.say(&beat(&*self.strategy, &self.shared));
                     return Ok(());
                 }
                 self.take(message);

@@ -118,6 +118,8 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
             End::Condemned("what it said made its parent panic".to_owned())
         }),
     };
+    // From here on, commands go to its successor; what was queued is refused at the end.
+    messages.close();
     let death = match end {
         // It closes the connection a moment before it is gone.
         End::Broken(reason) => match timeout(TIME_TO_DIE, process.ended()).await {
