@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
-use crate::metrics::{Levels, Metrics, resident_memory};
+use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
 use crate::vm::quarantine::Quarantine;
@@ -106,7 +106,10 @@ impl App {
             closing: shared.closing.count(),
             vm_memory: shared.memory.used() as u64,
             owed: shared.owed.count(),
-            resident: resident_memory(None).map(|bytes| ("service".to_owned(), bytes)).into_iter().collect(),
+            resident: Usage::of(None)
+                .map(|usage| ("service".to_owned(), usage.resident))
+                .into_iter()
+                .collect(),
             queued: Vec::new(),
         };
         for worker in self.strategy.threads() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Dispatcher;
 use crate::ids::{GuildId, ThreadId};
 use crate::vm::strategy::NoSuchWorker;
-use crate::vm::{LuaVmResult, ThreadStatus, VmStatus, WorkerAction};
+use crate::vm::{LuaVmResult, ThreadStatus, VmStatus, WorkerAction, merge_vms};
 
 /// How long a worker has to answer. One that is busy needs the time of a slice; one that is stuck in a library call gets
 /// out of it long before.
@@ -71,25 +71,14 @@ impl Dispatcher {
 
     /// How the VMs of the first `limit` guilds after `after` are, in the order of the guilds.
     pub async fn list_vms(&self, after: Option<GuildId>, limit: usize) -> Gathered<Vec<(GuildId, VmStatus)>> {
-        let answers = self.ask_all(WorkerAction::ListVms { after, limit }, |answer| match answer {
-            LuaVmResult::Vms(vms) => Some(vms),
-            _ => None,
-        });
+        let answers = self.ask_all(WorkerAction::ListVms { after, limit }, LuaVmResult::into_vms);
         let Gathered { all, is_complete } = answers.await;
-        let mut vms: Vec<_> = all.into_iter().flatten().collect();
-        vms.sort_unstable_by_key(|(guild, _)| *guild);
-        // A guild that has just moved may be on both of its workers' lists.
-        vms.dedup_by_key(|(guild, _)| *guild);
-        vms.truncate(limit);
-        Gathered { all: vms, is_complete }
+        Gathered { all: merge_vms(all, limit), is_complete }
     }
 
     /// Closes the VMs that have been idle for so long. Returns how many there were.
     pub async fn evict_idle(&self, idle: Duration) -> Gathered<usize> {
-        let answers = self.ask_all(WorkerAction::EvictIdle { idle }, |answer| match answer {
-            LuaVmResult::Evicted { vms } => Some(vms),
-            _ => None,
-        });
+        let answers = self.ask_all(WorkerAction::EvictIdle { idle }, LuaVmResult::evicted);
         let Gathered { all, is_complete } = answers.await;
         Gathered { all: all.into_iter().sum(), is_complete }
     }

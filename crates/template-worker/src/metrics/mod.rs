@@ -21,7 +21,7 @@ pub use names::{Broke, Dispatch, Eviction, NAMES, Stage, Status, Worker};
 use names::{
     FAMILIES, GUILD_CPU, LIMIT_VALUE, OWED, QUEUED, RESIDENT, STAGES, TEMPLATE_MEMORY, Unit, VM_MEMORY, VMS,
 };
-pub use process::{resident_memory, threads};
+pub use process::Usage;
 use text::Text;
 pub use top::TOP;
 use top::TopGuilds;

@@ -2,21 +2,22 @@
 
 use std::fs;
 
-/// Bytes of memory that the machine has given to the process with this number, or to this one. `None` where the system
-/// does not tell, or the process is gone.
-pub fn resident_memory(process: Option<u32>) -> Option<u64> {
-    let process = process.map_or_else(|| "self".to_owned(), |number| number.to_string());
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let kib: u64 = field(&status, "VmRSS:")?.strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1_024)
+/// What a process uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of memory that the machine has given to it.
+    pub resident: u64,
+    /// Its threads.
+    pub threads: usize,
 }
 
-/// How many threads the process has.
-pub fn threads(process: u32) -> Option<usize> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    field(&status, "Threads:")?.parse().ok()
-}
-
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+impl Usage {
+    /// Of the process with this number, or of this one. `None` where the system does not tell, or the process is gone.
+    pub fn of(process: Option<u32>) -> Option<Self> {
+        let process = process.map_or_else(|| "self".to_owned(), |number| number.to_string());
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let kib: u64 = field("VmRSS:")?.strip_suffix("kB")?.trim().parse().ok()?;
+        Some(Self { resident: kib * 1_024, threads: field("Threads:")?.parse().ok()? })
+    }
 }

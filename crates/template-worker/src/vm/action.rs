@@ -142,6 +142,37 @@ pub enum LuaVmResult {
     },
 }
 
+impl LuaVmResult {
+    /// The VMs that it lists.
+    pub(crate) fn into_vms(self) -> Option<Vec<(GuildId, VmStatus)>> {
+        match self {
+            Self::Vms(vms) => Some(vms),
+            _ => None,
+        }
+    }
+
+    /// How many VMs it says were closed.
+    pub(crate) fn evicted(self) -> Option<usize> {
+        match self {
+            Self::Evicted { vms } => Some(vms),
+            _ => None,
+        }
+    }
+}
+
+/// The first `limit` VMs of what several workers list, in the order of their guilds.
+pub(crate) fn merge_vms(
+    lists: impl IntoIterator<Item = Vec<(GuildId, VmStatus)>>,
+    limit: usize,
+) -> Vec<(GuildId, VmStatus)> {
+    let mut vms: Vec<_> = lists.into_iter().flatten().collect();
+    vms.sort_unstable_by_key(|(guild, _)| *guild);
+    // A guild that has just moved may be on both of its workers' lists.
+    vms.dedup_by_key(|(guild, _)| *guild);
+    vms.truncate(limit);
+    vms
+}
+
 /// Where a VM is in its life, as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VmState {

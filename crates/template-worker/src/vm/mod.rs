@@ -28,6 +28,7 @@ mod thread_loop;
 mod warm_pool;
 mod warnings;
 
+pub(crate) use action::merge_vms;
 pub use action::{
     LuaVmAction, LuaVmResult, PanicPlace, ThreadStatus, VmState, VmStatus, WorkerAction, WorkerState,
 };

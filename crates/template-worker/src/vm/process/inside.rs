@@ -22,7 +22,7 @@ use crate::execution::{LoadedTemplate, LogEntry, TemplateLog};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
-use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
+use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction, merge_vms};
 use crate::vm::quarantine::BreakReports;
 use crate::vm::reply::{Answering, Reply, replies_to};
 use crate::vm::strategy::{NotSent, Outside, Shared, VmDistributionStrategy, inside_process};
@@ -336,30 +336,17 @@ impl Asking {
             Order::ListVms { after, limit } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
                 let answers = strategy.ask_all(WorkerAction::ListVms { after, limit }, by).await;
-                list(reply, answers, limit);
+                let lists = answers.into_iter().filter_map(LuaVmResult::into_vms);
+                reply.send(LuaVmResult::Vms(merge_vms(lists, limit)));
             }
             Order::EvictIdle { idle_ms } => {
                 let idle = Duration::from_millis(idle_ms);
                 let answers = strategy.ask_all(WorkerAction::EvictIdle { idle }, by).await;
-                let evicted = |answer: &LuaVmResult| match answer {
-                    LuaVmResult::Evicted { vms } => *vms,
-                    _ => 0,
-                };
-                reply.send(LuaVmResult::Evicted { vms: answers.iter().map(evicted).sum() });
+                let vms = answers.into_iter().filter_map(LuaVmResult::evicted).sum();
+                reply.send(LuaVmResult::Evicted { vms });
             }
         }
     }
-}
-
-fn list(reply: Reply, answers: Vec<LuaVmResult>, limit: usize) {
-    let vms = answers.into_iter().flat_map(|answer| match answer {
-        LuaVmResult::Vms(vms) => vms,
-        _ => Vec::new(),
-    });
-    let mut vms: Vec<_> = vms.collect();
-    vms.sort_unstable_by_key(|(guild, _)| *guild);
-    vms.truncate(limit);
-    reply.send(LuaVmResult::Vms(vms));
 }
 
 fn beat(strategy: &dyn VmDistributionStrategy, shared: &Shared) -> ToService {

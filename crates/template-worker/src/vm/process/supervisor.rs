@@ -20,7 +20,7 @@ use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
 use crate::ids::ThreadId;
 use crate::limits::Limits;
-use crate::metrics::{resident_memory, threads};
+use crate::metrics::Usage;
 use crate::vm::action::{LuaVmAction, LuaVmResult, WorkerAction};
 use crate::vm::quarantine::Break;
 use crate::vm::reply::{Answers, replies};
@@ -342,18 +342,18 @@ impl Talk {
         if ping.since.is_some_and(|since| since.elapsed() >= self.settings.heartbeat) {
             return Err(End::Condemned(format!("it did not answer for {:?}", self.settings.heartbeat)));
         }
-        if let Some(bytes) = pid.and_then(|pid| resident_memory(Some(pid))) {
-            self.pulse.hears(|inside| inside.resident = bytes);
+        if let Some(Usage { resident, threads }) = pid.and_then(|pid| Usage::of(Some(pid))) {
+            self.pulse.hears(|inside| inside.resident = resident);
             let most = self.settings.most_resident();
-            if bytes > most {
+            if resident > most {
                 return Err(End::Condemned(format!(
-                    "it used {bytes} bytes of memory, and {most} are the most"
+                    "it used {resident} bytes of memory, and {most} are the most"
                 )));
             }
-        }
-        let most = self.settings.threads + OTHER_THREADS;
-        if let Some(threads) = pid.and_then(threads).filter(|threads| *threads > most) {
-            return Err(End::Condemned(format!("it has {threads} threads, and {most} are the most")));
+            let most = self.settings.threads + OTHER_THREADS;
+            if threads > most {
+                return Err(End::Condemned(format!("it has {threads} threads, and {most} are the most")));
+            }
         }
         if ping.answers.is_none() {
             let (mut duty, answers) = replies(1, &self.shared.owed, None);

@@ -250,8 +250,7 @@ async fn a_drained_worker_loses_nothing_and_goes(subject: &Subject) {
     let (places, workers) = (subject.places().await, subject.serving().len());
     let drained = places[&guild(0)];
     let running = subject.event(0, 1, json!({"wait": 0.2}));
-    let pool = Arc::clone(&subject.pool);
-    let drain = tokio::spawn(async move { pool.drain(drained, within(20_000)).await });
+    let drain = subject.drain(drained, 20_000);
     let mut during = Vec::new();
     for n in 2..30 {
         during.push((0, n, subject.event(0, n, Value::Null)));
@@ -276,13 +275,8 @@ async fn a_drained_worker_loses_nothing_and_goes(subject: &Subject) {
 async fn a_guild_that_never_rests_is_ended_when_the_time_of_the_drain_is_over(subject: &Subject) {
     let restless = subject.event(0, 0, for_long());
     let drained = subject.place(0).await;
-    let pool = Arc::clone(&subject.pool);
-    let drain = tokio::spawn(async move { pool.drain(drained, within(200)).await });
-    subject
-        .until("it is drained", || {
-            subject.worker(drained).is_none_or(|worker| worker.state == WorkerState::Draining)
-        })
-        .await;
+    let drain = subject.drain(drained, 200);
+    subject.until_drained(drained).await;
     let next = subject.event(0, 1, Value::Null);
     assert_eq!(restless.seen().await, NOT_DONE);
     let seen = next.seen().await;
@@ -296,12 +290,7 @@ async fn two_drains_of_one_worker_are_one(subject: &Subject) {
     let running = subject.event(0, 0, json!({"wait": 0.3}));
     let workers = subject.serving().len();
     let drained = subject.place(0).await;
-    let drains: Vec<_> = (0..3)
-        .map(|_| {
-            let pool = Arc::clone(&subject.pool);
-            tokio::spawn(async move { pool.drain(drained, within(20_000)).await })
-        })
-        .collect();
+    let drains: Vec<_> = (0..3).map(|_| subject.drain(drained, 20_000)).collect();
     for drain in drains {
         assert_eq!(drain.await.unwrap(), Ok(()));
         assert_eq!(subject.worker(drained), None, "each returns when the worker is gone");
@@ -333,13 +322,8 @@ async fn a_worker_that_is_drained_may_fail(subject: &Subject) {
 async fn a_stop_in_the_middle_of_a_drain_ends_both(subject: &Subject) {
     let running = subject.event(0, 0, for_long());
     let drained = subject.place(0).await;
-    let pool = Arc::clone(&subject.pool);
-    let drain = tokio::spawn(async move { pool.drain(drained, within(20_000)).await });
-    subject
-        .until("it is drained", || {
-            subject.worker(drained).is_none_or(|worker| worker.state == WorkerState::Draining)
-        })
-        .await;
+    let drain = subject.drain(drained, 20_000);
+    subject.until_drained(drained).await;
     let parked = subject.event(0, 1, Value::Null);
     assert!(subject.pool.stop(within(100)).await);
     assert_eq!(running.seen().await, NOT_DONE);
@@ -410,8 +394,7 @@ async fn nothing_moves_to_a_worker_that_takes_no_guilds(subject: &Subject) {
     assert_eq!(subject.pool.move_guild(guild(0), ThreadId(9_999), within(1_000)).await, Err(NoSuchWorker));
     let running = subject.event(0, 1, json!({"wait": 0.3}));
     let drained = subject.place(0).await;
-    let pool = Arc::clone(&subject.pool);
-    let drain = tokio::spawn(async move { pool.drain(drained, within(20_000)).await });
+    let drain = subject.drain(drained, 20_000);
     subject
         .until("it is drained", || {
             subject.worker(drained).is_some_and(|worker| worker.state == WorkerState::Draining)
@@ -510,8 +493,7 @@ async fn no_more_workers_than_the_most_are_started_and_each_ends_with_its_guild(
         assert_eq!(subject.seen(1, 1).await, [0, 1], "who has one keeps it");
         // One that is drained at the most has its place kept.
         let (running, drained) = (subject.event(2, 1, json!({"wait": 0.2})), subject.place(2).await);
-        let pool = Arc::clone(&subject.pool);
-        let drain = tokio::spawn(async move { pool.drain(drained, within(20_000)).await });
+        let drain = subject.drain(drained, 20_000);
         subject
             .until("it is drained", || {
                 subject.worker(drained).is_some_and(|worker| worker.state == WorkerState::Draining)

@@ -8,6 +8,7 @@ use khronos::Bundle;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::simulated::{STUCK, Simulated};
 use crate::capabilities::Capabilities;
@@ -23,7 +24,7 @@ use crate::vm::quarantine::Quarantine;
 use crate::vm::reply::{Answers, replies};
 use crate::vm::strategy::pool::{Placing, Pool, WorkerKind};
 use crate::vm::strategy::threads::Threads;
-use crate::vm::strategy::{NotSent, Shared, VmDistributionStrategy};
+use crate::vm::strategy::{NoSuchWorker, NotSent, Shared, VmDistributionStrategy};
 use crate::vm::thread_entry::Command;
 
 /// Returns the numbers of all events that this VM has seen.
@@ -188,6 +189,18 @@ impl Subject {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("it never came to this: {what}; {:#?}", self.pool.threads());
+    }
+
+    /// Begins to drain a worker, with so many milliseconds for what runs.
+    pub(super) fn drain(&self, worker: ThreadId, ms: u64) -> JoinHandle<Result<(), NoSuchWorker>> {
+        let pool = Arc::clone(&self.pool);
+        tokio::spawn(async move { pool.drain(worker, within(ms)).await })
+    }
+
+    /// Waits until the worker takes no more guilds, or is gone.
+    pub(super) async fn until_drained(&self, worker: ThreadId) {
+        let is_so = || self.worker(worker).is_none_or(|worker| worker.state == WorkerState::Draining);
+        self.until("it is drained", is_so).await;
     }
 
     /// Ends it, and looks at the books.
