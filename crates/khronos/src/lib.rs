@@ -37,6 +37,7 @@
 mod bundle;
 mod bytecode;
 mod closing;
+pub mod declare;
 mod error;
 mod isolate;
 mod limits;

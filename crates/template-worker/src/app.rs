@@ -55,6 +55,11 @@ pub enum Stopped {
     Hanging,
 }
 
+/// Makes ring what all TLS of the process is done with. Again is fine; whoever chose before has chosen.
+pub fn choose_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl App {
     /// Opens the storage that `config` names and starts the service.
     ///
@@ -70,6 +75,7 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
+        choose_tls();
         let log = TemplateLog::default();
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));

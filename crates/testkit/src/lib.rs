@@ -112,7 +112,7 @@ impl TestWorker {
             .await
             .unwrap();
         let token = secret.reveal().to_owned();
-        Self { app, url, token, client: Client::new(), running: Some((runtime, server)), data }
+        Self { app, url, token, client: client(), running: Some((runtime, server)), data }
     }
 
     /// The service behind the doors.
@@ -226,6 +226,12 @@ impl Drop for TestWorker {
         assert_eq!(self.app.shared.memory.used(), 0, "closed VMs are still in the book");
         assert_eq!(self.app.shared.owed.count(), 0, "answers are still owed");
     }
+}
+
+/// An HTTP client, as tests want one.
+pub fn client() -> Client {
+    template_worker::app::choose_tls();
+    Client::new()
 }
 
 /// The program that this package builds, which VM processes run: this one is a test.

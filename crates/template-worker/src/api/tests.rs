@@ -25,6 +25,15 @@ async fn serving(routes: Router) -> String {
     url
 }
 
+fn client() -> Client {
+    crate::app::choose_tls();
+    Client::new()
+}
+
+async fn get_from(url: String) -> reqwest::Result<reqwest::Response> {
+    client().get(url).send().await
+}
+
 fn routes() -> Router {
     async fn panic() -> &'static str {
         panic!("secret state")
@@ -35,7 +44,7 @@ fn routes() -> Router {
 #[tokio::test]
 async fn an_unknown_route_and_a_wrong_method_are_problems() {
     let url = serving(routes()).await;
-    let client = Client::new();
+    let client = client();
     let unknown = client.get(format!("{url}/nothing")).send().await.unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert_eq!(unknown.headers()[CONTENT_TYPE], "application/problem+json");
@@ -50,18 +59,18 @@ async fn an_unknown_route_and_a_wrong_method_are_problems() {
 #[tokio::test]
 async fn a_panic_in_a_handler_is_a_problem_without_internals_and_the_next_request_is_served() {
     let url = serving(routes()).await;
-    let response = Client::new().post(format!("{url}/panic")).send().await.unwrap();
+    let response = client().post(format!("{url}/panic")).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(response.headers().contains_key("x-request-id"));
     let body = response.text().await.unwrap();
     assert!(body.contains("\"internal\"") && !body.contains("secret"), "{body}");
-    assert_eq!(reqwest::get(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(get_from(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
 async fn every_response_has_a_request_id_and_a_plausible_one_is_kept() {
     let url = serving(routes()).await;
-    let client = Client::new();
+    let client = client();
     let id = async |path: &str, sent: &str| {
         let response = client.get(format!("{url}{path}")).header("x-request-id", sent).send().await.unwrap();
         response.headers()["x-request-id"].to_str().unwrap().to_owned()
@@ -85,15 +94,15 @@ async fn a_request_too_many_is_told_to_come_back_and_nothing_waits() {
     let layer = middleware::from_fn_with_state(admission, admission::admit);
     let url = serving(Router::new().route("/slow", get(slow)).layer(layer)).await;
 
-    let first = tokio::spawn(reqwest::get(format!("{url}/slow")));
+    let first = tokio::spawn(get_from(format!("{url}/slow")));
     arrived.notified().await;
-    let second = reqwest::get(format!("{url}/slow")).await.unwrap();
+    let second = get_from(format!("{url}/slow")).await.unwrap();
     assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(second.headers().contains_key(RETRY_AFTER));
     assert_eq!(second.json::<Value>().await.unwrap()["code"], "overloaded");
 
     stopping.begin();
-    let third = reqwest::get(format!("{url}/slow")).await.unwrap();
+    let third = get_from(format!("{url}/slow")).await.unwrap();
     assert!(third.headers().contains_key(RETRY_AFTER));
     assert_eq!(third.json::<Value>().await.unwrap()["code"], "shutting_down");
     leave.notify_one();
@@ -117,10 +126,10 @@ async fn a_request_that_only_waits_takes_no_place_and_is_still_waited_for() {
     let layer = middleware::from_fn_with_state(admission.clone(), admission::admit);
     let url = serving(routes().route("/waiting", get(waiting)).layer(layer)).await;
 
-    let first = tokio::spawn(reqwest::get(format!("{url}/waiting")));
+    let first = tokio::spawn(get_from(format!("{url}/waiting")));
     arrived.notified().await;
     for _ in 0..3 {
-        assert_eq!(reqwest::get(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
+        assert_eq!(get_from(format!("{url}/ok")).await.unwrap().status(), StatusCode::OK);
     }
     let early = tokio::time::timeout(Duration::from_millis(50), admission.everyone_left()).await;
     assert!(early.is_err(), "somebody was still inside");
@@ -149,7 +158,7 @@ async fn what_was_let_in_before_a_shutdown_finds_the_storage_open() {
     let url = format!("http://{}/slow", listener.local_addr().unwrap());
     let routes = wrapped(Router::new().route("/slow", get(slow)).layer(layer));
     let server = tokio::spawn(serve_routes(Arc::clone(&app), listener, routes, admission));
-    let request = tokio::spawn(reqwest::get(url));
+    let request = tokio::spawn(get_from(url));
     arrived.notified().await;
     assert_eq!(stop(&app, server).await, Stopped::Clean);
     assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
@@ -169,7 +178,7 @@ async fn a_half_sent_request_does_not_hold_the_shutdown() {
     let mut half = TcpStream::connect(address).await.unwrap();
     half.write_all(b"GET /healthz HTTP/1.1\r\nHo").await.unwrap();
     // Answered on a later connection: the first one was taken in before.
-    assert_eq!(reqwest::get(format!("http://{address}/readyz")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(get_from(format!("http://{address}/readyz")).await.unwrap().status(), StatusCode::OK);
 
     let begun = Instant::now();
     app.stopping.begin();

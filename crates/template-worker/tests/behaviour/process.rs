@@ -108,7 +108,7 @@ fn a_restart_keeps_templates_limits_and_tokens_and_prints_no_new_token() {
     let mut first = Service::start(data.path(), |_| ());
     let token = first.token();
     let path = "/api/v1/guilds/818880986845679757/templates/t";
-    let client = reqwest::Client::new();
+    let client = testkit::client();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let body = json!({"files": {"init.luau": "return 1"}, "events": ["Discord"], "capabilities": []});
     let put = client.put(format!("{}{path}", first.url)).bearer_auth(&token).json(&body);
@@ -134,7 +134,7 @@ fn a_termination_answers_what_was_accepted_and_exits_with_0() {
     let mut service = Service::start(data.path(), |command| {
         command.env("TEMPLATE_WORKER_SERVER__DRAIN_TIME_MS", "6000");
     });
-    let (client, token, url) = (reqwest::Client::new(), service.token(), service.url.clone());
+    let (client, token, url) = (testkit::client(), service.token(), service.url.clone());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let guild = format!("{url}/api/v1/guilds/818880986845679757");
     for (name, source) in [("short", "task.wait(3) return 'done'"), ("endless", "task.wait(100)")] {
@@ -261,11 +261,7 @@ fn tokens_can_be_made_listed_and_revoked_while_the_service_runs() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let status = |secret: &str| {
         let url = format!("{}/api/v1/guilds/818880986845679757/templates", service.url);
-        runtime
-            .block_on(reqwest::Client::new().get(url).bearer_auth(secret).send())
-            .unwrap()
-            .status()
-            .as_u16()
+        runtime.block_on(testkit::client().get(url).bearer_auth(secret).send()).unwrap().status().as_u16()
     };
     assert_eq!(status(secret), 200);
     let listed = token(&["list"]);

@@ -159,7 +159,7 @@ async fn no_process_outlives_its_service() {
 async fn an_interrupt_from_a_terminal_ends_no_process_before_it_has_answered() {
     let data = tempfile::tempdir().unwrap();
     let mut service = service(data.path());
-    let (client, token) = (reqwest::Client::new(), service.token());
+    let (client, token) = (testkit::client(), service.token());
     let guild = format!("{}/api/v1/guilds/{GUILD}", service.url);
     let template = json!({"files": {"init.luau": "task.wait(1) return 'done'"}, "events": ["Discord"], "capabilities": []});
     let put = client.put(format!("{guild}/templates/t")).bearer_auth(&token).json(&template);

@@ -67,7 +67,7 @@ fn service(data: &tempfile::TempDir, collector: SocketAddr) -> Service {
 
 /// Stores a template, sends it an event, and returns the answer.
 fn one_event(service: &Service) -> Value {
-    let (token, client) = (service.token(), reqwest::Client::new());
+    let (token, client) = (service.token(), testkit::client());
     let guild = format!("{}/api/v1/guilds/{GUILD}", service.url);
     let body = json!({"files": {"init.luau": "return 1"}, "events": ["Discord"], "capabilities": []});
     let put = client.put(format!("{guild}/templates/greet")).bearer_auth(&token).json(&body);
