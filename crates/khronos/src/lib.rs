@@ -42,6 +42,7 @@ mod error;
 mod isolate;
 mod limits;
 mod memory;
+mod object;
 mod options;
 mod require;
 mod runtime;
@@ -58,6 +59,7 @@ pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict
 pub use isolate::IsolateId;
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 pub use memory::give_back_free_memory;
+pub use object::{HostFunctions, ObjectType};
 pub use options::{LogLevel, LogLine, MAX_LOG_LINE, RuntimeOptions};
 pub use runtime::{KhronosRuntime, RuntimeHandle, VmState};
 pub use sandbox::BaseLibrary;
