@@ -63,7 +63,7 @@ pub use memory::give_back_free_memory;
 pub use object::{HostFunctions, ObjectType};
 pub use options::{LogLevel, LogLine, MAX_LOG_LINE, RuntimeOptions};
 pub use runtime::{KhronosRuntime, RuntimeHandle, VmState};
-pub use sandbox::BaseLibrary;
+pub use sandbox::{BaseLibrary, GLOBALS, TASK};
 pub use scheduler::inbox::Reply;
 pub use scheduler::ticker::{Ticker, TickerHandle};
 pub use scheduler::{Completion, ExecutionId};
@@ -71,3 +71,8 @@ pub use value::encode::Json;
 pub use value::json::JsonLimits;
 pub use value::time::{Interval, TimeZone, Timestamp};
 pub use value::{KhronosValue, ValueError, ValueLimits};
+
+/// Every module.
+pub fn modules() -> impl Iterator<Item = &'static declare::Module> {
+    [].iter()
+}

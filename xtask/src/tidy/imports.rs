@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("execution", &["plugins", "host", "capabilities", "template", "events"]),
     ("plugins", &["host", "capabilities"]),
     ("host", &["storage", "capabilities", "template", "events", "config"]),
+    ("reference", &["execution", "host", "capabilities", "events"]),
     ("storage", &["template", "capabilities", "events"]),
     ("config", &["events", "template", "capabilities"]),
     ("events", &["config", "template", "capabilities"]),

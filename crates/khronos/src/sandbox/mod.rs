@@ -7,10 +7,12 @@
 //! From then on no script can change anything that another isolate sees. Leaves to `isolate` what each template has
 //! for itself.
 
+mod declared;
 pub(crate) mod library;
 
 use std::sync::Arc;
 
+pub use declared::{GLOBALS, TASK};
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 

@@ -1,6 +1,6 @@
 //! What one template cannot see or change of another, and `require`.
 
-use khronos::Verdict;
+use khronos::{KhronosValue, Verdict};
 
 use crate::vm::{Vm, list};
 
@@ -52,6 +52,24 @@ fn what_escapes_is_gone() {
     }
     assert_eq!(vm.value("return getmetatable(_G)"), false.into());
     assert_eq!(vm.value("return debug.info(1, 'l')"), 1.0.into());
+}
+
+#[test]
+fn the_globals_that_are_declared_are_there_and_task_has_no_other() {
+    let vm = Vm::new();
+    for function in khronos::GLOBALS {
+        assert_eq!(
+            vm.value(&format!("return type({})", function.name)),
+            "function".into(),
+            "{}",
+            function.name
+        );
+    }
+    let mut declared: Vec<_> = khronos::TASK.iter().map(|function| function.name.into()).collect();
+    declared.sort_by_key(|name: &KhronosValue| name.to_typed_json());
+    let there =
+        "local names = {} for name in task do table.insert(names, name) end table.sort(names) return names";
+    assert_eq!(vm.value(there), KhronosValue::List(declared));
 }
 
 #[test]

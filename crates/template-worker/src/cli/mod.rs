@@ -11,6 +11,7 @@ mod data_folder;
 mod event_file;
 mod first_token;
 mod folder;
+mod init;
 mod manifest;
 mod requires;
 mod run;
@@ -18,7 +19,9 @@ mod serve;
 mod service_log;
 mod signals;
 mod template_log;
+mod test;
 mod token;
+mod types;
 mod vm_process;
 
 use std::ffi::OsString;
@@ -33,6 +36,7 @@ use crate::config::{Environment, Sources};
 const EXAMPLES: &str = "\
 Examples:
   template-worker serve
+  template-worker init greet
   template-worker check examples/ping
   template-worker run examples/ping --event examples/ping/events/ping.json
 
@@ -63,10 +67,19 @@ enum Command {
     Run(run::Args),
     /// Look for mistakes in the template of a folder
     Check(check::Args),
+    /// Run the events of a template's folder, and compare what it returns with what is expected there
+    Test(test::Args),
+    /// Make a template to begin with
+    Init(init::Args),
+    /// Write the types of everything that a template sees, for editors
+    Types(types::TypesArgs),
     /// Make, list and revoke access tokens
     Token(token::Args),
     /// Print the effective configuration, with the meaning of every key and where its value came from
     Config(config::Args),
+    /// Write the pages of the reference
+    #[command(hide = true)]
+    Reference(types::ReferenceArgs),
     /// Hold VMs for the service, which starts this
     #[command(hide = true)]
     VmProcess(vm_process::Args),
@@ -88,6 +101,10 @@ pub fn main(
         Command::Serve(args) => serve::run(args, sources, console),
         Command::Run(args) => run::run(&args, sources, console),
         Command::Check(args) => check::run(&args, sources, console),
+        Command::Test(args) => test::run(&args, sources, console),
+        Command::Init(args) => init::run(&args, sources, console),
+        Command::Types(args) => types::types(&args, sources, console),
+        Command::Reference(args) => types::pages(&args, sources, console),
         Command::Token(args) => token::run(args, sources, console),
         Command::Config(args) => config::run(&args, sources, console),
         Command::VmProcess(args) => vm_process::run(&args, sources, console),

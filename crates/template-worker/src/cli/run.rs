@@ -85,13 +85,13 @@ pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> a
 }
 
 /// All events belong to one guild, so that they meet in one VM: the first that any of them names.
-fn into_events(texts: Vec<EventText>) -> anyhow::Result<Vec<Event>> {
+pub(super) fn into_events(texts: Vec<EventText>) -> anyhow::Result<Vec<Event>> {
     let named = texts.iter().find_map(EventText::guild);
     let guild = named.or_else(|| GuildId::new(1)).context("failed to choose a guild")?;
     texts.into_iter().map(|text| text.into_event(guild)).collect()
 }
 
-fn draft(dir: &Path, config: &Config, console: &mut Console<'_>) -> anyhow::Result<TemplateDraft> {
+pub(super) fn draft(dir: &Path, config: &Config, console: &mut Console<'_>) -> anyhow::Result<TemplateDraft> {
     let folder = folder::read(dir, &config.limits)?;
     match folder.draft {
         Some(draft) if folder.problems.is_empty() => Ok(draft),
@@ -105,21 +105,22 @@ fn refuse<T>(dir: &Path, mut problems: Vec<Problem>, console: &mut Console<'_>) 
     bail!("failed to load the template {}: it has {}", dir.display(), counted(problems.len(), "problem"))
 }
 
-async fn run_in(
+/// Stores the template for the guild of `events`, where it compiles, so that it gets all of them.
+pub(super) async fn store(
     app: &App,
-    args: &Args,
+    dir: &Path,
     mut draft: TemplateDraft,
-    events: Vec<Event>,
+    events: &[Event],
     console: &mut Console<'_>,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<TemplateName> {
     match app.compiler.compile(draft.bundle.clone()).await {
         Err(CompileFailure::Errors(errors)) => {
-            return refuse(&args.dir, errors.into_iter().map(Problem::from).collect(), console);
+            return refuse(dir, errors.into_iter().map(Problem::from).collect(), console);
         }
         compiled => drop(compiled?),
     }
-    let name = template_name(&args.dir)?;
-    for event in &events {
+    let name = template_name(dir)?;
+    for event in events {
         if !draft.events.iter().any(|filter| filter.matches(event)) {
             writeln!(
                 console.err,
@@ -133,7 +134,17 @@ async fn run_in(
         app.storage.put_template(guild, &name, draft, None, 1).await?;
         app.dispatcher.templates_changed(guild).await;
     }
+    Ok(name)
+}
 
+async fn run_in(
+    app: &App,
+    args: &Args,
+    draft: TemplateDraft,
+    events: Vec<Event>,
+    console: &mut Console<'_>,
+) -> anyhow::Result<Exit> {
+    let name = store(app, &args.dir, draft, &events, console).await?;
     let mut log = app.log.subscribe();
     let mut exit = Exit::Success;
     for event in events {
@@ -167,14 +178,14 @@ struct Shown {
 }
 
 #[derive(Debug, Serialize)]
-struct LogText {
+pub(super) struct LogText {
     level: &'static str,
     text: String,
 }
 
 /// Sends `event`, and takes what is logged until its outcome is there: as `LogText` where it is to be kept, else to
 /// stderr while it comes.
-async fn execute(
+pub(super) async fn execute(
     app: &App,
     name: &TemplateName,
     event: Event,
@@ -233,7 +244,7 @@ fn lost(count: u64) -> LogText {
 }
 
 /// The folder's name, where a template may be called so.
-fn template_name(dir: &Path) -> anyhow::Result<TemplateName> {
+pub(super) fn template_name(dir: &Path) -> anyhow::Result<TemplateName> {
     let folder = std::fs::canonicalize(dir)?;
     let own = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
     own.map_or_else(|| Ok("template".parse()?), Ok)

@@ -42,11 +42,15 @@ fn the_command_line_is_well_formed() {
 
 #[test]
 fn every_command_has_examples_and_says_its_exit_codes() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["serve"],
         &["run"],
         &["check"],
+        &["test"],
+        &["init"],
+        &["types"],
+        &["reference"],
         &["config"],
         &["token"],
         &["token", "create"],
@@ -219,4 +223,101 @@ fn a_second_service_on_a_data_folder_says_so_and_leaves_it_alone() {
     let ran = run(&["serve", "--data", path(dir.path()), "--listen", "127.0.0.1:0"]);
     assert_eq!(ran.exit, Exit::Failure, "{}", ran.out);
     assert!(ran.err.contains("another template-worker") && ran.out.is_empty(), "{}", ran.err);
+}
+
+#[test]
+fn a_new_template_runs_as_it_is_and_its_editor_is_told_everything() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("greet");
+    let made = run(&["init", path(&dir)]);
+    assert_eq!((made.exit, made.err.as_str()), (Exit::Success, ""), "{}", made.out);
+    assert!(made.out.contains(&format!("template-worker check {}", path(&dir))), "{}", made.out);
+
+    // The types are no part of the template: one file of source, and the aliases.
+    let checked = run(&["check", path(&dir)]);
+    assert_eq!(checked.exit, Exit::Success, "{}", checked.out);
+    assert!(checked.out.ends_with(": no problems in 2 files\n"), "{}", checked.out);
+    let event = dir.join("events/hello.json");
+    let ran = run(&["run", path(&dir), "--event", path(&event)]);
+    assert_eq!(ran.exit, Exit::Success, "{}", ran.err);
+    assert!(ran.out.contains("\"hello bo_builds, you are number 1\""), "{}", ran.out);
+    let tested = run(&["test", path(&dir)]);
+    assert_eq!((tested.exit, tested.err.as_str()), (Exit::Success, ""), "{}", tested.out);
+    assert!(tested.out.ends_with(": 1 file as expected\n"), "{}", tested.out);
+
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    assert!(read("README.md").starts_with("# greet\n"));
+    for file in crate::reference::types() {
+        assert_eq!(read(&format!(".types/{}", file.path)), file.text);
+    }
+    let json = |name: &str| serde_json::from_str::<serde_json::Value>(&read(name)).unwrap();
+    for (_, target) in json(".luaurc")["aliases"].as_object().unwrap() {
+        assert!(dir.join(target.as_str().unwrap()).is_dir(), "{target}");
+    }
+    let definitions =
+        json(".vscode/settings.json")["luau-lsp.types.definitionFiles"]["@template-worker"].take();
+    assert!(dir.join(definitions.as_str().unwrap()).is_file(), "{definitions}");
+}
+
+#[test]
+fn the_modules_are_the_hosts_whatever_the_aliases_of_a_new_template_lead_to() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("greet");
+    run(&["init", path(&dir)]);
+    let source =
+        "local interop = require('@antiraid/interop') return function() return interop.memory_limit() end";
+    std::fs::write(dir.join("init.luau"), source).unwrap();
+    assert_eq!(run(&["check", path(&dir)]).exit, Exit::Success);
+    let ran = run(&["run", path(&dir), "--event", path(&dir.join("events/hello.json"))]);
+    assert_eq!(ran.exit, Exit::Success, "{}", ran.err);
+    assert!(ran.out.contains("\"value\": 20971520"), "{}", ran.out);
+}
+
+#[test]
+fn a_folder_with_something_in_it_is_left_alone_and_what_is_in_the_way_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b", "a", "f", "c", "e", "d", ".git"] {
+        std::fs::write(dir.path().join(name), "").unwrap();
+    }
+    let refused = run(&["init", path(dir.path())]);
+    assert_eq!((refused.exit, refused.out.as_str()), (Exit::Failure, ""), "{}", refused.err);
+    assert!(refused.err.contains("it has `.git`, `a`, `b`, `c`, `d` and 2 more\nhint: "), "{}", refused.err);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 7);
+}
+
+#[test]
+fn what_a_template_returns_otherwise_than_expected_is_shown_with_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    write("template.toml", "events = [\"Custom\"]");
+    write(
+        "init.luau",
+        "local event = ... if event.data == 3 then error('no three') end return {n = event.data}",
+    );
+    assert!(run(&["test", path(dir.path())]).err.contains("hint: `events/hello.json` holds events"));
+
+    let events: Vec<String> = (1..=3).map(|n| format!("{{\"name\": \"WebCount\", \"data\": {n}}}")).collect();
+    write("events/count.json", &format!("[{}]", events.join(",")));
+    write("events/one.json", &events[0]);
+    write("expected/count.json", "[{\"n\": 1.0}, {\"n\": 3}, null]");
+    write("expected/one.json", "{\"n\": 1}");
+    let tested = run(&["test", path(dir.path())]);
+    assert_eq!((tested.exit, tested.err.as_str()), (Exit::TemplateFailed, ""), "{}", tested.out);
+    let lines: Vec<_> = tested.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    assert_eq!(lines[0], "count.json: event 2: returned {\"n\":2}, expected {\"n\":3}");
+    assert!(
+        lines[1].starts_with("count.json: event 3: the template failed: ") && lines[1].contains("no three")
+    );
+    assert_eq!(lines[2], "one.json: as expected");
+    assert!(lines[3].ends_with(": 1 of 2 files not as expected"));
+
+    write("expected/count.json", "[1]");
+    let tested = run(&["test", path(dir.path())]);
+    assert_eq!(tested.exit, Exit::Failure);
+    assert!(tested.err.contains("it has to be a list of 3 values, one for each event"), "{}", tested.err);
 }

@@ -11,4 +11,4 @@ mod registry;
 pub use event::{Event, EventError, MAX_SCOPE_BYTES, MAX_SCOPES};
 pub use filter::{EventFilter, FilterError};
 pub use name::{BaseName, EventName, MAX_NAME_BYTES, UnknownEvent};
-pub use registry::{ANTIRAID, DISCORD};
+pub use registry::{ALIASES, ANTIRAID, CUSTOM_PREFIXES, DISCORD, SERVICE, ServiceEvent, data_of};

@@ -1,7 +1,9 @@
 //! The closed list of events that Discord and the service itself send.
 //!
-//! Owns the names. What the data of a Discord event looks like is said in Discord's own gateway documentation: it is
-//! passed on as it came.
+//! Owns the names, and what the service's own events hold. What the data of a Discord event looks like is said in Discord's
+//! own gateway documentation: it is passed on as it came.
+
+use khronos::declare::Field;
 
 /// Every gateway event of a guild that is passed on, by its gateway name.
 ///
@@ -43,30 +45,119 @@ pub const DISCORD: &[&str] = &[
     "WEBHOOKS_UPDATE",
 ];
 
+/// An event that the service makes itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceEvent {
+    /// Its name.
+    pub name: &'static str,
+    /// When it is sent, and what becomes of what handlers return.
+    pub doc: &'static str,
+    /// What its scopes are, where it has some.
+    pub scopes: Option<&'static str>,
+    /// What its data holds.
+    pub data: &'static [Field],
+}
+
 /// Every event that the service makes itself.
-///
-/// - `OnStartup {reason}`: the guild's templates were loaded.
-/// - `KeyExpiry {id, key, scopes}`: a key reached its time; scoped by the scopes of the key.
-/// - `KeyResume {id, key, scopes}`: a key that was set with `resume`, after loading.
-/// - `GetSettings {author}`: someone opened the settings; a template returns the list of its own.
-/// - `ExecuteSetting {id, author, op, fields}`: someone changed one; scoped by its id.
-/// - `ExternalKeyUpdate {key_modified, author, action}`: a key was changed over the API.
-/// - `Schedule {name, scheduled_at}`: a template's cron line is due.
-pub const ANTIRAID: &[&str] = &[
-    "ExecuteSetting",
-    "ExternalKeyUpdate",
-    "GetSettings",
-    "KeyExpiry",
-    "KeyResume",
-    "OnStartup",
-    "Schedule",
+pub const SERVICE: &[ServiceEvent] = &[
+    ServiceEvent {
+        name: "ExecuteSetting",
+        doc: "Someone changed a setting of the template. What the handler returns goes to who changed it.",
+        scopes: Some("the setting's id"),
+        data: &[
+            field("id", "string", "The setting's id, as the template gave it."),
+            field("author", "string", "The id of the user."),
+            field(
+                "op",
+                "string",
+                "`View`, `Create`, `Update`, `Delete`, or an operation of the setting's own.",
+            ),
+            field("fields", "{[string]: any}", "The values of its columns."),
+        ],
+    },
+    ServiceEvent {
+        name: "ExternalKeyUpdate",
+        doc: "A key of `ctx.KV` was changed over the HTTP API.",
+        scopes: None,
+        data: &[
+            field("key_modified", "string", "The key."),
+            field("author", "string", "Who changed it."),
+            field("action", "string", "`Create`, `Update` or `Delete`."),
+        ],
+    },
+    ServiceEvent {
+        name: "GetSettings",
+        doc: "Someone opened the settings. What the handler returns, a list of the template's settings, goes to who asked.",
+        scopes: None,
+        data: &[field("author", "string", "The id of the user.")],
+    },
+    ServiceEvent {
+        name: "KeyExpiry",
+        doc: "A key of `ctx.KV` reached its time. It comes at least once, also after a restart, and the key is deleted when \
+              every template that listens has handled it. Where one fails, it comes again later.",
+        scopes: Some("the scopes of the key"),
+        data: &[
+            field("id", "string", "The record's id, for `ctx.KV:getbyid`."),
+            field("key", "string", "The key."),
+            field("scopes", "{string}", "Its scopes."),
+        ],
+    },
+    ServiceEvent {
+        name: "KeyResume",
+        doc: "The guild's templates were loaded, and there is a key that was set with `resume`. It comes once for each such key.",
+        scopes: Some("the scopes of the key"),
+        data: &[
+            field("id", "string", "The record's id, for `ctx.KV:getbyid`."),
+            field("key", "string", "The key."),
+            field("scopes", "{string}", "Its scopes."),
+        ],
+    },
+    ServiceEvent {
+        name: "OnStartup",
+        doc: "The guild's templates were loaded.",
+        scopes: None,
+        data: &[field("reason", "string", "Why.")],
+    },
+    ServiceEvent {
+        name: "Schedule",
+        doc: "A cron line of the template is due.",
+        scopes: None,
+        data: &[
+            field("name", "string", "The line's name."),
+            field("scheduled_at", "string", "When it was due, as RFC 3339."),
+        ],
+    },
 ];
 
+/// Their names.
+pub const ANTIRAID: &[&str] = &NAMES;
+
+/// What the data of a Discord event is called in the type files, for those that templates use most.
+pub fn data_of(name: &str) -> Option<&'static str> {
+    DATA.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty)
+}
+
+const DATA: &[(&str, &str)] = &[];
+
+const NAMES: [&str; SERVICE.len()] = {
+    let mut names = [""; SERVICE.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = SERVICE[at].name;
+        at += 1;
+    }
+    names
+};
+
+const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
+    Field { name, ty, doc }
+}
+
 /// What names of events start with that anybody may make up.
-pub(super) const CUSTOM_PREFIXES: [&str; 2] = ["Web", "Custom"];
+pub const CUSTOM_PREFIXES: [&str; 2] = ["Web", "Custom"];
 
 /// Names of earlier years, and what they are called now.
-pub(super) const ALIASES: &[(&str, &str)] = &[("MESSAGE", "MESSAGE_CREATE")];
+pub const ALIASES: &[(&str, &str)] = &[("MESSAGE", "MESSAGE_CREATE")];
 
 #[cfg(test)]
 mod tests {

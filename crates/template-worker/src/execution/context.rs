@@ -1,7 +1,7 @@
 //! `ctx`: what a template gets beside the event, and the only way to anything outside its VM.
 //!
-//! Owns the plain fields, the capability questions, and limiting a context further. What reaches outside comes from
-//! `plugins`.
+//! Owns the plain fields, the capability questions, and limiting a context further. What there is stands in `declared`; what
+//! reaches outside comes from `plugins`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use mlua::{Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value}
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::declared::{CONTEXT, Members};
 use crate::capabilities::{Capabilities, Capability, CapabilityError};
 use crate::host::{Caller, HostLine};
 use crate::plugins::Plugins;
@@ -21,12 +22,12 @@ struct ContextObject(Table);
 impl UserData for ContextObject {
     fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
         // mlua locks the metatables of its userdata by itself: `getmetatable(ctx)` is false.
-        fields.add_meta_field(MetaMethod::Type, "TemplateContext");
+        fields.add_meta_field(MetaMethod::Type, CONTEXT.name);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |_, this, key: Value| this.0.raw_get::<Value>(key));
-        methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok("TemplateContext"));
+        methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok(CONTEXT.name));
         methods.add_meta_method(MetaMethod::NewIndex, |_, _, (_, _): (Value, Value)| -> mlua::Result<()> {
             Err(mlua::Error::runtime("ctx is read-only; keep state in ctx.store or in your own variables"))
         });
@@ -82,38 +83,37 @@ pub(crate) fn create_context(
 impl Context {
     /// The context as an object.
     fn build(self, lua: &Lua) -> mlua::Result<Value> {
-        let all = lua.create_table()?;
-        for pair in self.fields.pairs::<Value, Value>() {
+        let all = Members::new(lua)?;
+        for pair in self.fields.pairs::<String, Value>() {
             let (key, value) = pair?;
-            all.raw_set(key, value)?;
+            all.set(&key, value)?;
         }
         for (name, object) in self.plugins.fields(lua)? {
-            all.raw_set(name, object)?;
+            all.set(name, object)?;
         }
         let capabilities = self.capabilities();
         let allowed = lua.create_sequence_from(capabilities.iter().map(Capability::as_str))?;
         allowed.set_readonly(true);
-        all.raw_set("allowed_caps", allowed)?;
+        all.set("allowed_caps", allowed)?;
         let functions = self.plugins.functions.clone();
         let caller = self.plugins.caller.clone();
         let has_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = without_self(arguments).pop_front().unwrap_or(Value::Nil);
             Ok(caller.allows(&text(&wanted)?))
         };
-        all.raw_set("has_cap", functions.function(lua, has_cap)?)?;
+        all.set("has_cap", functions.function(lua, has_cap)?)?;
         let caller = self.plugins.caller.clone();
         let has_any_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = capabilities_of(without_self(arguments).pop_front(), "has_any_cap")?;
             Ok(wanted.iter().any(|capability| caller.allows(capability)))
         };
-        all.raw_set("has_any_cap", functions.function(lua, has_any_cap)?)?;
+        all.set("has_any_cap", functions.function(lua, has_any_cap)?)?;
         let withlimits = move |lua: &Lua, arguments: MultiValue| {
             let limited = self.limited_to(without_self(arguments).pop_front())?;
             limited.build(lua).map_err(|error| error.to_string())
         };
-        all.raw_set("withlimits", functions.function(lua, withlimits)?)?;
-        all.set_readonly(true);
-        Ok(Value::UserData(lua.create_userdata(ContextObject(all))?))
+        all.set("withlimits", functions.function(lua, withlimits)?)?;
+        Ok(Value::UserData(lua.create_userdata(ContextObject(all.done()?))?))
     }
 
     /// What a script may do with it, as far as its guild decides that.

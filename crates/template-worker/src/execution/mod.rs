@@ -5,6 +5,7 @@
 
 mod compiler;
 mod context;
+mod declared;
 mod log;
 mod outcome;
 
@@ -14,6 +15,7 @@ use khronos::Program;
 
 pub use compiler::{CompileFailure, Compiler};
 pub(crate) use context::create_context;
+pub use declared::{CONTEXT, EVENT, TABLES};
 pub use log::{LogEntry, TemplateLog};
 pub use outcome::{Outcome, OutcomeResult};
 

@@ -1,7 +1,9 @@
 //! How a family of calls is declared, once: `host_calls!` makes everything of that.
 
 use khronos::KhronosValue;
-use khronos::declare::Function;
+use khronos::declare::{Function, Type};
+
+use super::HostCall;
 
 /// A call, as it is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,21 @@ pub struct Bucket {
     pub every_ms: u32,
 }
 
+/// A family, as it is declared.
+#[derive(Debug, Clone, Copy)]
+pub struct DeclaredFamily {
+    /// Where scripts find it.
+    pub object: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// Its calls.
+    pub calls: &'static [Declared],
+    /// The tables and objects that they take and give.
+    pub types: &'static [Type],
+    /// The call with this number, with these arguments.
+    pub call: fn(usize, Vec<KhronosValue>) -> Result<HostCall, String>,
+}
+
 /// A family of calls.
 pub trait Family: Sized {
     /// Where scripts find it: `KV`, `DataStores.StatsStore`.
@@ -31,6 +48,8 @@ pub trait Family: Sized {
     const DOC: &'static str;
     /// Its calls.
     const CALLS: &'static [Declared];
+    /// The tables and objects that they take and give.
+    const TYPES: &'static [Type] = &[];
     /// Their names, in the same order.
     const NAMES: &'static [&'static str];
 
@@ -64,6 +83,7 @@ macro_rules! host_calls {
         }
         wants($wants:ident) $wanted:block
         buckets($counts:ident) $counted:block
+        $( types $types:expr )?
     ) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -78,6 +98,7 @@ macro_rules! host_calls {
             const OBJECT: &'static str = $object;
             const DOC: &'static str = concat!($($about, "\n"),+);
             const NAMES: &'static [&'static str] = &[$($name),+];
+            $( const TYPES: &'static [khronos::declare::Type] = $types; )?
             const CALLS: &'static [$crate::host::calls::Declared] = &[
                 $( $crate::host::calls::Declared {
                     function: khronos::declare::Function {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
-pub use declared::{Bucket, Declared, Family};
+pub use declared::{Bucket, Declared, DeclaredFamily, Family};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 
 /// Declares which families there are.
@@ -33,6 +33,17 @@ macro_rules! families {
                 let mut all = Vec::new();
                 $( all.extend($call::CALLS.iter().map(|declared| ($call::OBJECT, declared))); )+
                 all.into_iter()
+            }
+
+            /// Every family that there is.
+            pub fn families() -> &'static [DeclaredFamily] {
+                &[ $( DeclaredFamily {
+                    object: $call::OBJECT,
+                    doc: $call::DOC,
+                    calls: $call::CALLS,
+                    types: $call::TYPES,
+                    call: |number, arguments| $call::from_arguments(number, arguments).map(Self::$variant),
+                }, )+ ]
             }
 
             /// What is declared of it.

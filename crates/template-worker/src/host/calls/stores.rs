@@ -1,5 +1,7 @@
 //! `ctx.DataStores`: small stores, each a family of its own.
 
+use khronos::declare::{Field, Type};
+
 use super::{Any, Bucket, host_calls};
 
 /// What the existing system allows each method of a store.
@@ -13,6 +15,7 @@ host_calls! {
     }
     wants(call) { vec![method("StatsStore", call.declared().function.name)] }
     buckets(_call) { &[STORE] }
+    types &[STATS]
 }
 
 host_calls! {
@@ -25,6 +28,7 @@ host_calls! {
     }
     wants(call) { vec![method("LinksStore", call.declared().function.name)] }
     buckets(_call) { &[STORE] }
+    types &[LINKS]
 }
 
 host_calls! {
@@ -48,3 +52,35 @@ host_calls! {
 fn method(store: &str, method: &str) -> String {
     format!("datastore:{store}:{method}")
 }
+
+const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
+    Field { name, ty, doc }
+}
+
+const STATS: Type = Type {
+    name: "Stats",
+    doc: "Numbers about the service.",
+    is_object: false,
+    fields: &[
+        field("total_cached_guilds", "number", "The same as `total_guilds`; an older name."),
+        field("total_guilds", "number", "How many guilds have a VM right now."),
+        field("total_users", "number", "0: nobody counts them."),
+        field("last_started_at", "number", "When the service was started, in seconds since 1970."),
+    ],
+    methods: &[],
+    operators: &[],
+};
+
+const LINKS: Type = Type {
+    name: "Links",
+    doc: "Addresses that the operator has configured. One that is not is an empty text.",
+    is_object: false,
+    fields: &[
+        field("support_server", "string", "Where to ask for help."),
+        field("api_url", "string", "Where the HTTP API is."),
+        field("frontend_url", "string", "Where the dashboard is."),
+        field("docs_url", "string", "Where the documentation is."),
+    ],
+    methods: &[],
+    operators: &[],
+};
