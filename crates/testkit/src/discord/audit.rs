@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{Guild, Id};
+use super::records::Guild;
+use super::state::Id;
 
 /// One thing that was done. `action` is Discord's number.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Building guilds in tests: each call takes effect at once, also in the middle of a test.
 
-use super::state::{Channel, Guild, Id, Member, Message, Role, State, Thread, User};
+use super::records::{Channel, Guild, Member, Message, Role, Thread, User};
+use super::state::{Id, State};
 use super::{Discord, OWNER, permissions};
 use serde_json::Map;
 

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::models;
-use super::state::{Id, Interaction, Message, State};
+use super::records::{Interaction, Message};
+use super::state::{Id, State};
 use super::{Discord, builder};
 
 impl Discord {
@@ -118,11 +119,31 @@ impl Discord {
         })
     }
 
+    /// The data of the `GUILD_BAN_ADD` or `GUILD_BAN_REMOVE` of a user.
+    pub fn ban_event(&self, guild: impl Into<Id>, user: impl Into<Id>) -> Value {
+        let (guild, user) = (guild.into(), user.into());
+        self.with(|state| json!({"guild_id": guild, "user": models::user(state, user)}))
+    }
+
+    /// The data of the `GUILD_AUDIT_LOG_ENTRY_CREATE` of the latest entry of the guild's log.
+    pub fn audit_log_entry_event(&self, guild: impl Into<Id>) -> Value {
+        let guild = guild.into();
+        self.with(|state| {
+            let latest = state.guilds[&guild].audit_log.last().expect("the log has an entry");
+            with_guild(models::entry(latest), guild)
+        })
+    }
+
     /// The data of the `CHANNEL_CREATE`, `CHANNEL_UPDATE` or `CHANNEL_DELETE` of a channel as it is, and of the
     /// `THREAD_` events.
     pub fn channel_event(&self, channel: impl Into<Id>) -> Value {
         let channel = channel.into();
         self.with(|state| models::channel(state, &state.channels[&channel]))
+    }
+
+    /// The data of the `GUILD_ROLE_DELETE` of a role.
+    pub fn role_delete_event(&self, guild: impl Into<Id>, role: impl Into<Id>) -> Value {
+        json!({"guild_id": guild.into(), "role_id": role.into()})
     }
 
     /// The data of the `GUILD_ROLE_CREATE` or `GUILD_ROLE_UPDATE` of a role as it is.

@@ -23,6 +23,8 @@ pub enum Fault {
     Huge(usize),
     /// The bot's global limit is reached, for so long.
     GlobalLimit(Duration),
+    /// A limit that many bots share is reached, for so long. It doesn't count as an invalid request.
+    SharedLimit(Duration),
 }
 
 #[derive(Debug)]

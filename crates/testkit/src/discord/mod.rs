@@ -30,6 +30,7 @@ mod models;
 mod openapi;
 pub mod permissions;
 mod rate_limits;
+mod records;
 mod routes;
 mod server;
 mod state;
@@ -48,10 +49,11 @@ pub use builder::GuildBuilder;
 pub use faults::Fault;
 pub use openapi::{Problem, reduce};
 pub use rate_limits::Limit;
-pub use state::{
-    Channel, Guild, Id, Interaction, Invite, Member, Message, Overwrite, OverwriteKind, Reaction, Role,
-    State, Thread, User, Webhook,
+pub use records::{
+    Channel, Guild, Interaction, Invite, Member, Message, Overwrite, OverwriteKind, Reaction, Role, Thread,
+    User, Webhook,
 };
+pub use state::{Id, State};
 pub use world::Received;
 
 use server::Shared;

@@ -5,7 +5,8 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::audit::Entry;
-use super::state::{Channel, Guild, Id, Invite, Member, Message, Role, State, Webhook};
+use super::records::{Channel, Guild, Invite, Member, Message, Role, Webhook};
+use super::state::{Id, State};
 
 /// A time, as Discord writes it: always with six digits and `+00:00`.
 pub(super) fn stamp(at: OffsetDateTime) -> Value {

@@ -4,7 +4,8 @@
 
 use time::OffsetDateTime;
 
-use super::state::{Guild, Id, Overwrite, OverwriteKind};
+use super::records::{Channel, Guild, Overwrite, OverwriteKind};
+use super::state::Id;
 
 /// A set of permissions, one bit each.
 pub type Permissions = u64;
@@ -47,6 +48,9 @@ pub const EVERYONE: Permissions = CREATE_INSTANT_INVITE
     | CREATE_PUBLIC_THREADS
     | SEND_MESSAGES_IN_THREADS;
 
+/// What nobody has in a channel where they may not send messages.
+const GO_WITH_SENDING: Permissions = MENTION_EVERYONE | SEND_TTS_MESSAGES | ATTACH_FILES | EMBED_LINKS;
+
 /// Whether `set` has all of `wanted`.
 pub fn has(set: Permissions, wanted: Permissions) -> bool {
     set & wanted == wanted
@@ -69,16 +73,16 @@ pub fn in_guild(guild: &Guild, user: Id, now: OffsetDateTime) -> Permissions {
     }
 }
 
-/// What `user` may do in a channel of `guild` with these overwrites: everyone's, then all of the roles' at once, then
-/// the member's own.
-pub fn in_channel(guild: &Guild, overwrites: &[Overwrite], user: Id, now: OffsetDateTime) -> Permissions {
+/// What `user` may do in a channel of `guild`: everyone's overwrite, then all of the roles' at once, then the member's
+/// own; and then what goes with something that is denied.
+pub fn in_channel(guild: &Guild, channel: &Channel, user: Id, now: OffsetDateTime) -> Permissions {
     let base = in_guild(guild, user, now);
     let Some(member) = guild.members.get(&user) else { return 0 };
     if has(base, ADMINISTRATOR) {
         return ALL;
     }
     let apply = |to: Permissions, which: &dyn Fn(&Overwrite) -> bool| {
-        let chosen = overwrites.iter().filter(|overwrite| which(overwrite));
+        let chosen = channel.overwrites.iter().filter(|overwrite| which(overwrite));
         let (allow, deny) = chosen.fold((0, 0), |(allow, deny), one| (allow | one.allow, deny | one.deny));
         to & !deny | allow
     };
@@ -86,11 +90,14 @@ pub fn in_channel(guild: &Guild, overwrites: &[Overwrite], user: Id, now: Offset
     let sum = apply(base, &|one| role(one) && one.id == guild.id);
     let sum = apply(sum, &|one| role(one) && member.roles.contains(&one.id));
     let sum = apply(sum, &|one| one.kind == OverwriteKind::Member && one.id == user);
+    let is_voice = [2, 13].contains(&channel.kind);
     let timed_out = member.timed_out_until.is_some_and(|until| until > now);
-    match (has(sum, VIEW_CHANNEL), timed_out) {
-        (false, _) => 0,
-        (true, true) => sum & (VIEW_CHANNEL | READ_MESSAGE_HISTORY),
-        (true, false) => sum,
+    match sum {
+        sum if !has(sum, VIEW_CHANNEL) => 0,
+        sum if timed_out => sum & (VIEW_CHANNEL | READ_MESSAGE_HISTORY),
+        sum if is_voice && !has(sum, CONNECT) => sum & VIEW_CHANNEL,
+        sum if !has(sum, SEND_MESSAGES) => sum & !GO_WITH_SENDING,
+        sum => sum,
     }
 }
 

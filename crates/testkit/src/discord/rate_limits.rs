@@ -92,7 +92,8 @@ impl RateLimits {
         if spender.global
             && let Err(wait) = self.all.spend(self.global, now)
         {
-            return refused_by_all(wait);
+            let (failure, headers) = refuse_all(wait);
+            return Spent { refused: Some(failure), headers };
         }
         let (method, path) = spender.route;
         let limit = self.routes.get(&(method.to_owned(), path.to_owned())).copied().unwrap_or(self.usual);
@@ -133,14 +134,27 @@ impl RateLimits {
     }
 }
 
-/// A refusal by the global limit, `wait` long.
-pub(super) fn refused_by_all(wait: Duration) -> Spent {
+/// A refusal by the bot's global limit, `wait` long, with its headers.
+pub(super) fn refuse_all(wait: Duration) -> (Failure, Vec<(&'static str, String)>) {
     let headers = vec![
         ("retry-after", seconds_up(wait)),
         ("x-ratelimit-global", "true".to_owned()),
         ("x-ratelimit-scope", "global".to_owned()),
     ];
-    Spent { refused: Some(errors::rate_limited(wait.as_secs_f64(), true)), headers }
+    (errors::rate_limited(wait.as_secs_f64(), true), headers)
+}
+
+/// A refusal by a limit that many bots share, as emoji and the topics of channels have.
+pub(super) fn refuse_shared(wait: Duration) -> (Failure, Vec<(&'static str, String)>) {
+    let headers = vec![
+        ("retry-after", seconds_up(wait)),
+        ("x-ratelimit-bucket", bucket_name("", "shared")),
+        ("x-ratelimit-limit", "1".to_owned()),
+        ("x-ratelimit-remaining", "0".to_owned()),
+        ("x-ratelimit-reset-after", thousandths(wait)),
+        ("x-ratelimit-scope", "shared".to_owned()),
+    ];
+    (errors::rate_limited(wait.as_secs_f64(), false), headers)
 }
 
 /// Seconds with three digits, never less than there are, or who waits so long would come too early.

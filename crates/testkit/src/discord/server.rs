@@ -19,13 +19,15 @@ use tokio_stream::StreamExt;
 use super::body;
 use super::errors::{self, Failure};
 use super::faults::Fault;
-use super::openapi::{OpenApi, Sent};
-use super::rate_limits::{Spender, Spent, refused_by_all};
+use super::openapi::{OpenApi, Problem, Sent};
+use super::rate_limits::{self, Spender, Spent};
 use super::routes::{self, Call, Reply};
 use super::world::{Received, World};
 
 /// The largest body that Discord takes.
 const LARGEST: usize = 25 << 20;
+/// Characters of a reason for the audit log.
+const LONGEST_REASON: usize = 512;
 
 /// What every connection shares.
 pub(super) struct Shared {
@@ -70,6 +72,7 @@ async fn exchange(
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         body: body::read(head.headers.get("content-type").and_then(|kind| kind.to_str().ok()), &bytes),
+        answered: Arc::default(),
     };
     let fault = shared.lock().meet(&received);
     if let Some(Fault::Slow(wait)) = fault {
@@ -127,19 +130,27 @@ impl Shared {
                 Outgoing { body: body.into_bytes(), ..outgoing_json(200, &Value::Null, Vec::new()) }
             }
             Some(Fault::GlobalLimit(wait)) => {
-                let Spent { refused, headers } = refused_by_all(*wait);
-                refused.map_or_else(|| unreachable!("it is refused"), |failure| failed(failure, headers))
+                let (failure, headers) = rate_limits::refuse_all(*wait);
+                failed(failure, headers)
+            }
+            Some(Fault::SharedLimit(wait)) => {
+                let (failure, headers) = rate_limits::refuse_shared(*wait);
+                failed(failure, headers)
             }
             None | Some(Fault::Slow(_) | Fault::Lost | Fault::Truncated) => self.serve(received),
         };
         let mut world = self.lock();
         let now = world.now();
-        world.limits.count(outgoing.status, now);
+        // What others used up of a shared limit is not this bot's fault.
+        if !matches!(fault, Some(Fault::SharedLimit(_))) {
+            world.limits.count(outgoing.status, now);
+        }
         match fault {
             Some(Fault::Lost) => return Err(broken()),
             Some(Fault::Truncated) => outgoing.cut = Some(outgoing.body.len() / 2),
             _ => {}
         }
+        received.answered.get_or_init(|| outgoing.status);
         Ok(outgoing)
     }
 
@@ -171,6 +182,9 @@ impl Shared {
         let sent = Sent { path: &path, query: &query, body: received.body.json() };
         let mut problems = self.openapi.check_request(route.method, route.path, &sent);
         problems.extend(body::check(&received.body));
+        if received.reason().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+            problems.push(Problem::new("X-Audit-Log-Reason", "is longer than 512 characters"));
+        }
         for problem in &problems {
             world.violation(received, "request", &problem.to_string());
         }
@@ -179,7 +193,7 @@ impl Shared {
             query,
             body: received.body.json().cloned().unwrap_or_default(),
             files: received.body.files().to_vec(),
-            reason: received.header("x-audit-log-reason").map(routes::decode),
+            reason: received.reason(),
         };
         let answer = match problems.as_slice() {
             [] => (route.serve)(&mut world.state, &call),

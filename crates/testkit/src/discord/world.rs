@@ -1,5 +1,6 @@
 //! Everything that the simulator holds: the state, what arrived, what was wrong, limits, faults, and the clock.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
@@ -23,12 +24,18 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
+    pub(super) answered: Arc<OnceLock<u16>>,
 }
 
 impl Received {
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The status of the answer; none if there is no answer yet, or never was one.
+    pub fn status(&self) -> Option<u16> {
+        self.answered.get().copied()
     }
 
     /// The path without the version of the API.

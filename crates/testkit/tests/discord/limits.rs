@@ -57,6 +57,10 @@ async fn the_global_limit_is_of_the_bot_and_not_of_webhooks() {
     discord.advance(Duration::from_secs(3_600));
     discord.fail("*", "*", 1, Fault::GlobalLimit(Duration::from_secs(2)));
     assert_eq!(send(&discord, "GET /users/@me", None).await.headers["retry-after"], "2");
+    let invalid = discord.invalid_requests();
+    discord.fail("*", "*", 1, Fault::SharedLimit(Duration::from_secs(1)));
+    assert_eq!(send(&discord, "GET /users/@me", None).await.headers["x-ratelimit-scope"], "shared");
+    assert_eq!(discord.invalid_requests(), invalid, "what others used up does not count");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the simulated Discord does, claim by claim, over its socket.
 
-#![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
+mod behaviour;
 mod every_route;
 mod faults;
 mod hierarchy;

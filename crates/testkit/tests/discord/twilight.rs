@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeSeed;
+use serde_json::json;
 use testkit::discord::{BOT, Fault, Limit};
 use twilight_http::Client;
 use twilight_http::request::AuditLogReason;
 use twilight_http::request::channel::reaction::RequestReactionType;
 use twilight_model::channel::ChannelType;
+use twilight_model::gateway::event::{Event, GatewayEventDeserializer};
+use twilight_model::gateway::payload::incoming::GuildCreate;
 use twilight_model::guild::Permissions;
 use twilight_model::http::attachment::Attachment;
 use twilight_model::http::interaction::{InteractionResponse, InteractionResponseType};
@@ -73,7 +77,7 @@ async fn it_answers_interactions_and_registers_commands() {
     command.await.unwrap().model().await.unwrap();
     assert_eq!(interactions.guild_commands(Id::new(GUILD)).await.unwrap().models().await.unwrap().len(), 1);
 
-    let event = discord.command_event(CHANNEL, ALICE, "ping", &serde_json::json!([]));
+    let event = discord.command_event(CHANNEL, ALICE, "ping", &json!([]));
     let event: twilight_model::application::interaction::Interaction = serde_json::from_value(event).unwrap();
     let later =
         InteractionResponse { kind: InteractionResponseType::DeferredChannelMessageWithSource, data: None };
@@ -85,25 +89,46 @@ async fn it_answers_interactions_and_registers_commands() {
     assert_eq!(discord.interaction(&event.token).unwrap().followups.len(), 1);
 }
 
-#[tokio::test]
-async fn it_reads_the_events() {
-    use twilight_model::gateway::payload::incoming::{GuildCreate, MemberAdd, MessageCreate, ReactionAdd};
+/// The event as twilight's gateway would read it.
+fn read(name: &str, data: &serde_json::Value) -> Event {
+    let text = json!({"t": name, "s": 1, "op": 0, "d": data}).to_string();
+    let found = GatewayEventDeserializer::from_json(&text).unwrap();
+    let event = found.deserialize(&mut serde_json::Deserializer::from_str(&text));
+    let event = event.unwrap_or_else(|error| panic!("{name}: {error}: {data:#}"));
+    let twilight_model::gateway::event::GatewayEvent::Dispatch(_, event) = event else { panic!("{name}") };
+    event.into()
+}
 
+#[tokio::test]
+async fn it_reads_every_event() {
     let discord = discord().await;
-    discord.guild(GUILD).thread(2_500, CHANNEL, |_| ());
-    serde_json::from_value::<twilight_model::guild::Guild>(discord.guild_event(GUILD)).unwrap();
-    let GuildCreate::Available(guild) = serde_json::from_value(discord.guild_event(GUILD)).unwrap() else {
-        unreachable!("the guild is there")
-    };
+    discord.guild(GUILD).thread(2_500, CHANNEL, |_| ()).role(4_000, |_| ()).ban(3_004, None);
+    let Event::GuildCreate(created) = read("GUILD_CREATE", &discord.guild_event(GUILD)) else { panic!() };
+    let GuildCreate::Available(guild) = *created else { panic!() };
     assert_eq!((guild.channels.len(), guild.threads.len(), guild.members.len()), (1, 1, 4));
-    let message: MessageCreate =
-        serde_json::from_value(discord.message_create_event(CHANNEL, ALICE, "hi")).unwrap();
-    assert_eq!(message.guild_id, Some(Id::new(GUILD)));
-    let event = discord.reaction_add_event(CHANNEL, message.id.get(), BOB, "\u{1f44d}");
-    let reaction: ReactionAdd = serde_json::from_value(event).unwrap();
-    assert_eq!(reaction.user_id, Id::new(BOB));
-    let come: MemberAdd = serde_json::from_value(discord.member_add_event(GUILD, 3_003)).unwrap();
-    assert_eq!(come.user.id, Id::new(3_003));
+    let sent = discord.message_create_event(CHANNEL, ALICE, "hi");
+    let Event::MessageCreate(message) = read("MESSAGE_CREATE", &sent) else { panic!() };
+    assert_eq!((message.guild_id, message.member.is_some()), (Some(Id::new(GUILD)), true));
+    let id = message.id.get();
+    client(&discord).create_ban(Id::new(GUILD), Id::new(BOB)).await.unwrap();
+    for (name, data) in [
+        ("MESSAGE_UPDATE", discord.message_event(CHANNEL, id)),
+        ("MESSAGE_REACTION_ADD", discord.reaction_add_event(CHANNEL, id, ALICE, "\u{1f44d}")),
+        ("MESSAGE_REACTION_REMOVE", discord.reaction_remove_event(CHANNEL, id, ALICE, "\u{1f44d}")),
+        ("INTERACTION_CREATE", discord.component_event(CHANNEL, id, ALICE, "go")),
+        ("MESSAGE_DELETE", discord.message_delete_event(CHANNEL, id)),
+        ("GUILD_MEMBER_ADD", discord.member_add_event(GUILD, 3_003)),
+        ("GUILD_MEMBER_UPDATE", discord.member_update_event(GUILD, 3_003)),
+        ("GUILD_MEMBER_REMOVE", discord.member_remove_event(GUILD, 3_003)),
+        ("GUILD_BAN_ADD", discord.ban_event(GUILD, 3_004)),
+        ("GUILD_AUDIT_LOG_ENTRY_CREATE", discord.audit_log_entry_event(GUILD)),
+        ("CHANNEL_UPDATE", discord.channel_event(CHANNEL)),
+        ("THREAD_UPDATE", discord.channel_event(2_500)),
+        ("GUILD_ROLE_UPDATE", discord.role_event(GUILD, 4_000)),
+        ("GUILD_ROLE_DELETE", discord.role_delete_event(GUILD, 4_000)),
+    ] {
+        assert_eq!(read(name, &data).kind().name(), Some(name));
+    }
 }
 
 #[tokio::test]

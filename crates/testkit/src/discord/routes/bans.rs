@@ -7,7 +7,8 @@ use crate::discord::audit::action;
 use crate::discord::errors;
 use crate::discord::models;
 use crate::discord::permissions::{self, BAN_MEMBERS, MANAGE_GUILD};
-use crate::discord::state::{Guild, Id, State};
+use crate::discord::records::Guild;
+use crate::discord::state::{Id, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/guilds/{guild_id}/bans", serve: list },

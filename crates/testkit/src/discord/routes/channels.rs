@@ -9,7 +9,8 @@ use crate::discord::models;
 use crate::discord::permissions::{
     self, ADMINISTRATOR, MANAGE_CHANNELS, MANAGE_ROLES, MANAGE_THREADS, MANAGE_WEBHOOKS, Permissions,
 };
-use crate::discord::state::{Channel, Id, Overwrite, OverwriteKind, State, Webhook};
+use crate::discord::records::{Channel, Overwrite, OverwriteKind, Webhook};
+use crate::discord::state::{Id, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/channels/{channel_id}", serve: get },
@@ -143,7 +144,7 @@ fn may_overwrite(
     is_new: bool,
 ) -> Result<(), Failure> {
     let guild = state.guild(channel.guild)?;
-    let own = permissions::in_channel(guild, &channel.overwrites, state.bot, state.now);
+    let own = permissions::in_channel(guild, channel, state.bot, state.now);
     let old = |id: Id| channel.overwrites.iter().find(|one| one.id == id);
     let touched = wanted.iter().fold(0, |sum, one| {
         let (allow, deny) = old(one.id).map_or((0, 0), |old| (old.allow, old.deny));
@@ -266,7 +267,7 @@ fn open_thread(state: &mut State, call: &Call) -> Answer {
     thread.kind = kind;
     thread.parent = Some(parent.id);
     let minutes = call.field("auto_archive_duration").and_then(Value::as_u64).unwrap_or(1_440);
-    thread.thread = Some(crate::discord::state::Thread {
+    thread.thread = Some(crate::discord::records::Thread {
         owner: bot,
         archived: false,
         locked: false,

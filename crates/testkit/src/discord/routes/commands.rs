@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, Reply, Route, set_of};
 use crate::discord::errors::{self, Failure};
-use crate::discord::state::{Guild, Id, State};
+use crate::discord::records::Guild;
+use crate::discord::state::{Id, State};
 
 const ALL: &str = "/applications/{application_id}/guilds/{guild_id}/commands";
 const ONE: &str = "/applications/{application_id}/guilds/{guild_id}/commands/{command_id}";

@@ -6,7 +6,8 @@ use super::messages::{put, write};
 use super::{Answer, Call, Reply, Route};
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
-use crate::discord::state::{Id, Interaction, State};
+use crate::discord::records::Interaction;
+use crate::discord::state::{Id, State};
 
 const ORIGINAL: &str = "/webhooks/{webhook_id}/{webhook_token}/messages/@original";
 
@@ -103,7 +104,7 @@ fn callback(state: &mut State, one: &Interaction, kind: u64) -> Result<Value, Fa
 }
 
 /// An empty message of the application, by the interaction.
-fn blank(state: &State, one: &Interaction) -> crate::discord::state::Message {
+fn blank(state: &State, one: &Interaction) -> crate::discord::records::Message {
     let mut message = crate::discord::builder::new_message(Id(0), one.channel, state.bot);
     message.webhook = Some(state.bot);
     message.more.insert("application_id".to_owned(), json!(state.bot));

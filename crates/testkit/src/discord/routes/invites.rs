@@ -7,7 +7,8 @@ use crate::discord::audit::{action, changes};
 use crate::discord::errors;
 use crate::discord::models;
 use crate::discord::permissions::{self, CREATE_INSTANT_INVITE, MANAGE_CHANNELS, MANAGE_GUILD};
-use crate::discord::state::{Invite, State};
+use crate::discord::records::Invite;
+use crate::discord::state::State;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/channels/{channel_id}/invites", serve: list_of_channel },

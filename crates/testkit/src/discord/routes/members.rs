@@ -12,7 +12,8 @@ use crate::discord::permissions::{
     self, ADMINISTRATOR, BAN_MEMBERS, CHANGE_NICKNAME, DEAFEN_MEMBERS, KICK_MEMBERS, MANAGE_GUILD,
     MANAGE_NICKNAMES, MANAGE_ROLES, MODERATE_MEMBERS, MOVE_MEMBERS, MUTE_MEMBERS, Permissions,
 };
-use crate::discord::state::{Guild, Id, Member, State};
+use crate::discord::records::{Guild, Member};
+use crate::discord::state::{Id, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/guilds/{guild_id}/members", serve: list },

@@ -4,7 +4,8 @@ use super::{Answer, Call, Reply, Route};
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
 use crate::discord::permissions::{self, ADD_REACTIONS, MANAGE_MESSAGES, READ_MESSAGE_HISTORY};
-use crate::discord::state::{Id, Message, Reaction, State};
+use crate::discord::records::{Message, Reaction};
+use crate::discord::state::{Id, State};
 
 const ALL: &str = "/channels/{channel_id}/messages/{message_id}/reactions";
 const OF_EMOJI: &str = "/channels/{channel_id}/messages/{message_id}/reactions/{emoji_name}";

@@ -7,7 +7,8 @@ use crate::discord::audit::{action, changes};
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
 use crate::discord::permissions::{self, MANAGE_ROLES, Permissions};
-use crate::discord::state::{Guild, Id, Role, State};
+use crate::discord::records::{Guild, Role};
+use crate::discord::state::{Id, State};
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/guilds/{guild_id}/roles", serve: list },

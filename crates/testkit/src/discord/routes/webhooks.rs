@@ -8,7 +8,8 @@ use crate::discord::audit::{action, changes};
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
 use crate::discord::permissions::MANAGE_WEBHOOKS;
-use crate::discord::state::{Id, State, Webhook};
+use crate::discord::records::Webhook;
+use crate::discord::state::{Id, State};
 
 const BY_TOKEN: &str = "/webhooks/{webhook_id}/{webhook_token}";
 const MESSAGE: &str = "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}";

@@ -6,7 +6,8 @@ use crate::discord::body::File;
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
 use crate::discord::permissions::{self, MENTION_EVERYONE};
-use crate::discord::state::{Id, Message, State};
+use crate::discord::records::Message;
+use crate::discord::state::{Id, State};
 
 /// Characters of content for who has no subscription.
 const LONGEST: usize = 2_000;

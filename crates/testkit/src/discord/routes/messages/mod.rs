@@ -14,7 +14,8 @@ use crate::discord::permissions::{
     self, ATTACH_FILES, EMBED_LINKS, MANAGE_MESSAGES, READ_MESSAGE_HISTORY, SEND_MESSAGES,
     SEND_MESSAGES_IN_THREADS, SEND_TTS_MESSAGES,
 };
-use crate::discord::state::{Id, Message, State};
+use crate::discord::records::Message;
+use crate::discord::state::{Id, State};
 
 pub(in crate::discord) use content::{mentioned, mentions_everyone};
 pub(super) use content::{put, write};
@@ -42,8 +43,8 @@ fn list(state: &mut State, call: &Call) -> Answer {
     if !permissions::has(state.permissions_in(channel, state.bot), READ_MESSAGE_HISTORY) {
         return Reply::ok(json!([]));
     }
-    let all: Vec<&Message> =
-        state.messages.get(&channel).map(|all| all.values().collect()).unwrap_or_default();
+    let all = state.messages.get(&channel).into_iter().flat_map(|all| all.values());
+    let all: Vec<&Message> = all.filter(|message| !is_ephemeral(message)).collect();
     let limit = call.limit(50);
     let until = |id: Id| all.partition_point(|message| message.id < id);
     let chosen = if let Some(id) = call.asked_id("around") {
@@ -63,7 +64,15 @@ fn list(state: &mut State, call: &Call) -> Answer {
 fn get(state: &mut State, call: &Call) -> Answer {
     let channel = state.channel_with(call.id("channel_id"), READ_MESSAGE_HISTORY)?.id;
     let message = state.message(channel, call.id("message_id"))?.clone();
+    if is_ephemeral(&message) {
+        return Err(errors::unknown_message());
+    }
     Reply::ok(models::message(state, &message))
+}
+
+/// Whether only one user sees it: for all others it isn't in the channel.
+fn is_ephemeral(message: &Message) -> bool {
+    message.more.get("flags").and_then(Value::as_u64).is_some_and(|flags| flags & 64 != 0)
 }
 
 fn create(state: &mut State, call: &Call) -> Answer {
@@ -90,6 +99,13 @@ fn create(state: &mut State, call: &Call) -> Answer {
     let bot = state.bot;
     let mut message = crate::discord::builder::new_message(Id(0), id, bot);
     put(state, &mut message, &call.body, &call.files)?;
+    // Who speaks in a closed thread opens it, and is in it.
+    if let Some(thread) = state.channel_with(id, 0)?.thread.as_mut() {
+        thread.archived = false;
+        if !thread.members.contains(&bot) {
+            thread.members.push(bot);
+        }
+    }
     Reply::ok(write(state, message))
 }
 
