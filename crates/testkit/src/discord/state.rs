@@ -160,6 +160,13 @@ impl State {
         if hidden { 0 } else { may }
     }
 
+    /// Whether the bot sees the channel: a category also if it sees one in it.
+    pub fn bot_sees(&self, channel: &Channel) -> bool {
+        let sees = |one: &Channel| permissions::has(self.permissions_in(one.id, self.bot), VIEW_CHANNEL);
+        let inside = |one: &Channel| channel.kind == 4 && one.parent == Some(channel.id);
+        sees(channel) || self.channels.values().any(|one| inside(one) && sees(one))
+    }
+
     /// The message of `channel`.
     pub fn message(&mut self, channel: Id, id: Id) -> Result<&mut Message, Failure> {
         let messages = self.messages.get_mut(&channel);

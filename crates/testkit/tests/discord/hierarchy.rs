@@ -130,6 +130,26 @@ async fn overwrites_decide_in_the_documented_order() {
 }
 
 #[tokio::test]
+async fn an_overwrite_gives_only_what_its_maker_has() {
+    let discord = ranks().await;
+    discord.guild(GUILD).everyone(VIEW_CHANNEL).bot_permissions(MANAGE_ROLES | SEND_MESSAGES);
+    let line = format!("PUT /channels/{CHANNEL}/permissions/{LOW}");
+    let gives = |set: Permissions| json!({"type": 0, "allow": set.to_string(), "deny": "0"});
+    assert_eq!(outcome(&discord, &line, Some(&gives(SEND_MESSAGES))).await, DONE);
+    assert_eq!(outcome(&discord, &line, Some(&gives(MANAGE_MESSAGES))).await, LACKING);
+    let unknown = format!("PUT /channels/{CHANNEL}/permissions/99");
+    assert_eq!(outcome(&discord, &unknown, Some(&gives(0))).await, (404, Some(10009)));
+    let lets = Overwrite { id: (GUILD + 1).into(), kind: OverwriteKind::Role, allow: MANAGE_ROLES, deny: 0 };
+    discord.guild(GUILD).channel(CHANNEL, |channel| channel.overwrites.push(lets));
+    assert_eq!(outcome(&discord, &line, Some(&gives(MANAGE_MESSAGES))).await, DONE);
+    let new =
+        json!({"name": "n", "permission_overwrites": [{"id": LOW.to_string(), "type": 0, "allow": "8192"}]});
+    let create = format!("POST /guilds/{GUILD}/channels");
+    discord.guild(GUILD).bot_permissions(MANAGE_CHANNELS | MANAGE_ROLES);
+    assert_eq!(outcome(&discord, &create, Some(&new)).await, LACKING);
+}
+
+#[tokio::test]
 async fn what_is_in_another_guild_is_out_of_reach_without_the_bot_there() {
     let discord = ranks().await;
     discord.guild(OTHER_GUILD).channel(OTHER_CHANNEL, |_| ()).without_bot();

@@ -110,11 +110,12 @@ fn preview(state: &mut State, call: &Call) -> Answer {
     Reply::ok(Value::Object(preview))
 }
 
-/// All that there are, also those that the bot doesn't see: so does Discord. Threads aren't among them.
+/// Those that the bot sees. Threads aren't among them.
 fn list_channels(state: &mut State, call: &Call) -> Answer {
     let id = state.guild(call.id("guild_id"))?.id;
     let channels = state.channels.values().filter(|one| one.guild == id && one.thread.is_none());
-    Reply::ok(channels.map(|one| models::channel(state, one)).collect())
+    let seen = channels.filter(|one| state.bot_sees(one));
+    Reply::ok(seen.map(|one| models::channel(state, one)).collect())
 }
 
 fn create_channel(state: &mut State, call: &Call) -> Answer {

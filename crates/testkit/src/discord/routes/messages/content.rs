@@ -11,6 +11,8 @@ use crate::discord::state::{Id, State};
 
 /// Characters of content for who has no subscription.
 const LONGEST: usize = 2_000;
+/// Discord's flag of a message that is all components.
+const COMPONENTS_V2: u64 = 1 << 15;
 /// Characters of all embeds together.
 const LONGEST_EMBEDS: usize = 6_000;
 
@@ -23,6 +25,8 @@ pub(in crate::discord::routes) fn put(
 ) -> Result<(), Failure> {
     if let Some(content) = body.get("content") {
         content.as_str().unwrap_or_default().clone_into(&mut message.content);
+        // Without a new rule, new content mentions whom it will.
+        message.more.remove("allowed_mentions");
     }
     if message.content.chars().count() > LONGEST {
         let text = format!("Must be {LONGEST} or fewer in length.");
@@ -55,6 +59,7 @@ pub(in crate::discord::routes) fn put(
         attach(message, body, files);
     }
     reply(state, message, body)?;
+    check_components(message)?;
     let has =
         |key: &str| message.more.get(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let sticker = body["sticker_ids"].as_array().is_some_and(|ids| !ids.is_empty());
@@ -63,6 +68,33 @@ pub(in crate::discord::routes) fn put(
         return Err(errors::empty_message());
     }
     Ok(())
+}
+
+/// With the newer components a message has nothing else, and without their flag it has only rows of the older.
+fn check_components(message: &Message) -> Result<(), Failure> {
+    let filled =
+        |key: &str| message.more.get(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let flags = message.more.get("flags").and_then(Value::as_u64).unwrap_or(0);
+    if flags & COMPONENTS_V2 != 0 {
+        if !message.content.is_empty() || filled("embeds") {
+            let code = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2";
+            let text = "The 'content' field cannot be used when using MessageFlags.IS_COMPONENTS_V2";
+            return Err(errors::invalid_field("content", code, text));
+        }
+        return Ok(());
+    }
+    let components = message.more.get("components").and_then(Value::as_array);
+    match components.into_iter().flatten().position(|one| one["type"] != 1) {
+        Some(place) => {
+            let path = format!("components.{place}.type");
+            Err(errors::invalid_field(
+                &path,
+                "UNION_TYPE_CHOICES",
+                "Value of field \"type\" must be one of (1,).",
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The files of a form become attachments; the list in the body says which of the old ones stay.
