@@ -56,6 +56,27 @@ async fn what_a_message_carries_needs_its_own_permission() {
 }
 
 #[tokio::test]
+async fn replies_stay_in_their_channel_and_forwards_come_from_where_the_bot_reads() {
+    let discord = discord().await;
+    let hidden = Overwrite { id: GUILD.into(), kind: OverwriteKind::Role, allow: 0, deny: VIEW_CHANNEL };
+    discord.guild(GUILD).channel(2_600, |_| ()).channel(2_700, |channel| channel.overwrites.push(hidden));
+    let line = format!("POST /channels/{CHANNEL}/messages");
+    let refers = |kind: u64, channel: u64, message: &Value| {
+        let reference = json!({"type": kind, "channel_id": channel.to_string(), "message_id": message["id"]});
+        json!({"content": if kind == 0 { "re" } else { "" }, "message_reference": reference})
+    };
+    let there = discord.message_create_event(2_600, ALICE, "there");
+    assert_eq!(outcome(&discord, &line, Some(&refers(0, 2_600, &there))).await, (400, Some(50035)));
+    let sent = send(&discord, &line, Some(&refers(1, 2_600, &there))).await.expect(200);
+    assert_eq!(sent["message_snapshots"][0]["message"]["content"], "there");
+    let secret = discord.message_create_event(2_700, ALICE, "secret");
+    assert_eq!(outcome(&discord, &line, Some(&refers(1, 2_700, &secret))).await, (403, Some(50001)));
+    let gone =
+        json!({"content": "re", "message_reference": {"message_id": "1", "fail_if_not_exists": false}});
+    assert_eq!(outcome(&discord, &line, Some(&gone)).await, (200, None));
+}
+
+#[tokio::test]
 async fn threads_go_by_their_parent_and_private_ones_are_hidden() {
     let discord = discord().await;
     discord.guild(GUILD).thread(THREAD, CHANNEL, |thread| thread.kind = 12);

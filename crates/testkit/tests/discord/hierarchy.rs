@@ -166,6 +166,45 @@ async fn what_is_in_another_guild_is_out_of_reach_without_the_bot_there() {
 }
 
 #[tokio::test]
+async fn channels_of_another_guild_are_no_channels_here() {
+    let discord = ranks().await;
+    discord
+        .guild(OTHER_GUILD)
+        .channel(OTHER_CHANNEL, |channel| channel.kind = 4)
+        .webhook(7_000, OTHER_CHANNEL, |_| ())
+        .invite("other", OTHER_CHANNEL, |_| ());
+    discord.guild(GUILD).member(ALICE, |alice| alice.voice_channel = Some(CHANNEL.into())).webhook(
+        7_001,
+        CHANNEL,
+        |_| (),
+    );
+    let other = OTHER_CHANNEL.to_string();
+    let alert = json!({"type": 2, "metadata": {"channel_id": other}});
+    for (line, body, expected) in [
+        (format!("PATCH /guilds/{GUILD}/members/{ALICE}"), json!({"channel_id": other}), (404, Some(10003))),
+        (format!("PATCH /guilds/{GUILD}"), json!({"system_channel_id": other}), (404, Some(10003))),
+        (
+            format!("PATCH /guilds/{GUILD}/channels"),
+            json!([{"id": other, "position": 1}]),
+            (404, Some(10003)),
+        ),
+        (
+            format!("POST /guilds/{GUILD}/channels"),
+            json!({"name": "n", "parent_id": other}),
+            (400, Some(50035)),
+        ),
+        ("PATCH /webhooks/7001".to_owned(), json!({"channel_id": other}), (404, Some(10003))),
+        (
+            format!("POST /guilds/{GUILD}/auto-moderation/rules"),
+            json!({"name": "r", "event_type": 1, "trigger_type": 3, "actions": [alert]}),
+            (404, Some(10003)),
+        ),
+    ] {
+        assert_eq!(outcome(&discord, &line, Some(&body)).await, expected, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_audit_log_has_the_reason_and_what_changed() {
     let discord = ranks().await;
     let request = discord

@@ -35,9 +35,14 @@ fn get(state: &mut State, call: &Call) -> Answer {
 
 fn edit(state: &mut State, call: &Call) -> Answer {
     let id = call.id("guild_id");
-    let bot = state.bot;
-    let now = state.now;
-    let guild = state.guild_with(id, MANAGE_GUILD)?;
+    let (bot, now) = (state.bot, state.now);
+    state.guild_with(id, MANAGE_GUILD)?;
+    for (_, named) in
+        call.body.as_object().into_iter().flatten().filter(|(key, _)| key.ends_with("_channel_id"))
+    {
+        state.channel_of(id, named)?;
+    }
+    let guild = state.guild_mut(id)?;
     let before = models::guild(guild);
     if let Some(features) = call.field("features").and_then(Value::as_array) {
         let features: Vec<String> = features.iter().filter_map(Value::as_str).map(str::to_owned).collect();
