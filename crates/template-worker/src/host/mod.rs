@@ -11,6 +11,9 @@ pub mod calls;
 mod line;
 mod rate_limits;
 mod stores;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future as _;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
+pub use templates::{Service, Templates};
 
 use crate::metrics::{Count, Metrics, Served};
 
@@ -47,6 +51,8 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
+    /// `ctx.DataStores.TemplateStore`.
+    pub templates: Templates,
 }
 
 impl Host {
@@ -57,12 +63,12 @@ impl Host {
     }
 
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
-        let _ = caller;
         let services = &self.0.services;
         match call {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
+            HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
         }
     }
 

@@ -132,7 +132,7 @@ pub(super) fn objects() -> impl Iterator<Item = Written> {
 fn functions(page: &mut Page, level: usize, object: &Object) {
     let Some(family) = object.family else { return };
     let before = format!("ctx.{}:", object.path);
-    for (number, declared) in family.calls.iter().enumerate() {
+    for declared in family.calls {
         let mut facts = vec![match declared.capability {
             "" => "Takes no capability.".to_owned(),
             form => {
@@ -141,7 +141,7 @@ fn functions(page: &mut Page, level: usize, object: &Object) {
                 format!("Takes the capability `{}`.", filled.replace("{Store}", object.name()))
             }
         }];
-        facts.extend(surface::rates(family, number).iter().map(rate));
+        facts.extend(surface::rates(object.path, declared).iter().map(rate));
         page.function(level, Place { before: &before, ty: &same }, &declared.function, &facts);
     }
 }

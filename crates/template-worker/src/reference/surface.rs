@@ -119,10 +119,10 @@ pub(super) fn event_type(event: &str) -> String {
 }
 
 /// The rates that a call counts against. They are known of a call with arguments, so some are made up.
-pub(super) fn rates(family: &DeclaredFamily, number: usize) -> &'static [Bucket] {
-    let Some(declared) = family.calls.get(number) else { return &[] };
-    let arguments = declared.function.parameters.iter().map(|parameter| sample(parameter.ty)).collect();
-    (family.call)(number, arguments).map_or(&[], |call| call.buckets())
+pub(super) fn rates(object: &str, declared: &Declared) -> &'static [Bucket] {
+    let function = &declared.function;
+    let arguments = function.parameters.iter().map(|parameter| sample(parameter.ty)).collect();
+    HostCall::named(object, function.name, arguments).map_or(&[], |call| call.buckets())
 }
 
 /// Some value of a type.

@@ -100,10 +100,10 @@ fn no_event_call_capability_or_module_is_missing_from_the_pages() {
 fn every_call_is_gated_by_a_form_of_the_closed_list_and_has_a_rate() {
     let forms: BTreeSet<&str> = CLOSED_LIST.iter().map(|entry| entry.form).collect();
     for family in HostCall::families() {
-        for (number, declared) in family.calls.iter().enumerate() {
+        for declared in family.calls {
             let (object, name, form) = (family.object, declared.function.name, declared.capability);
             assert!(form.is_empty() || forms.contains(form), "{object}.{name}: {form}");
-            assert!(!surface::rates(family, number).is_empty(), "{object}.{name}");
+            assert!(!surface::rates(object, declared).is_empty(), "{object}.{name}");
         }
     }
 }

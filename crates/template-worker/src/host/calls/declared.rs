@@ -3,8 +3,6 @@
 use khronos::KhronosValue;
 use khronos::declare::{Function, Type};
 
-use super::HostCall;
-
 /// A call, as it is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared {
@@ -36,8 +34,6 @@ pub struct DeclaredFamily {
     pub calls: &'static [Declared],
     /// The tables and objects that they take and give.
     pub types: &'static [Type],
-    /// The call with this number, with these arguments.
-    pub call: fn(usize, Vec<KhronosValue>) -> Result<HostCall, String>,
 }
 
 /// A family of calls.

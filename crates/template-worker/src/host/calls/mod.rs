@@ -7,6 +7,7 @@
 mod arguments;
 mod declared;
 mod stores;
+mod templates;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
 pub use stores::{CopyCall, LinksCall, StatsCall};
+pub use templates::TemplatesCall;
 
 /// Declares which families there are.
 macro_rules! families {
@@ -42,8 +44,18 @@ macro_rules! families {
                     doc: $call::DOC,
                     calls: $call::CALLS,
                     types: $call::TYPES,
-                    call: |number, arguments| $call::from_arguments(number, arguments).map(Self::$variant),
                 }, )+ ]
+            }
+
+            /// The call of this name, with these arguments, of the object of that name.
+            ///
+            /// # Errors
+            /// Says what is wrong.
+            pub fn named(object: &str, name: &str, arguments: Vec<KhronosValue>) -> Result<Self, String> {
+                $( if object == $call::OBJECT && let Some(number) = $call::NAMES.iter().position(|known| *known == name) {
+                    return $call::from_arguments(number, arguments).map(Self::$variant);
+                } )+
+                Err(format!("there is no {object}.{name}"))
             }
 
             /// What is declared of it.
@@ -84,6 +96,8 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// The guild's templates.
+    Templates(TemplatesCall),
 }
 
 impl fmt::Display for HostCall {

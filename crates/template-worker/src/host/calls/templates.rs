@@ -1,0 +1,64 @@
+//! `ctx.DataStores.TemplateStore`: what a template may do with the guild's templates.
+
+use std::collections::BTreeMap;
+
+use khronos::declare::{Field, Type};
+
+use super::stores::{STORE, method};
+use super::{Any, host_calls};
+
+host_calls! {
+    /// The guild's templates. What changes takes effect when the dispatch that is running is over.
+    pub enum TemplatesCall in "DataStores.TemplateStore" {
+        /// The guild's templates without their files, ordered by name.
+        List "list" () -> "{Template}", gated "datastore:{Store}:{method}";
+        /// A template with its files.
+        Get "get" (
+            /// Its name.
+            name: String,
+        ) -> "Template?", gated "datastore:{Store}:{method}";
+        /// Makes a template. It cannot have a capability that the caller lacks.
+        Create "create" (
+            /// The template: `name`, `content` (path to source), `events`, `allowed_caps`, ...
+            template: BTreeMap<String, Any>,
+        ) -> "()", gated "datastore:{Store}:{method}";
+        /// Replaces a template. Neither the one that is there nor the new one may have a capability that the caller lacks.
+        Update "update" (
+            /// The template, whole.
+            template: BTreeMap<String, Any>,
+        ) -> "()", gated "datastore:{Store}:{method}";
+        /// Removes a template, which may have no capability that the caller lacks. Returns whether there was one.
+        Delete "delete" (
+            /// Its name.
+            name: String,
+        ) -> "boolean", gated "datastore:{Store}:{method}";
+    }
+    wants(call) { vec![method("TemplateStore", call.declared().function.name)] }
+    buckets(_call) { &[STORE] }
+    types &[TEMPLATE]
+}
+
+const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
+    Field { name, ty, doc }
+}
+
+const TEMPLATE: Type = Type {
+    name: "Template",
+    doc: "A template, as it is stored. `create` and `update` take the same, apart from `version` and the times.",
+    is_object: false,
+    fields: &[
+        field("name", "string", "Its name."),
+        field("content", "{[string]: string}?", "Its files: path to source. `list` leaves them out."),
+        field("description", "string?", "What it does."),
+        field("events", "{string}", "What it listens to."),
+        field("allowed_caps", "{string}", "What it may do."),
+        field("error_channel", "string?", "The channel that its errors are to be told in."),
+        field("language", "string?", "`luau`."),
+        field("paused", "boolean?", "Whether it gets no events for now."),
+        field("version", "number?", "Counts its changes, from 1."),
+        field("created_at", "string?", "When it was stored first, as RFC 3339."),
+        field("updated_at", "string?", "When it was changed last."),
+    ],
+    methods: &[],
+    operators: &[],
+};
