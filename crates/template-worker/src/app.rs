@@ -2,7 +2,7 @@
 //! services as it likes.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
@@ -10,10 +10,14 @@ use crate::execution::{Compiler, TemplateLog};
 use crate::host::{Gate, Host, Services, Stores};
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
-use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::sources::Sources;
+use crate::storage::{Clock, SqliteStorage, Storage, StorageError};
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
+
+/// After the last answer, how long it may take to store what it means for keys that expired.
+const TIME_TO_STORE: Duration = Duration::from_secs(2);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -31,6 +35,9 @@ pub struct App {
     pub stopping: Stopping,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
+    /// What time it is for whatever is stored with a time.
+    pub clock: Clock,
+    sources: Sources,
     strategy: Arc<dyn VmDistributionStrategy>,
 }
 
@@ -110,7 +117,10 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
+        let clock = Clock::System;
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let app =
+            Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
         let app = Arc::new(app);
         service.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
@@ -152,7 +162,13 @@ impl App {
     /// still be served. Again is fine.
     pub async fn stop(&self) -> Stopped {
         self.stopping.begin();
-        if self.strategy.stop(self.stop_by()).await { Stopped::Clean } else { Stopped::Hanging }
+        let stopped = self.strategy.stop(self.stop_by()).await;
+        // All answers are given by then: what is left is to store what came of them.
+        let stored = tokio::time::timeout(TIME_TO_STORE, self.sources.ended()).await;
+        if stored.is_err() {
+            tracing::warn!("failed to store in time which keys were handled; their events are sent again");
+        }
+        if stopped { Stopped::Clean } else { Stopped::Hanging }
     }
 
     /// Closes the storage, when nobody is served any more.

@@ -33,6 +33,13 @@ pub struct DueKey {
     pub(super) revision: i64,
 }
 
+impl DueKey {
+    /// The id of its event: the same for each attempt, and for no other time at which the key expires.
+    pub fn event_id(&self) -> String {
+        format!("{}-{}", self.id, self.revision)
+    }
+}
+
 /// What becomes of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
