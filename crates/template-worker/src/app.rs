@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
-use crate::host::{Gate, Host, Services, Stores};
+use crate::host::{Gate, Host, Kv, Services, Stores};
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::sources::Sources;
@@ -95,7 +95,19 @@ impl App {
             }
         };
         let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
-        let services = Services { stores: Stores::new(config.links.clone(), guilds) };
+        let clock = Clock::System;
+        let of_service = Arc::new(config.limits.clone());
+        let limits = {
+            let service = Arc::clone(&service);
+            move |guild| {
+                let app = service.get().and_then(Weak::upgrade);
+                app.map_or_else(|| Arc::clone(&of_service), |app| app.dispatcher.limits(guild))
+            }
+        };
+        let services = Services {
+            stores: Stores::new(config.links.clone(), guilds),
+            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+        };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
@@ -117,7 +129,6 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let clock = Clock::System;
         let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
         let app =
             Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };

@@ -81,7 +81,7 @@ settings! {
         pub max_templates_per_guild: usize = 100, within 1..=10_000;
         /// MAX_KV_KEY_BYTES: bytes of a key of `ctx.KV`.
         /// 512, as AntiRaid allowed in 2025.
-        pub max_kv_key_bytes: usize = 512, within 1..=4096;
+        pub max_kv_key_bytes: usize = 512, within 1..=4_096;
         /// MAX_KV_VALUE_BYTES: bytes of a value of `ctx.KV`, as typed JSON.
         /// 256 KiB, as AntiRaid allowed in 2025.
         pub max_kv_value_bytes: usize = 256 << 10, within 1..=16 * MIB;

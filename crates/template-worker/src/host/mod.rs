@@ -8,6 +8,7 @@
 
 mod authorise;
 pub mod calls;
+mod kv;
 mod line;
 mod rate_limits;
 mod stores;
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
+pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
 
@@ -47,6 +49,8 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
+    /// `ctx.KV`.
+    pub kv: Kv,
 }
 
 impl Host {
@@ -57,12 +61,12 @@ impl Host {
     }
 
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
-        let _ = caller;
         let services = &self.0.services;
         match call {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
+            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod declared;
+mod kv;
 mod stores;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
+pub use kv::{Batch, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 
 /// Declares which families there are.
@@ -73,6 +75,8 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
 }
 
 impl fmt::Display for HostCall {

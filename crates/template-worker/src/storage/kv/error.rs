@@ -102,6 +102,9 @@ pub enum KvError {
         /// How many it has.
         count: usize,
     },
+    /// A cursor that no call has returned.
+    #[error("that is no cursor; use what the call before returned, or nil for the start")]
+    BadCursor,
     /// A batch of too many operations, or of none.
     #[error("a batch has 1 to {MOST_BATCH_OPS} operations, and not {count}; do them in several batches")]
     BadBatch {
@@ -139,6 +142,11 @@ pub enum KvError {
 }
 
 impl KvError {
+    /// A value that was stored cannot be read.
+    pub fn unreadable(source: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        StorageError::Unreadable { what: "a value".to_owned(), source }.into()
+    }
+
     /// The limit that was met.
     pub fn limit(&self) -> Option<Limit> {
         match self {

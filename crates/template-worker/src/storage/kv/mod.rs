@@ -38,6 +38,10 @@ pub const MOST_FOUND_BYTES: usize = 2 << 20;
 pub const MOST_EXAMINED: usize = 10_000;
 /// Most sets of scopes that one call lists.
 pub const MOST_SCOPE_SETS: usize = 1_000;
+/// Most changes of a guild that wait to be stored.
+pub const MOST_WAITING: usize = 512;
+/// Most bytes of a key, whatever its guild may have.
+pub const MOST_KEY_BYTES: usize = 4_096;
 /// Most bytes of an id that anybody sends.
 const MOST_ID_BYTES: usize = 64;
 

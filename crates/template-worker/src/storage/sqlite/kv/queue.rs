@@ -11,10 +11,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::ids::GuildId;
 use crate::storage::expiry::{DueKey, Settlement};
-use crate::storage::kv::{KvDone, KvError, KvId, KvOp, KvQuota};
+use crate::storage::kv::{KvDone, KvError, KvId, KvOp, KvQuota, MOST_WAITING};
 
 /// Most that waits: of one guild, and of all together.
-const MOST_OF_A_GUILD: Amount = Amount { jobs: 512, bytes: 8 << 20 };
+const MOST_OF_A_GUILD: Amount = Amount { jobs: MOST_WAITING, bytes: 8 << 20 };
 const MOST_OF_ALL: Amount = Amount { jobs: 16_384, bytes: 64 << 20 };
 /// Most that is written in one transaction: so long others wait for the writer.
 const MOST_AT_ONCE: Amount = Amount { jobs: 256, bytes: 4 << 20 };
