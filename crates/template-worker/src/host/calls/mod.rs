@@ -6,6 +6,7 @@
 
 mod arguments;
 mod declared;
+mod kv;
 mod stores;
 mod templates;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
+pub use kv::{Batch, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
@@ -88,6 +90,8 @@ families! {
     Copy(CopyCall),
     /// The guild's templates.
     Templates(TemplatesCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
 }
 
 impl fmt::Display for HostCall {
