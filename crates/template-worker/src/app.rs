@@ -2,7 +2,7 @@
 //! services as it likes.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use khronos::Bundle;
@@ -10,16 +10,20 @@ use khronos::Bundle;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{CompileFailure, Compiler, TemplateLog};
-use crate::host::{Gate, Host, Service, Services, Stores, Templates};
+use crate::host::{Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
-use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::sources::Sources;
+use crate::storage::{Clock, SqliteStorage, Storage, StorageError};
 use crate::template::TemplateName;
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
+
+/// After the last answer, how long it may take to store what it means for keys that expired.
+const TIME_TO_STORE: Duration = Duration::from_secs(2);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -37,6 +41,9 @@ pub struct App {
     pub stopping: Stopping,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
+    /// What time it is for whatever is stored with a time.
+    pub clock: Clock,
+    sources: Sources,
     strategy: Arc<dyn VmDistributionStrategy>,
 }
 
@@ -86,9 +93,15 @@ impl App {
         let service = Arc::new(Behind::default());
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
+        let clock = Clock::System;
+        let limits = {
+            let service = Arc::clone(&service);
+            move |guild| service.limits(guild)
+        };
         let services = Services {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
+            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -111,7 +124,9 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let app =
+            Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
@@ -153,7 +168,13 @@ impl App {
     /// still be served. Again is fine.
     pub async fn stop(&self) -> Stopped {
         self.stopping.begin();
-        if self.strategy.stop(self.stop_by()).await { Stopped::Clean } else { Stopped::Hanging }
+        let stopped = self.strategy.stop(self.stop_by()).await;
+        // All answers are given by then: what is left is to store what came of them.
+        let stored = tokio::time::timeout(TIME_TO_STORE, self.sources.ended()).await;
+        if stored.is_err() {
+            tracing::warn!("failed to store in time which keys were handled; their events are sent again");
+        }
+        if stopped { Stopped::Clean } else { Stopped::Hanging }
     }
 
     /// Closes the storage, when nobody is served any more.

@@ -37,6 +37,7 @@ mod plugins;
 pub mod reference;
 pub mod settings;
 pub mod shutdown;
+pub mod sources;
 pub mod storage;
 pub mod telemetry;
 pub mod template;

@@ -81,7 +81,8 @@ pub const SERVICE: &[ServiceEvent] = &[
         scopes: None,
         data: &[
             field("key_modified", "string", "The key."),
-            field("author", "string", "Who changed it."),
+            field("scopes", "{string}", "Its scopes."),
+            field("author", "string?", "The id of the user who changed it, where that was said."),
             field("action", "string", "`Create`, `Update` or `Delete`."),
         ],
     },

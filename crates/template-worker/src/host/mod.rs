@@ -8,6 +8,7 @@
 
 mod authorise;
 pub mod calls;
+mod kv;
 mod line;
 mod rate_limits;
 mod stores;
@@ -23,6 +24,7 @@ use tokio::runtime::Handle;
 
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
+pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
 pub use templates::{Service, Templates};
@@ -53,6 +55,8 @@ pub struct Services {
     pub stores: Stores,
     /// `ctx.DataStores.TemplateStore`.
     pub templates: Templates,
+    /// `ctx.KV`.
+    pub kv: Kv,
 }
 
 impl Host {
@@ -69,6 +73,7 @@ impl Host {
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CopyCall, Family, LinksCall, StatsCall, TemplatesCall};
+use crate::host::calls::{CopyCall, Family, KvCall, LinksCall, StatsCall, TemplatesCall};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -30,6 +30,7 @@ object_types! {
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
     TemplateStore "TemplateStore",
+    Kv "KV",
 }
 
 /// What it takes to make the objects of one context.
@@ -46,7 +47,7 @@ impl Plugins {
     /// # Errors
     /// For want of memory.
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
-        Ok(vec![("DataStores", self.stores(lua)?)])
+        Ok(vec![("DataStores", self.stores(lua)?), ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?)])
     }
 
     fn stores(&self, lua: &Lua) -> mlua::Result<Value> {

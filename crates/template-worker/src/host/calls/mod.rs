@@ -6,6 +6,8 @@
 
 mod arguments;
 mod declared;
+mod kv;
+mod records;
 mod stores;
 mod templates;
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
+pub use kv::{Batch, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
@@ -98,6 +101,8 @@ families! {
     Copy(CopyCall),
     /// The guild's templates.
     Templates(TemplatesCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
 }
 
 impl fmt::Display for HostCall {
