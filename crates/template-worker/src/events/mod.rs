@@ -3,12 +3,14 @@
 //! Owns names and matching; pure data, no IO. Where events come from is up to the sources and `api`, what becomes of
 //! them to `dispatch`.
 
+mod discord;
 mod event;
 mod filter;
 mod name;
 mod registry;
 
+pub use discord::{DATA_TYPES, data_of};
 pub use event::{Event, EventError, MAX_SCOPE_BYTES, MAX_SCOPES};
 pub use filter::{EventFilter, FilterError};
 pub use name::{BaseName, EventName, MAX_NAME_BYTES, UnknownEvent};
-pub use registry::{ALIASES, ANTIRAID, CUSTOM_PREFIXES, DISCORD, SERVICE, ServiceEvent, data_of};
+pub use registry::{ALIASES, ANTIRAID, CUSTOM_PREFIXES, DISCORD, SERVICE, ServiceEvent};

@@ -133,13 +133,6 @@ pub const SERVICE: &[ServiceEvent] = &[
 /// Their names.
 pub const ANTIRAID: &[&str] = &NAMES;
 
-/// What the data of a Discord event is called in the type files, for those that templates use most.
-pub fn data_of(name: &str) -> Option<&'static str> {
-    DATA.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty)
-}
-
-const DATA: &[(&str, &str)] = &[];
-
 const NAMES: [&str; SERVICE.len()] = {
     let mut names = [""; SERVICE.len()];
     let mut at = 0;

@@ -4,7 +4,7 @@ use super::Written;
 use super::markdown::{Page, cell, code};
 use super::{pages, surface};
 use crate::capabilities::CLOSED_LIST;
-use crate::events::{ALIASES, CUSTOM_PREFIXES, DISCORD, SERVICE, data_of};
+use crate::events::{ALIASES, CUSTOM_PREFIXES, DATA_TYPES, DISCORD, SERVICE, data_of};
 
 /// Where Discord says what its events hold.
 const GATEWAY: &str = "https://discord.com/developers/docs/events/gateway-events";
@@ -75,13 +75,17 @@ pub(super) fn events() -> Written {
         [
             code(name),
             code(&surface::event_type(name)),
-            code(data_of(name).unwrap_or("any")),
+            code(data_of(name)),
             format!("[what it holds]({GATEWAY}#{anchor})"),
         ]
     });
     page.table(["event", "type", "type of its data", "Discord says"], rows);
     page.paragraph("Names of earlier years go on working:");
     page.table(["old name", "event"], ALIASES.iter().map(|(old, new)| [code(old), code(new)]));
+    page.paragraph("The types of what events hold and no call gives; the others are with [`ctx.Discord`](discord.md#types).");
+    for ty in DATA_TYPES {
+        page.ty(3, ty, &|text| text.to_owned());
+    }
     Written::new("events.md", page.done())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn definitions() -> String {
         out.event("AntiRaid", event.name, event.doc, event.name);
     }
     for name in events::DISCORD {
-        out.event("Discord", name, "", events::data_of(name).unwrap_or("any"));
+        out.event("Discord", name, "", events::data_of(name));
     }
 
     out.line("-- Context ----------------------------------------------------------------\n");

@@ -6,6 +6,7 @@ use khronos::KhronosValue;
 use khronos::declare::{Function, Module, Parameter, Type};
 
 use super::names;
+use crate::events::DATA_TYPES;
 use crate::execution::TABLES;
 use crate::host::calls::{Bucket, Declared, DeclaredFamily, HostCall};
 
@@ -96,10 +97,10 @@ pub(super) fn modules() -> Vec<Shown> {
     khronos::modules().map(|module| Shown { module }).collect()
 }
 
-/// The types of what is under `ctx`, apart from the objects.
+/// The types of what is under `ctx` and in events, apart from the objects.
 pub(super) fn of_context() -> Vec<&'static Type> {
     let families = HostCall::families().iter().flat_map(|family| family.types);
-    let mut all: Vec<&Type> = TABLES.iter().chain(families).collect();
+    let mut all: Vec<&Type> = TABLES.iter().chain(DATA_TYPES).chain(families).collect();
     // Families may share a type.
     let mut seen = BTreeSet::new();
     all.retain(|ty| seen.insert(ty.name));
