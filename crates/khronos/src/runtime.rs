@@ -14,6 +14,7 @@ use crate::bytecode::Program;
 use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
+use crate::library::Library;
 use crate::limits::{ExecutionLimits, RuntimeLimits};
 use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
@@ -94,6 +95,7 @@ impl KhronosRuntime {
         isolates.add_to(&lua, &scheduler, &host)?;
         let prelude = sandbox::install(&lua, &base, host)?;
         scheduler.set_array(prelude.array.clone());
+        Library::add_to(&lua, &scheduler, &prelude)?;
         scheduler.set_limits(&lua, limits)?;
         Ok(Self {
             decoder: Decoder::new(prelude.array.clone()),
@@ -369,6 +371,7 @@ impl KhronosRuntime {
         // Handles to threads and tables, while the VM can still take them back.
         self.scheduler.clear();
         self.isolates.clear();
+        Library::remove_from(&self.lua);
     }
 
     /// A step of a collection in a VM that is being closed. Returns whether that was the last of one.
