@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Jobs that may wait: at some 60 ms each, the last one waits four seconds.
-const MOST_WAITING: usize = 64;
+/// Jobs in all: at some 60 ms each, the last one waits four seconds.
+const MOST: usize = 64;
 /// Jobs of one VM.
 const MOST_OF_A_VM: usize = 2;
 
@@ -19,7 +19,10 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Cheap to clone; all clones share the thread.
 #[derive(Clone, Default)]
-pub(crate) struct SlowLane(Arc<Mutex<Queue>>);
+pub(crate) struct SlowLane {
+    jobs: Jobs,
+    queue: Arc<Mutex<Queue>>,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -27,33 +30,45 @@ struct Queue {
     has_thread: bool,
 }
 
-/// What one VM has asked for and not got.
-#[derive(Clone, Default)]
-pub(crate) struct Pending(Arc<AtomicUsize>);
+/// How many jobs there are, of a VM or of all.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Jobs(Arc<AtomicUsize>);
 
-struct Place(Pending);
+impl Jobs {
+    fn one_more(&self, most: usize) -> Option<Counted> {
+        let more = |count: usize| (count < most).then_some(count + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Counted(self.clone()))
+    }
+}
 
-impl Drop for Place {
+struct Counted(Jobs);
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+/// A place for one job, until that is done or dropped.
+pub(crate) struct Place(#[expect(dead_code, reason = "counted until it is dropped")] [Counted; 2]);
+
 impl SlowLane {
-    /// Has `job` done for the VM whose jobs are `pending`.
+    /// A place for a job of the VM whose jobs are `of_vm`.
     ///
     /// # Errors
-    /// A text for a script, where too much waits already; the job is dropped.
-    pub(crate) fn run(&self, pending: &Pending, job: impl FnOnce() + Send + 'static) -> Result<(), String> {
-        if pending.0.fetch_add(1, Ordering::Relaxed) >= MOST_OF_A_VM {
-            pending.0.fetch_sub(1, Ordering::Relaxed);
-            return Err(format!("at most {MOST_OF_A_VM} of these run at a time: wait for the others to end"));
-        }
-        let place = Place(pending.clone());
+    /// A text for a script, where there are too many jobs.
+    pub(crate) fn place(&self, of_vm: &Jobs) -> Result<Place, String> {
+        let of_vm = of_vm.one_more(MOST_OF_A_VM).ok_or_else(|| {
+            format!("at most {MOST_OF_A_VM} of these run at a time: wait for the others to end")
+        })?;
+        let of_all = self.jobs.one_more(MOST).ok_or("too many guilds are doing this now; try again later")?;
+        Ok(Place([of_vm, of_all]))
+    }
+
+    /// Has `job` done, or drops it where the operating system gives no thread.
+    pub(crate) fn run(&self, place: Place, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.queue();
-        if queue.waiting.len() >= MOST_WAITING {
-            return Err("too many guilds are doing this now; try again later".to_owned());
-        }
         queue.waiting.push_back(Box::new(move || {
             job();
             drop(place);
@@ -61,17 +76,15 @@ impl SlowLane {
         if !queue.has_thread {
             let lane = self.clone();
             let thread = std::thread::Builder::new().name("slow-lane".to_owned()).stack_size(STACK);
-            if thread.spawn(move || lane.work()).is_err() {
-                queue.waiting.clear();
-                return Err("there is no thread for this now; try again later".to_owned());
-            }
-            queue.has_thread = true;
+            queue.has_thread = thread.spawn(move || lane.work()).is_ok();
         }
-        Ok(())
+        if !queue.has_thread {
+            queue.waiting.clear();
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next(&self) -> Option<Job> {
@@ -83,7 +96,7 @@ impl SlowLane {
 
     fn work(&self) {
         while let Some(job) = self.next() {
-            // Its answer is given by the `Reply` that it drops, and the thread is for the others, too.
+            // Whoever waits for it hears of it by what it drops, and the thread is for the others, too.
             let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
@@ -91,7 +104,7 @@ impl SlowLane {
 
 impl std::fmt::Debug for SlowLane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SlowLane").field("waiting", &self.queue().waiting.len()).finish_non_exhaustive()
+        f.debug_struct("SlowLane").field("jobs", &self.jobs).finish_non_exhaustive()
     }
 }
 
@@ -107,11 +120,10 @@ mod tests {
         let (done, seen) = sync_channel(64);
         for number in 0..20 {
             let done = done.clone();
-            let job = move || {
+            lane.run(lane.place(&Jobs::default()).unwrap(), move || {
                 assert!(number != 7, "the seventh fails");
                 done.send(number).unwrap();
-            };
-            lane.run(&Pending::default(), job).unwrap();
+            });
         }
         drop(done);
         let order: Vec<i32> = seen.iter().collect();
@@ -119,25 +131,20 @@ mod tests {
     }
 
     #[test]
-    fn no_vm_can_fill_the_queue_and_nobody_makes_it_endless() {
+    fn no_vm_has_many_places_and_there_is_an_end_to_them() {
         let lane = SlowLane::default();
-        let (go, wait) = sync_channel::<()>(0);
-        let one = Pending::default();
-        lane.run(&one, move || assert!(wait.recv().is_err())).unwrap();
-        let mut taken = 0;
-        while lane.run(&one, || ()).is_ok() {
-            taken += 1;
-        }
-        assert_eq!(taken, MOST_OF_A_VM - 1);
-        taken = 0;
-        while lane.run(&Pending::default(), || ()).is_ok() {
-            taken += 1;
-        }
-        assert!((MOST_WAITING - 2..=MOST_WAITING).contains(&taken), "{taken} jobs wait");
-        drop(go);
-        while one.0.load(Ordering::Relaxed) > 0 {
+        let one = Jobs::default();
+        let mut places: Vec<Place> = std::iter::from_fn(|| lane.place(&one).ok()).collect();
+        assert_eq!(places.len(), MOST_OF_A_VM);
+        places.extend(std::iter::from_fn(|| lane.place(&Jobs::default()).ok()));
+        assert_eq!(places.len(), MOST);
+        let (done, seen) = sync_channel(1);
+        lane.run(places.remove(0), move || done.send(()).unwrap());
+        seen.recv().unwrap();
+        while lane.place(&one).is_err() {
             std::thread::yield_now();
         }
-        lane.run(&one, || ()).unwrap();
+        places.clear();
+        assert_eq!(lane.jobs.0.load(Ordering::Relaxed), 0);
     }
 }

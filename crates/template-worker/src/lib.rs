@@ -14,7 +14,9 @@
 //! - [`capabilities`]: the closed list of what a template may be allowed, and the comparison of patterns
 //! - [`events`]: the closed list of events, one event, and what a template listens to
 //! - [`template`]: a template, its name, and what an author sends to change it
+//! - [`host`]: everything that a template can do to the world, who may, and doing it; `plugins`: what scripts see of it
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
+//! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
 
 pub mod api;
@@ -25,13 +27,17 @@ pub mod config;
 pub mod dispatch;
 pub mod events;
 pub mod execution;
+pub mod host;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
 mod nearest;
+mod plugins;
 pub mod settings;
 pub mod shutdown;
+pub mod sources;
 pub mod storage;
 pub mod telemetry;
 pub mod template;
+pub mod tls;
 pub mod vm;

@@ -17,7 +17,7 @@ const BUILDERS: &[&str] = &["main", "lib", "cli", "app"];
 
 /// Modules that everyone may use. They use only each other.
 const LEAVES: &[&str] =
-    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown"];
+    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown", "tls"];
 
 /// Every other module, and what it may use beside the leaves.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -27,10 +27,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("sources", &["dispatch", "events", "template", "storage", "vm"]),
     ("dispatch", &["events", "template", "vm", "execution", "storage", "capabilities"]),
-    ("vm", &["execution", "template", "events", "config"]),
-    ("execution", &["plugins", "capabilities", "template", "events"]),
+    ("vm", &["execution", "template", "events", "config", "capabilities", "host"]),
+    ("execution", &["plugins", "host", "capabilities", "template", "events"]),
     ("plugins", &["host", "capabilities"]),
-    ("host", &["storage", "capabilities", "template"]),
+    ("host", &["storage", "capabilities", "template", "events", "config"]),
     ("storage", &["template", "capabilities", "events"]),
     ("config", &["events", "template", "capabilities"]),
     ("events", &["config", "template", "capabilities"]),

@@ -5,8 +5,9 @@
 
 use mlua::{AnyUserData, Buffer, Function, Lua, LuaString, MultiValue, Table, Value};
 
+use super::classes::Object;
 use super::datamgmt::Blob;
-use super::members::{Object, Refusal};
+use super::members::Refusal;
 use super::typesext::{I64, U64};
 use crate::declare;
 use crate::value::convert::kind;

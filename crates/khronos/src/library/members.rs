@@ -1,26 +1,21 @@
-//! Putting functions and objects into a VM as they are declared, and nothing that is not.
+//! Putting functions and modules into a VM as they are declared, and nothing that is not.
 //!
-//! Owns how a function in Rust becomes one of Luau, and how a type becomes the metatable of its objects: locked, and with
-//! the declared name for `typeof`. Leaves what a script sees of a failure to `objects.luau`.
+//! Owns how a function in Rust becomes one of Luau, also one for which the script has to wait. Leaves objects to `classes`,
+//! and what a script sees of a failure to `objects.luau`.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use mlua::{
-    Function, IntoLua, IntoLuaMulti, Lua, MetaMethod, MultiValue, Table, UserData, UserDataFields,
-    UserDataRegistry, Value,
-};
+use mlua::{Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::Library;
 use super::arguments::{Argument, Arguments, Bytes};
 use super::datamgmt::Blob;
 use crate::declare;
 use crate::scheduler::collector::Charge;
-use crate::scheduler::host_functions;
 use crate::scheduler::inbox::Reply;
+use crate::scheduler::{Scheduler, host_functions};
 use crate::value::KhronosValue;
 
 /// Why a function does not do what it was asked for.
@@ -32,6 +27,22 @@ pub(super) enum Refusal {
     NoRoom(usize),
     /// Luau failed, which it does for want of memory only.
     Failed(mlua::Error),
+}
+
+impl Refusal {
+    fn into_text(self, scheduler: &Scheduler) -> String {
+        match self {
+            Self::Because(text) => text,
+            Self::NoRoom(bytes) => {
+                let limit = scheduler.memory_limit();
+                format!(
+                    "not enough memory: this would take {bytes} bytes, and all templates of the guild have {limit} \
+                     bytes together"
+                )
+            }
+            Self::Failed(error) => scheduler.explain(&error),
+        }
+    }
 }
 
 impl From<String> for Refusal {
@@ -73,38 +84,29 @@ impl Call<'_> {
     }
 }
 
-/// A type whose objects scripts can have.
-pub(super) trait Object: Sized + 'static {
-    /// How it is declared.
-    const TYPE: &'static declare::Type;
-
-    /// Adds what is declared.
-    fn add_to(class: &mut Class<'_, Self>) -> mlua::Result<()>;
-}
-
 /// The functions of a module or a type, as they are added.
 pub(super) struct Members<'a> {
-    lua: &'a Lua,
-    library: Rc<Library>,
+    pub(super) lua: &'a Lua,
+    pub(super) library: Rc<Library>,
     declared: &'static [declare::Function],
     added: BTreeMap<&'static str, Function>,
 }
 
-fn undeclared(what: &str) -> mlua::Error {
+pub(super) fn undeclared(what: &str) -> mlua::Error {
     mlua::Error::runtime(format!("{what} is not what was declared"))
 }
 
 impl<'a> Members<'a> {
-    fn new(lua: &'a Lua, library: &Rc<Library>, declared: &'static [declare::Function]) -> Self {
+    pub(super) fn new(lua: &'a Lua, library: &Rc<Library>, declared: &'static [declare::Function]) -> Self {
         Self { lua, library: Rc::clone(library), declared, added: BTreeMap::new() }
     }
 
-    fn find(&self, name: &str) -> mlua::Result<&'static declare::Function> {
+    pub(super) fn find(&self, name: &str) -> mlua::Result<&'static declare::Function> {
         self.declared.iter().find(|function| function.name == name).ok_or_else(|| undeclared(name))
     }
 
     /// The raw form of the function that is declared as `name`; see `objects.luau`.
-    fn raw<A: Arguments, R: IntoLuaMulti>(
+    pub(super) fn raw<A: Arguments, R: IntoLuaMulti>(
         &self,
         declared: &'static declare::Function,
         f: impl Fn(&Call<'_>, A) -> Outcome<R> + 'static,
@@ -115,12 +117,16 @@ impl<'a> Members<'a> {
         raw(self.lua, &self.library, move |call, values| f(call, A::read(values, declared)?))
     }
 
-    fn add(&mut self, declared: &'static declare::Function, raw: Function) -> mlua::Result<()> {
+    pub(super) fn add(&mut self, declared: &'static declare::Function, raw: Function) -> mlua::Result<()> {
         let exposed = self.library.expose.call(raw)?;
         self.put(declared, exposed)
     }
 
-    fn put(&mut self, declared: &'static declare::Function, function: Function) -> mlua::Result<()> {
+    pub(super) fn put(
+        &mut self,
+        declared: &'static declare::Function,
+        function: Function,
+    ) -> mlua::Result<()> {
         match self.added.insert(declared.name, function) {
             Some(_) => Err(undeclared(declared.name)),
             None => Ok(()),
@@ -128,7 +134,7 @@ impl<'a> Members<'a> {
     }
 
     /// All that is declared, and no less.
-    fn done(self) -> mlua::Result<BTreeMap<&'static str, Function>> {
+    pub(super) fn done(self) -> mlua::Result<BTreeMap<&'static str, Function>> {
         match self.declared.iter().find(|function| !self.added.contains_key(function.name)) {
             Some(missing) => Err(undeclared(missing.name)),
             None => Ok(self.added),
@@ -137,7 +143,7 @@ impl<'a> Members<'a> {
 }
 
 /// A function after the convention of `objects.luau`. A panic breaks the VM, also where the script would catch it.
-fn raw<R: IntoLuaMulti>(
+pub(super) fn raw<R: IntoLuaMulti>(
     lua: &Lua,
     library: &Rc<Library>,
     f: impl Fn(&Call<'_>, MultiValue) -> Outcome<R> + 'static,
@@ -150,16 +156,11 @@ fn raw<R: IntoLuaMulti>(
         let scheduler = &library.scheduler;
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(value)) => (true, value).into_lua_multi(lua),
-            Ok(Err(Refusal::Because(text))) => (false, text).into_lua_multi(lua),
-            Ok(Err(Refusal::NoRoom(bytes))) => {
-                let limit = scheduler.memory_limit();
-                let text = format!(
-                    "not enough memory: this would take {bytes} bytes, and all templates of the guild have {limit} \
-                     bytes together"
-                );
-                (Value::Nil, text).into_lua_multi(lua)
+            Ok(Err(refusal)) => {
+                let ok =
+                    if matches!(refusal, Refusal::NoRoom(_)) { Value::Nil } else { Value::Boolean(false) };
+                (ok, refusal.into_text(scheduler)).into_lua_multi(lua)
             }
-            Ok(Err(Refusal::Failed(error))) => (false, scheduler.explain(&error)).into_lua_multi(lua),
             Err(_) => {
                 scheduler.panicked();
                 (false, "internal error").into_lua_multi(lua)
@@ -212,38 +213,29 @@ impl<'a> Maker<'a> {
     {
         let declared = self.functions.find(name)?;
         let (lua, library) = (self.lua(), self.library());
-        let finish = raw(lua, library, |call, mut values| {
+        let weak = Rc::downgrade(library);
+        let finish = move |lua: &Lua, mut values: MultiValue| {
             let bytes = values.pop_front().and_then(Bytes::read).ok_or("the answer is no bytes")?;
-            Blob::copy(call, &bytes)
-        })?;
-        let waiter = library.waiter.call(finish)?;
+            let library = weak.upgrade().ok_or("the VM is closing")?;
+            let call = Call { lua, library: &library };
+            let blob = Blob::copy(&call, &bytes).and_then(|blob| Ok(blob.into_lua_multi(lua)?));
+            blob.map_err(|refusal| refusal.into_text(&library.scheduler))
+        };
         let lane = library.scheduler.options.base.slow_lane.clone();
-        let pending = library.pending.clone();
+        let jobs = library.slow_jobs.clone();
         let serve = move |values: Vec<KhronosValue>, reply: Reply| {
-            let job = match begin(Waiting { declared, values: values.into_iter(), next: 0 }) {
-                Ok(job) => job,
-                Err(message) => return reply.error(message),
-            };
-            // Kept apart from the job: where that is not taken, the script hears why.
-            let reply = Arc::new(Mutex::new(Some(reply)));
-            let slot = Arc::clone(&reply);
-            let take =
-                |slot: &Mutex<Option<Reply>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let run = move || {
-                let answer = job();
-                let Some(reply) = take(&slot) else { return };
-                match answer {
+            let begun = begin(Waiting { declared, values: values.into_iter(), next: 0 });
+            match begun.and_then(|job| Ok((job, lane.place(&jobs)?))) {
+                Err(message) => reply.error(message),
+                Ok((job, place)) => lane.run(place, move || match job() {
                     Ok(value) => reply.ok(value),
                     Err(message) => reply.error(message),
-                }
-            };
-            if let Err(message) = lane.run(&pending, run)
-                && let Some(reply) = take(&reply)
-            {
-                reply.error(message);
+                }),
             }
         };
-        let function = host_functions::awaiting(lua, &library.scheduler, &waiter, declared.name, serve)?;
+        let (scheduler, await_) = (&library.scheduler, &library.await_);
+        let finish = Some(Box::new(finish) as _);
+        let function = host_functions::awaiting(lua, scheduler, await_, declared.name, None, finish, serve)?;
         self.functions.put(declared, function)
     }
 
@@ -280,7 +272,7 @@ impl<'a> Maker<'a> {
     }
 }
 
-fn frozen<V: IntoLua>(
+pub(super) fn frozen<V: IntoLua>(
     lua: &Lua,
     entries: impl IntoIterator<Item = (&'static str, V)>,
 ) -> mlua::Result<Table> {
@@ -314,177 +306,3 @@ impl Waiting {
         }
     }
 }
-
-/// The metatable of a type as it is made.
-pub(super) struct Class<'a, T> {
-    methods: Members<'a>,
-    operators: Members<'a>,
-    getters: BTreeMap<&'static str, Function>,
-    setters: BTreeMap<&'static str, Function>,
-    _of: std::marker::PhantomData<T>,
-}
-
-fn this<T: Object>(values: &mut MultiValue, function: &str) -> Outcome<mlua::AnyUserData> {
-    match values.pop_front() {
-        Some(Value::UserData(data)) if data.is::<T>() => Ok(data),
-        _ => {
-            Err(format!("call '{function}' of a {} with a colon: object:{function}(..)", T::TYPE.name).into())
-        }
-    }
-}
-
-impl<'a, T: Object> Class<'a, T> {
-    pub(super) fn lua(&self) -> &'a Lua {
-        self.methods.lua
-    }
-
-    /// Adds the method that is declared as `name`.
-    pub(super) fn method<A: Arguments, R: IntoLuaMulti>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, &T, A) -> Outcome<R> + 'static,
-    ) -> mlua::Result<()> {
-        let declared = self.methods.find(name)?;
-        let raw =
-            self.on_object(declared, move |call, object, args| f(call, &*object.borrow::<T>()?, args))?;
-        self.methods.add(declared, raw)
-    }
-
-    /// The same, for one that changes its object.
-    pub(super) fn method_mut<A: Arguments, R: IntoLuaMulti>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, &mut T, A) -> Outcome<R> + 'static,
-    ) -> mlua::Result<()> {
-        let declared = self.methods.find(name)?;
-        let raw = self
-            .on_object(declared, move |call, object, args| f(call, &mut *object.borrow_mut::<T>()?, args))?;
-        self.methods.add(declared, raw)
-    }
-
-    /// Adds the method that is declared as `name`: it calls the function that `f` makes.
-    pub(super) fn caller(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, &mut T) -> Outcome<Function> + 'static,
-    ) -> mlua::Result<()> {
-        let declared = self.methods.find(name)?;
-        let raw = raw(self.lua(), &self.methods.library, move |call, mut values| {
-            let object = this::<T>(&mut values, declared.name)?;
-            f(call, &mut *object.borrow_mut::<T>()?)
-        })?;
-        let function = self.methods.library.caller.call(raw)?;
-        self.methods.put(declared, function)
-    }
-
-    fn on_object<A: Arguments, R: IntoLuaMulti>(
-        &self,
-        declared: &'static declare::Function,
-        f: impl Fn(&Call<'_>, mlua::AnyUserData, A) -> Outcome<R> + 'static,
-    ) -> mlua::Result<Function> {
-        if A::COUNT != declared.parameters.len() {
-            return Err(undeclared(declared.name));
-        }
-        raw(self.lua(), &self.methods.library, move |call, mut values| {
-            let object = this::<T>(&mut values, declared.name)?;
-            f(call, object, A::read(values, declared)?)
-        })
-    }
-
-    /// Adds the operator that is declared as `name`. It gets both operands, in the order in which they are written.
-    pub(super) fn operator<A: Arguments, R: IntoLuaMulti>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, A) -> Outcome<R> + 'static,
-    ) -> mlua::Result<()> {
-        let declared = self.operators.find(name)?;
-        let raw = self.operators.raw(declared, f)?;
-        self.operators.add(declared, raw)
-    }
-
-    /// Adds the field that is declared as `name`.
-    pub(super) fn field<R: IntoLuaMulti>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, &T) -> Outcome<R> + 'static,
-    ) -> mlua::Result<()> {
-        let declared =
-            T::TYPE.fields.iter().find(|field| field.name == name).ok_or_else(|| undeclared(name))?;
-        let getter = raw(self.lua(), &self.methods.library, move |call, mut values| {
-            f(call, &*this::<T>(&mut values, declared.name)?.borrow::<T>()?)
-        })?;
-        self.getters.insert(declared.name, getter);
-        Ok(())
-    }
-
-    /// Lets scripts assign to a field.
-    pub(super) fn setter<A: Argument>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&Call<'_>, &mut T, A) -> Outcome<()> + 'static,
-    ) -> mlua::Result<()> {
-        let declared =
-            T::TYPE.fields.iter().find(|field| field.name == name).ok_or_else(|| undeclared(name))?;
-        let setter = raw(self.lua(), &self.methods.library, move |call, mut values| {
-            let object = this::<T>(&mut values, declared.name)?;
-            let value = A::read(values.pop_front().unwrap_or(Value::Nil));
-            let value = value.ok_or_else(|| format!("'{}' takes a {}", declared.name, A::EXPECTED))?;
-            f(call, &mut *object.borrow_mut::<T>()?, value)
-        })?;
-        self.setters.insert(declared.name, setter);
-        Ok(())
-    }
-
-    /// The metamethods.
-    fn done(self) -> mlua::Result<BTreeMap<&'static str, Function>> {
-        if let Some(missing) = T::TYPE.fields.iter().find(|field| !self.getters.contains_key(field.name)) {
-            return Err(undeclared(missing.name));
-        }
-        let library = Rc::clone(&self.methods.library);
-        let lua = self.lua();
-        let mut metatable = self.operators.done()?;
-        let members = (frozen(lua, self.methods.done()?)?, frozen(lua, self.getters)?);
-        metatable.insert("__index", library.index.call((T::TYPE.name, members.0, members.1))?);
-        if !self.setters.is_empty() {
-            let newindex = library.newindex.call((T::TYPE.name, frozen(lua, self.setters)?))?;
-            metatable.insert("__newindex", newindex);
-        }
-        Ok(metatable)
-    }
-}
-
-/// Fills the metatable of a type, the first time that a VM has one of its objects.
-pub(super) fn register<T: Object + UserData>(registry: &mut UserDataRegistry<T>) {
-    let metatable: Rc<RefCell<BTreeMap<&'static str, Function>>> = Rc::default();
-    let made = Rc::clone(&metatable);
-    registry.add_meta_field_with(MetaMethod::Type.name(), move |lua| {
-        let library = Library::of(lua)?;
-        let mut class = Class::<T> {
-            methods: Members::new(lua, &library, T::TYPE.methods),
-            operators: Members::new(lua, &library, T::TYPE.operators),
-            getters: BTreeMap::new(),
-            setters: BTreeMap::new(),
-            _of: std::marker::PhantomData,
-        };
-        T::add_to(&mut class)?;
-        made.replace(class.done()?);
-        Ok(T::TYPE.name)
-    });
-    let names: Vec<&'static str> = metatable.borrow().keys().copied().collect();
-    for name in names {
-        let metatable = Rc::clone(&metatable);
-        registry.add_meta_field_with(name, move |_| Ok(metatable.borrow().get(name).cloned()));
-    }
-}
-
-/// Makes a type one whose objects scripts can have.
-macro_rules! object {
-    ($($name:ty),+) => {
-        $(impl mlua::UserData for $name {
-            fn register(registry: &mut mlua::UserDataRegistry<Self>) {
-                $crate::library::members::register(registry);
-            }
-        })+
-    };
-}
-pub(super) use object;

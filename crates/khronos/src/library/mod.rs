@@ -1,10 +1,11 @@
 //! What scripts can `require` besides their own files: `@antiraid/..` and `@lune/..`.
 //!
 //! Owns which modules there are, and when they are made: in a VM that requires them, once, because they are read-only and
-//! remember nothing. Leaves to `members` how they get into a VM, and what they do to one file each. What a module can be
-//! made to do by its arguments takes at most a few tens of milliseconds: it cannot be paused meanwhile.
+//! remember nothing. Leaves to `members` and `classes` how they get into a VM, and what they do to one file or folder each.
+//! What a function can be made to do takes a few tens of milliseconds at the most, as it cannot be paused meanwhile.
 
 mod arguments;
+mod classes;
 pub(crate) mod datamgmt;
 pub(crate) mod datetime;
 mod declaring;
@@ -23,7 +24,7 @@ use mlua::{Function, Lua, Table};
 use crate::declare::Module;
 use crate::sandbox::Prelude;
 use crate::scheduler::Scheduler;
-use crate::slow_lane::Pending;
+use crate::slow_lane::Jobs;
 use members::Maker;
 
 /// A module, and what puts it together.
@@ -84,8 +85,8 @@ pub(crate) struct Library {
     index: Function,
     newindex: Function,
     caller: Function,
-    waiter: Function,
-    pending: Pending,
+    await_: Function,
+    slow_jobs: Jobs,
     array: Table,
     made: RefCell<BTreeMap<&'static str, Table>>,
 }
@@ -99,8 +100,8 @@ impl Library {
             index: prelude.objects.get("index")?,
             newindex: prelude.objects.get("newindex")?,
             caller: prelude.objects.get("caller")?,
-            waiter: prelude.objects.get("waiter")?,
-            pending: Pending::default(),
+            await_: prelude.await_.clone(),
+            slow_jobs: Jobs::default(),
             array: prelude.array.clone(),
             made: RefCell::default(),
         };

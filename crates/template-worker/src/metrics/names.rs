@@ -66,6 +66,22 @@ label! {
 }
 
 label! {
+    /// What became of a call of the host.
+    Served {
+        /// It did what it was to.
+        Answered "answered",
+        /// A capability was missing.
+        Denied "denied",
+        /// Too many, or too much.
+        Limited "limited",
+        /// It asked for what cannot be, or is not there.
+        Invalid "invalid",
+        /// It could not be done.
+        Failed "failed",
+    }
+}
+
+label! {
     /// Why a VM in which nothing ran was closed.
     Eviction {
         /// It was idle for long enough.
@@ -150,7 +166,7 @@ const fn family(
 const PLAIN: (&str, &[&str]) = ("", &[""]);
 
 /// Every counter, in the order in which `Count` numbers them.
-pub(super) const FAMILIES: [Family; 13] = [
+pub(super) const FAMILIES: [Family; 14] = [
     family(
         declared(
             "template_worker_limit_exceeded_total",
@@ -229,6 +245,14 @@ pub(super) const FAMILIES: [Family; 13] = [
         PLAIN,
         false,
     ),
+    family(
+        declared(
+            "template_worker_host_calls_total",
+            "What templates asked of the host, by what became of it.",
+        ),
+        ("outcome", Served::NAMES),
+        false,
+    ),
 ];
 
 pub(super) const STAGES: Declared =
@@ -261,9 +285,9 @@ pub(super) const GUILD_CPU: Declared = declared(
 );
 
 /// The names of all metrics.
-pub const NAMES: [&str; 22] = {
+pub const NAMES: [&str; 23] = {
     let gauges = [STAGES, TEMPLATE_MEMORY, LIMIT_VALUE, VMS, VM_MEMORY, OWED, QUEUED, RESIDENT, GUILD_CPU];
-    let mut names = [""; 22];
+    let mut names = [""; 23];
     let mut at = 0;
     while at < names.len() {
         names[at] =

@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Globals;
 use super::arguments::Bytes;
+use super::classes::{Class, Object, object};
 use super::declaring::{function, object, parameter};
-use super::members::{Call, Class, Maker, Object, Outcome, object};
+use super::members::{Call, Maker, Outcome};
 use crate::declare::{self, Module, Parameter, Type};
 use crate::scheduler::collector::Charge;
 

@@ -8,8 +8,9 @@ use mlua::Value;
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::super::arguments::{Bytes, Text};
+use super::super::classes::{Class, Object, object};
 use super::super::declaring::{function, object as declare_object, parameter};
-use super::super::members::{Call, Class, Object, Outcome, object};
+use super::super::members::{Call, Outcome};
 use super::Blob;
 use crate::declare::{Parameter, Type};
 use crate::scheduler::collector::Charge;

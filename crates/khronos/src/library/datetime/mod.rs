@@ -16,7 +16,8 @@ use mlua::{IntoLua, Value};
 
 use super::Globals;
 use super::arguments::Text;
-use super::members::{Call, Class, Maker, Object, Outcome, object};
+use super::classes::{Class, Object, object};
+use super::members::{Call, Maker, Outcome};
 use crate::declare;
 use crate::value::time::{Interval, TimeZone, Timestamp};
 

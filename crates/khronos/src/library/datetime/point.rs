@@ -8,7 +8,8 @@ use chrono_tz::OffsetComponents;
 use mlua::{IntoLua, Value};
 
 use super::super::arguments::{Argument, Text};
-use super::super::members::{Class, Object, Outcome};
+use super::super::classes::{Class, Object};
+use super::super::members::Outcome;
 use super::{MICRO, MILLI, NANO, TOO_FAR, count, declared};
 use crate::declare;
 use crate::value::time::{Interval, TimeZone, Timestamp};

@@ -1,6 +1,7 @@
 //! `TimeDelta`: what scripts see of a span of time.
 
-use super::super::members::{Class, Object, Refusal};
+use super::super::classes::{Class, Object};
+use super::super::members::Refusal;
 use super::{DAY, HOUR, MICRO, MILLI, MINUTE, NANO, SECOND, WEEK, count, declared};
 use crate::declare;
 use crate::value::time::Interval;

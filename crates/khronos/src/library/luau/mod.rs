@@ -11,8 +11,9 @@ use mlua::{Function, LuaString, MultiValue, Table};
 
 use super::Globals;
 use super::arguments::Text;
+use super::classes::{Class, Object, object};
 use super::declaring::{field, function, object as declare_object, parameter};
-use super::members::{Call, Class, Maker, Object, Outcome, object};
+use super::members::{Call, Maker, Outcome};
 use crate::bytecode::safepoints;
 use crate::declare::{Module, Parameter, Type};
 use crate::scheduler::collector::Charge;

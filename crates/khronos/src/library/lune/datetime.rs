@@ -7,9 +7,10 @@ use mlua::{Lua, Table, Value};
 
 use super::super::Globals;
 use super::super::arguments::{Argument, Text};
+use super::super::classes::{Class, Object, object};
 use super::super::datetime::{TOO_FAR, formatted, nanos, now};
 use super::super::declaring::{field, function, object as declare_object, parameter, table};
-use super::super::members::{Class, Maker, Object, Outcome, object};
+use super::super::members::{Maker, Outcome};
 use crate::declare::{Function, Module, Parameter, Type};
 use crate::value::time::{TimeZone, Timestamp};
 

@@ -14,8 +14,9 @@ use regex_syntax::ParserBuilder;
 
 use super::super::Globals;
 use super::super::arguments::{Argument, Text};
+use super::super::classes::{Class, Object, object};
 use super::super::declaring::{field, function, object as declare_object, parameter};
-use super::super::members::{Call, Class, Maker, Object, Outcome, object};
+use super::super::members::{Call, Maker, Outcome};
 use super::regex_work;
 use crate::declare::{Module, Parameter, Type};
 use crate::scheduler::collector::Charge;

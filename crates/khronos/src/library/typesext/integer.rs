@@ -3,8 +3,9 @@
 use mlua::{Buffer, Value};
 
 use super::super::arguments::Argument;
+use super::super::classes::{Class, Object};
 use super::super::declaring::{function, object, parameter};
-use super::super::members::{Class, Object, Outcome};
+use super::super::members::Outcome;
 use super::{I64, Operand, U64, eight};
 use crate::declare::{Parameter, Type};
 
