@@ -6,7 +6,7 @@
 use khronos::declare::{Field, Function, Type};
 
 use super::Written;
-use super::surface::{self, Object, Shown, event_type, lines, parameters};
+use super::surface::{self, Object, Shown, event_type, label, lines, of_each, parameters};
 
 use crate::events;
 use crate::execution::{CONTEXT, EVENT};
@@ -110,7 +110,10 @@ fn same(text: &str) -> String {
 
 /// The parameters of a function as its head has them: `key: string, ...: any`.
 fn head_parameters(function: &Function, ty: &dyn Fn(&str) -> String) -> String {
-    let all = function.parameters.iter().map(|parameter| format!("{}: {}", parameter.name, ty(parameter.ty)));
+    let all = function
+        .parameters
+        .iter()
+        .map(|parameter| format!("{}: {}", label(parameter), ty(of_each(parameter))));
     all.collect::<Vec<_>>().join(", ")
 }
 
@@ -138,7 +141,7 @@ impl Out {
         for parameter in function.parameters {
             let doc = lines(parameter.doc).join(" ");
             if !doc.is_empty() {
-                self.line(&format!("{indent}--- @param {} -- {doc}", parameter.name));
+                self.line(&format!("{indent}--- @param {} -- {doc}", label(parameter)));
             }
         }
     }
@@ -159,7 +162,7 @@ impl Out {
         self.head(ty.doc, &name(ty.name));
         self.members(ty.fields, ty.methods, name);
         for operator in ty.operators {
-            self.operator(operator, name);
+            self.operator(&name(ty.name), operator, name);
         }
         self.line("end\n");
     }
@@ -215,20 +218,25 @@ impl Out {
         self.line(&format!("\tfunction {method}(self{comma}{rest}): {returns}"));
     }
 
-    /// An operator, whose left side is the object itself.
-    fn operator(&mut self, operator: &Function, name: &dyn Fn(&str) -> String) {
+    /// An operator, whose left side is the object itself. Where its right side and what it gives are as many alternatives,
+    /// each belongs to the one in its place: a `DateTime` less a `TimeDelta | DateTime` is a `DateTime | TimeDelta`.
+    fn operator(&mut self, object: &str, operator: &Function, name: &dyn Fn(&str) -> String) {
         // Both sides of a comparison are of the same type, and `tostring` takes anything: Luau needs to be told neither.
         if matches!(operator.name, "__eq" | "__tostring") {
             return;
         }
-        let rest: Vec<String> = operator
-            .parameters
-            .iter()
-            .skip(1)
-            .map(|parameter| format!(", {}: {}", parameter.name, name(parameter.ty)))
-            .collect();
-        let (operator, returns) = (operator.name, name(operator.returns));
-        self.line(&format!("\tfunction {operator}(self{}): {returns}", rest.concat()));
+        let (right, returns) = (operator.parameters.get(1), name(operator.returns));
+        let right = right.map(|right| name(right.ty));
+        let sides: Vec<&str> = right.iter().flat_map(|right| right.split(" | ")).collect();
+        let gives: Vec<&str> = returns.split(" | ").collect();
+        let operator = operator.name;
+        if gives.len() > 1 && gives.len() == sides.len() {
+            let one = |(right, gives)| format!("((self: {object}, right: {right}) -> {gives})");
+            let all: Vec<String> = sides.into_iter().zip(gives).map(one).collect();
+            return self.line(&format!("\t{operator}: {}", all.join(" & ")));
+        }
+        let right = right.map(|right| format!(", right: {right}")).unwrap_or_default();
+        self.line(&format!("\tfunction {operator}(self{right}): {returns}"));
     }
 }
 

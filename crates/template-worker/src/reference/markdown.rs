@@ -4,7 +4,7 @@
 
 use khronos::declare::{Field, Function, Parameter, Type};
 
-use super::surface::lines;
+use super::surface::{label, lines, of_each};
 
 /// The head of every page, for whoever wants to change it.
 const HEAD: &str = "<!-- Made of the declarations in the code by `cargo run -- reference docs/reference`: change them, not this page. -->";
@@ -131,7 +131,7 @@ fn signature(Place { before, ty }: Place<'_>, function: &Function) -> String {
     let parameters: Vec<String> = function
         .parameters
         .iter()
-        .map(|parameter| format!("{}: {}", parameter.name, ty(parameter.ty)))
+        .map(|parameter| format!("{}: {}", label(parameter), ty(of_each(parameter))))
         .collect();
     let (name, returns) = (function.name, ty(function.returns));
     let short = format!("{before}{name}({}): {returns}", parameters.join(", "));
@@ -150,7 +150,7 @@ fn signature(Place { before, ty }: Place<'_>, function: &Function) -> String {
 
 /// The rows of a parameter: one, or one for each field of a table that is written out.
 fn rows(parameter: &Parameter, ty: &dyn Fn(&str) -> String) -> Vec<[String; 3]> {
-    let (name, written, doc) = (parameter.name, ty(parameter.ty), lines(parameter.doc).join(" "));
+    let (name, written, doc) = (label(parameter), ty(of_each(parameter)), lines(parameter.doc).join(" "));
     let Some(fields) = inside(&written) else {
         return vec![[format!("`{name}`"), code(&written), cell(&doc)]];
     };

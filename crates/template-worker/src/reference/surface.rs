@@ -156,11 +156,22 @@ pub(super) fn lines(doc: &str) -> Vec<&str> {
 
 /// The parameters of a function as its type has them: `key: string, ...any`.
 pub(super) fn parameters(function: &Function, ty: impl Fn(&str) -> String) -> String {
-    let one = |parameter: &Parameter| match parameter.name {
-        "..." => format!("...{}", ty(parameter.ty)),
-        name => format!("{}: {}", name.trim_end_matches('_'), ty(parameter.ty)),
+    let one = |parameter: &Parameter| match (label(parameter), ty(of_each(parameter))) {
+        ("...", ty) if ty.contains('|') => format!("...({ty})"),
+        ("...", ty) => format!("...{ty}"),
+        (name, ty) => format!("{name}: {ty}"),
     };
     function.parameters.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a parameter; `...` where it stands for any number of arguments.
+pub(super) fn label(parameter: &Parameter) -> &'static str {
+    if parameter.name.starts_with("..") { "..." } else { parameter.name }
+}
+
+/// The type of a parameter, or of each argument that `...` stands for.
+pub(super) fn of_each(parameter: &Parameter) -> &'static str {
+    parameter.ty.trim_start_matches("...")
 }
 
 /// `a`, `a and b`, `a, b and c`.

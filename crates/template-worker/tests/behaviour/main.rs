@@ -10,6 +10,7 @@ mod backpressure;
 mod dispatching;
 mod every_limit;
 mod examples;
+mod examples_on_discord;
 mod expiry;
 mod extending;
 mod guild_limits;

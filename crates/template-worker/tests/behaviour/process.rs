@@ -219,15 +219,11 @@ fn run_prints_outcome_and_log_and_its_exit_code_tells() {
 
 #[test]
 fn check_finds_what_is_wrong_and_says_where() {
-    for example in ["ping", "message-counter", "invite-filter", "join-raid", "mention-spam"] {
-        let checked = program(&["check", &format!("examples/{example}")]);
-        assert_eq!(
-            checked.status.code(),
-            Some(0),
-            "{example}: {}{}",
-            text(&checked.stdout),
-            text(&checked.stderr)
-        );
+    for entry in std::fs::read_dir(root().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            run_page(&format!("examples/{}/README.md", path.file_name().unwrap().to_str().unwrap()));
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
