@@ -1,0 +1,6 @@
+//! Everything behind `ctx.Discord`.
+
+pub mod methods;
+pub mod shapes;
+pub mod table;
+pub mod validate;
