@@ -12,7 +12,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
-use crate::ids::GuildId;
+use super::secret::Secret;
+use crate::capabilities::Capability;
+use crate::ids::{GuildId, UserId};
 use crate::limits::Limits;
 use crate::settings::{BadSetting, Setting, settings};
 use crate::telemetry;
@@ -31,6 +33,12 @@ pub struct Config {
     pub vm: VmConfig,
     /// What one guild may use.
     pub limits: Limits,
+    /// What any template may do.
+    pub templates: TemplatesConfig,
+    /// The bot on Discord.
+    pub discord: DiscordConfig,
+    /// Where people find this service.
+    pub links: LinksConfig,
     /// Where templates and tokens are kept.
     pub storage: StorageConfig,
     /// What the service says about itself.
@@ -126,6 +134,44 @@ settings! {
         pub sampling: f64 = 1.0;
         /// What the service is called in traces.
         pub service_name: String = "template-worker".to_owned();
+    }
+}
+
+settings! {
+    /// What any template may do.
+    #[derive(Eq)]
+    pub struct TemplatesConfig {
+        /// The most that any template may do, whatever the admins of guilds allow: capabilities as templates have them. ["*"]
+        /// leaves it to them.
+        pub capabilities: Vec<Capability> = ["*"].iter().filter_map(|all| all.parse().ok()).collect();
+    }
+}
+
+settings! {
+    /// The bot on Discord.
+    #[derive(Eq)]
+    pub struct DiscordConfig {
+        /// The bot's token; empty for none, and templates cannot reach Discord. Never shown; best set by the environment.
+        pub token: Secret = Secret::default();
+        /// Where Discord's API is: "https://discord.com", or a proxy that stands before it.
+        pub address: String = "https://discord.com".to_owned();
+        /// The id of the application that the bot belongs to; empty asks Discord.
+        pub application_id: String = String::new();
+    }
+}
+
+settings! {
+    /// Where people find this service: what templates get as links, empty where there is none.
+    #[derive(Eq)]
+    pub struct LinksConfig {
+        /// Where people get help.
+        pub support_server: String = String::new();
+        /// The HTTP API, as it is reached from outside.
+        pub api_url: String = String::new();
+        /// The dashboard.
+        pub frontend_url: String = String::new();
+        /// The documentation.
+        pub docs_url: String = String::new();
     }
 }
 
@@ -248,6 +294,48 @@ impl LogConfig {
     }
 }
 
+impl DiscordConfig {
+    /// The token, where there is one.
+    pub fn token(&self) -> Option<&str> {
+        self.token.reveal()
+    }
+
+    /// Host and port, and whether they are reached without encryption.
+    pub fn host(&self) -> (&str, bool) {
+        match self.address.strip_prefix("http://") {
+            Some(host) => (host, true),
+            None => (self.address.strip_prefix("https://").unwrap_or(&self.address), false),
+        }
+    }
+
+    /// The application's id, where it is set.
+    pub fn application(&self) -> Option<u64> {
+        self.application_id.parse::<UserId>().ok().map(UserId::get)
+    }
+
+    fn validate(&self) -> Result<(), BadSetting> {
+        let bad = |key, value: &str, expected: &str| {
+            Err(BadSetting { key, value: format!("`{value}`"), expected: expected.to_owned() })
+        };
+        if self.token.is_hidden() {
+            return bad("token", "(hidden)", "use the token itself; this only stands for it where it is shown");
+        }
+        if self.token().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return bad("token", "(hidden)", "use the bot's token as Discord shows it, without blanks and \"Bot\"");
+        }
+        let (host, _) = self.host();
+        let has_scheme = self.address.starts_with("http://") || self.address.starts_with("https://");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        if !has_scheme || host.is_empty() || !host.bytes().all(plain) {
+            return bad("address", &self.address, "use an address without a path, such as https://discord.com");
+        }
+        if !self.application_id.is_empty() && self.application().is_none() {
+            return bad("application_id", &self.application_id, "use the digits of the id, or \"\"");
+        }
+        Ok(())
+    }
+}
+
 impl TelemetryConfig {
     fn validate(&self) -> Result<(), BadSetting> {
         if !self.otlp_endpoint.is_empty() && telemetry::traces_url(&self.otlp_endpoint).is_none() {
@@ -272,7 +360,7 @@ pub(super) struct Section {
 }
 
 impl Config {
-    pub(super) const SECTIONS: [Section; 7] = [
+    pub(super) const SECTIONS: [Section; 10] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
         Section {
             name: "vm",
@@ -280,6 +368,13 @@ impl Config {
             settings: VmConfig::SETTINGS,
         },
         Section { name: "limits", about: "What one guild may use.", settings: Limits::SETTINGS },
+        Section {
+            name: "templates",
+            about: "What any template may do.",
+            settings: TemplatesConfig::SETTINGS,
+        },
+        Section { name: "discord", about: "The bot on Discord.", settings: DiscordConfig::SETTINGS },
+        Section { name: "links", about: "Where people find this service.", settings: LinksConfig::SETTINGS },
         Section {
             name: "storage",
             about: "Where templates and tokens are kept.",
@@ -314,6 +409,12 @@ impl Config {
         self.server.check_bounds().map_err(|bad| ("server", bad))?;
         self.vm.check_bounds().and_then(|()| self.vm.validate()).map_err(|bad| ("vm", bad))?;
         self.limits.validate().map_err(|bad| ("limits", bad))?;
+        self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
+        self.discord
+            .check_bounds()
+            .and_then(|()| self.discord.validate())
+            .map_err(|bad| ("discord", bad))?;
+        self.links.check_bounds().map_err(|bad| ("links", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
         self.telemetry
@@ -367,6 +468,29 @@ mod tests {
         }
         for wrong in [-0.1, 1.1, f64::NAN] {
             assert!(telemetry("", wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn an_address_of_discord_has_a_scheme_and_no_path_and_a_token_no_blanks() {
+        let discord = |token: &str, address: &str, application_id: &str| {
+            let (token, address) = (Secret::from(token), address.to_owned());
+            DiscordConfig { token, address, application_id: application_id.to_owned() }
+        };
+        let fine = discord("a.b.c", "http://127.0.0.1:3221", "12");
+        assert_eq!((fine.validate(), fine.host(), fine.application()), (Ok(()), ("127.0.0.1:3221", true), Some(12)));
+        assert_eq!(DiscordConfig::default().host(), ("discord.com", false));
+        for (token, address, application) in [
+            ("Bot a.b.c", "https://discord.com", ""),
+            ("(hidden)", "https://discord.com", ""),
+            ("", "discord.com", ""),
+            ("", "https://discord.com/api", ""),
+            ("", "https://user@discord.com", ""),
+            ("", "https://", ""),
+            ("", "https://discord.com", "me"),
+        ] {
+            let error = discord(token, address, application).validate().unwrap_err().to_string();
+            assert!(!error.contains("a.b.c"), "{error}");
         }
     }
 

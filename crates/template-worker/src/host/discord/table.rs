@@ -4,12 +4,12 @@
 //! reference pages written from these rows, so that none of them can differ from another.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use khronos::KhronosValue;
 use khronos::declare::{Function, Parameter};
 use twilight_model::guild::Permissions;
 
+use super::super::calls::{Bucket, Declared};
 use super::validate::{Decoded, Field, Invalid};
 
 /// A method.
@@ -27,8 +27,10 @@ pub struct Method {
     pub work: Work,
     /// What the bot has to be allowed, beside that everything named belongs to the guild.
     pub needs: &'static [Need],
-    /// How often it can be called, beside the guild's share of all calls.
-    pub quotas: &'static [Quota],
+    /// How often it can be called: the guild's share of all calls first, then its own.
+    buckets: [Bucket; 3],
+    /// How many of these are its own.
+    own_buckets: usize,
     /// Whether it counts to the guild's share.
     pub is_counted: bool,
     /// Whether it takes a capability.
@@ -131,13 +133,14 @@ pub enum Need {
     OwnMessage,
     /// The bot outranks the user, where that is a member; nobody outranks the owner.
     Outranks(&'static str),
-    /// The role is below the bot's highest, and no integration's.
+    /// The role is below the bot's highest.
     Below(&'static str),
     /// What the role in `data` may, the bot may.
     GrantedByRole,
     /// What overwrites in `data` allow or deny, the bot may.
     GrantedByOverwrites,
-    /// What the arguments `allow` and `deny` say, the bot may; a role that they are for is the guild's.
+    /// What the arguments `allow` and `deny` change, or the end of an overwrite, the bot may; a role that they are for is
+    /// the guild's.
     GrantedByOverwrite,
     /// For each field of the member that changes, what it takes.
     EditMember,
@@ -158,22 +161,29 @@ pub enum Need {
     InteractionToken,
 }
 
-/// So many at once, and so many in each period.
+/// So many calls in so many seconds: all of them at once, or spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Calls.
     pub calls: u32,
-    /// In each of these.
-    pub period: Duration,
+    /// Seconds.
+    pub seconds: u32,
 }
 
 /// `calls` in `seconds`.
-pub const fn quota(calls: u32, seconds: u64) -> Quota {
-    Quota { calls, period: Duration::from_secs(seconds) }
+pub const fn quota(calls: u32, seconds: u32) -> Quota {
+    Quota { calls, seconds }
 }
 
-/// The calls of a guild of all methods that count.
-pub const GUILD_SHARE: Quota = quota(20, 5);
+impl Quota {
+    /// The rate as the gate counts it.
+    const fn bucket(self, name: &'static str) -> Bucket {
+        Bucket { name, burst: self.calls, every_ms: self.seconds * 1000 / self.calls }
+    }
+}
+
+/// The calls of a guild of all methods that count: its share of the 50 a second that Discord allows the bot.
+const GUILD_SHARE: Bucket = quota(20, 5).bucket("discord");
 
 impl Method {
     /// A method that asks Discord.
@@ -191,7 +201,8 @@ impl Method {
             gives: "()",
             work: Work::Host(work),
             needs: &[],
-            quotas: &[],
+            buckets: [GUILD_SHARE; 3],
+            own_buckets: 0,
             is_counted: true,
             is_gated: true,
         }
@@ -212,9 +223,18 @@ impl Method {
         Self { needs, ..self }
     }
 
-    /// Says how often it can be called.
-    pub const fn at_most(self, quotas: &'static [Quota]) -> Self {
-        Self { quotas, ..self }
+    /// Says how often it can be called: up to two quotas.
+    pub const fn at_most(mut self, quotas: &'static [Quota]) -> Self {
+        while self.own_buckets < quotas.len() {
+            self.buckets[self.own_buckets + 1] = quotas[self.own_buckets].bucket(self.name);
+            self.own_buckets += 1;
+        }
+        self
+    }
+
+    /// The rates that it counts against.
+    pub fn buckets(&'static self) -> &'static [Bucket] {
+        &self.buckets[usize::from(!self.is_counted)..=self.own_buckets]
     }
 
     /// Says what the body is made of.
@@ -251,8 +271,10 @@ impl Method {
     }
 
     /// How scripts see it.
-    pub const fn declare(&self) -> Function {
-        Function { name: self.name, doc: self.doc, parameters: self.takes.declared, returns: self.gives }
+    pub const fn declare(&self) -> Declared {
+        let function =
+            Function { name: self.name, doc: self.doc, parameters: self.takes.declared, returns: self.gives };
+        Declared { function, capability: if self.is_gated { "discord:{method}" } else { "" } }
     }
 
     /// What a template needs to be allowed: the text of a capability.

@@ -56,7 +56,7 @@ pub(super) const METHODS: &[Method] = &[
         overwrite_id: "string" = Rule::Id(Thing::OfGuild), "The role or user.";
         reason: "string" = REASON, "Why, for the audit log.";
     }))
-    .needs(&[Need::Channel("channel_id", P::MANAGE_ROLES)]),
+    .needs(&[Need::Channel("channel_id", P::MANAGE_ROLES), Need::GrantedByOverwrite]),
     Method::new(
         "follow_announcement_channel",
         Verb::Post,

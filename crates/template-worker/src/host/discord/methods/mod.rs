@@ -19,6 +19,7 @@ mod webhooks;
 #[cfg(test)]
 mod tests;
 
+use super::super::calls::Declared;
 use super::table::Method;
 use super::validate::Rule;
 
@@ -42,12 +43,57 @@ const FAMILIES: &[&[Method]] = &[
 /// The reason of an entry in the audit log.
 pub(super) const REASON: Rule = Rule::Text(1, 512);
 
+const COUNT: usize = {
+    let (mut count, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        count += FAMILIES[family].len();
+        family += 1;
+    }
+    count
+};
+
+/// The methods of all families in one row.
+const TABLE: [Method; COUNT] = {
+    let mut table = [FAMILIES[0][0]; COUNT];
+    let (mut at, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        let mut row = 0;
+        while row < FAMILIES[family].len() {
+            table[at] = FAMILIES[family][row];
+            at += 1;
+            row += 1;
+        }
+        family += 1;
+    }
+    table
+};
+
 /// Every method that there is.
-pub fn all() -> impl Iterator<Item = &'static Method> {
-    FAMILIES.iter().flat_map(|family| family.iter())
-}
+pub const ALL: &[Method] = &TABLE;
+
+/// Their names, in the same order.
+pub const NAMES: &[&str] = &{
+    let mut names = [""; COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        names[at] = TABLE[at].name;
+        at += 1;
+    }
+    names
+};
+
+/// How scripts see them, in the same order.
+pub const DECLARED: &[Declared] = &{
+    let mut declared = [TABLE[0].declare(); COUNT];
+    let mut at = 0;
+    while at < COUNT {
+        declared[at] = TABLE[at].declare();
+        at += 1;
+    }
+    declared
+};
 
 /// The method with this name.
 pub fn find(name: &str) -> Option<&'static Method> {
-    all().find(|method| method.name == name)
+    ALL.iter().find(|method| method.name == name)
 }

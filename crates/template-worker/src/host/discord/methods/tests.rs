@@ -7,12 +7,12 @@ use khronos::KhronosValue;
 use super::super::shapes::{self, results};
 use super::super::table::{Body, Method, Verb, Work};
 use super::super::validate::{Field, Rule, Shape, Thing};
-use super::{all, find};
+use super::{ALL, find};
 use crate::capabilities;
 
 #[test]
 fn every_name_is_there_once() {
-    let names: Vec<_> = all().map(|method| method.name).collect();
+    let names: Vec<_> = ALL.iter().map(|method| method.name).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
     assert!(names.len() >= 79, "{} methods", names.len());
     assert_eq!(find("create_message").map(|method| method.name), Some("create_message"));
@@ -22,17 +22,17 @@ fn every_name_is_there_once() {
 #[test]
 fn the_closed_list_of_capabilities_is_that_of_the_methods_that_take_one() {
     let listed: BTreeSet<_> = capabilities::DISCORD_METHODS.iter().copied().collect();
-    let gated: BTreeSet<_> = all().filter(|method| method.is_gated).map(|method| method.name).collect();
+    let gated: BTreeSet<_> = ALL.iter().filter(|method| method.is_gated).map(|method| method.name).collect();
     assert_eq!(listed, gated);
     assert_eq!(find("create_message").unwrap().capability().as_deref(), Some("discord:create_message"));
     let free: Vec<_> =
-        all().filter(|method| method.capability().is_none()).map(|method| method.name).collect();
+        ALL.iter().filter(|method| method.capability().is_none()).map(|method| method.name).collect();
     assert!(free.iter().all(|name| name.starts_with("antiraid_")), "{free:?}");
 }
 
 #[test]
 fn everything_says_what_it_is() {
-    for method in all() {
+    for method in ALL.iter() {
         assert!(method.doc.ends_with('.') && method.doc.len() > 10, "{}: {}", method.name, method.doc);
         for field in method.takes.fields {
             assert!(
@@ -55,7 +55,7 @@ fn everything_says_what_it_is() {
 
 #[test]
 fn every_argument_has_a_place_in_its_request() {
-    for method in all() {
+    for method in ALL.iter() {
         let Work::Request(route) = method.work else { continue };
         let names: BTreeSet<_> = method.takes.fields.iter().map(|field| field.name).collect();
         let mut parts = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
@@ -79,7 +79,7 @@ fn every_argument_has_a_place_in_its_request() {
 
 #[test]
 fn what_stands_in_a_path_has_an_alphabet_of_its_own() {
-    for method in all() {
+    for method in ALL.iter() {
         let Work::Request(route) = method.work else { continue };
         for field in method.takes.fields {
             if route.path.contains(&format!("{{{}}}", field.name)) {
@@ -92,7 +92,7 @@ fn what_stands_in_a_path_has_an_alphabet_of_its_own() {
 
 #[test]
 fn whatever_changes_something_needs_a_permission_or_a_token() {
-    for method in all() {
+    for method in ALL.iter() {
         let Work::Request(route) = method.work else { continue };
         let has_token = method.takes.fields.iter().any(|field| field.name == "webhook_token");
         // Commands are the bot's own.
@@ -121,7 +121,7 @@ fn fields() -> Vec<(String, Field)> {
         }
     }
     let mut found = Vec::new();
-    for method in all() {
+    for method in ALL.iter() {
         for field in method.takes.fields {
             let at = format!("{}: {}", method.name, field.name);
             found.push((at.clone(), *field));
@@ -157,7 +157,7 @@ fn the_types_that_scripts_see_fit_what_is_checked_and_are_all_declared() {
     let declared: BTreeSet<&str> =
         shapes::ALL.iter().map(|shape| shape.name).chain(results::TYPES.iter().map(|ty| ty.name)).collect();
     assert_eq!(declared.len(), shapes::ALL.len() + results::TYPES.len(), "a type is declared twice");
-    let mut texts: Vec<(String, &str)> = all().map(|method| (method.name.to_owned(), method.gives)).collect();
+    let mut texts: Vec<(String, &str)> = ALL.iter().map(|method| (method.name.to_owned(), method.gives)).collect();
     for (at, field) in fields() {
         let ty = field.ty.trim_end_matches('?');
         let rule = if let Rule::OrNull(of) = field.rule { *of } else { field.rule };
@@ -192,19 +192,25 @@ fn the_types_that_scripts_see_fit_what_is_checked_and_are_all_declared() {
 
 #[test]
 fn quotas_are_those_of_the_reference() {
-    let quotas = |name: &str| {
-        let quotas = find(name).unwrap().quotas.iter();
-        quotas.map(|quota| (quota.calls, quota.period.as_secs())).collect::<Vec<_>>()
+    let buckets = |name: &str| {
+        let buckets = find(name).unwrap().buckets().iter();
+        buckets.map(|one| (one.name.to_owned(), one.burst, one.every_ms)).collect::<Vec<_>>()
     };
-    assert_eq!(quotas("create_message"), [(30, 10)]);
-    assert_eq!(quotas("create_guild_ban"), [(5, 30), (10, 75)]);
-    assert_eq!(quotas("remove_guild_member"), [(5, 30), (10, 75)]);
-    assert_eq!(quotas("get_guild_commands"), [(1, 300)]);
-    assert_eq!(quotas("create_guild_command"), [(1, 300)]);
-    for name in ["get_original_interaction_response", "create_followup_message", "delete_followup_message"] {
-        assert_eq!((quotas(name), find(name).unwrap().is_counted), (vec![(10, 3)], false), "{name}");
+    let share = || ("discord".to_owned(), 20, 250);
+    let own = |name: &str, burst, every_ms| (name.to_owned(), burst, every_ms);
+    assert_eq!(buckets("get_guild"), [share()]);
+    assert_eq!(buckets("create_message"), [share(), own("create_message", 30, 333)]);
+    for name in ["create_guild_ban", "remove_guild_member"] {
+        assert_eq!(buckets(name), [share(), own(name, 5, 6_000), own(name, 10, 7_500)]);
     }
-    assert!(find("create_message").unwrap().is_counted);
+    for name in ["get_guild_commands", "create_guild_command"] {
+        assert_eq!(buckets(name), [share(), own(name, 1, 300_000)]);
+    }
+    for name in ["get_original_interaction_response", "create_followup_message", "delete_followup_message"] {
+        assert_eq!(buckets(name), [own(name, 10, 300)]);
+    }
+    assert_eq!(buckets("create_interaction_response"), []);
+    assert_eq!(buckets("antiraid_bulk_op"), [own("antiraid_bulk_op", 3, 333)]);
 }
 
 fn decode(method: &Method, arguments: Vec<KhronosValue>) -> String {
@@ -242,7 +248,7 @@ fn arguments_come_one_by_one_or_as_a_table_as_the_method_says() {
 #[test]
 fn nothing_that_leaves_its_part_of_a_path_is_taken_for_an_id_a_token_or_a_code() {
     let hostile = ["1/2", "..", "../1", "1%2f2", "1?x=1", "1#", "", "1 ", "１２", "1\0", "@me"];
-    for method in all() {
+    for method in ALL.iter() {
         let Work::Request(route) = method.work else { continue };
         for field in
             method.takes.fields.iter().filter(|field| route.path.contains(&format!("{{{}}}", field.name)))

@@ -92,7 +92,7 @@ pub const CHOICE: Shape = shape!("DiscordCommandChoice", "What can be chosen for
 });
 
 /// Lower case, no blanks.
-fn check_name(table: &Map<String, Value>) -> Result<(), Wrong> {
+fn check_name(table: &mut Map<String, Value>) -> Result<(), Wrong> {
     let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
     let fits = |char: char| char.is_alphanumeric() || "-_'".contains(char) || !char.is_ascii();
     if name.chars().all(fits) && name.to_lowercase() == name && !name.contains(char::is_whitespace) {

@@ -109,7 +109,7 @@ pub const TEXT_INPUT: Shape = shape!("DiscordTextInput", "A field for text in a 
     placeholder: "string?" = Rule::Text(0, 100), "What is shown while it is empty.";
 });
 
-fn one_menu_or_five_buttons(row: &Map<String, Value>) -> Result<(), Wrong> {
+fn one_menu_or_five_buttons(row: &mut Map<String, Value>) -> Result<(), Wrong> {
     let inside = row.get("components").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let menus = inside.iter().filter(|one| one.get("type").and_then(Value::as_i64) != Some(2)).count();
     if menus == 0 || inside.len() == 1 {

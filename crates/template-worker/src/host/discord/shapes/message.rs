@@ -140,7 +140,7 @@ pub const POLL_ANSWER: Shape = shape!("DiscordPollAnswer", "An answer of a poll.
 });
 
 /// What all messages have to keep.
-fn not_empty(message: &Map<String, Value>, parts: &[&str], is_new: bool) -> Result<(), Wrong> {
+fn not_empty(message: &mut Map<String, Value>, parts: &[&str], is_new: bool) -> Result<(), Wrong> {
     if let Some(Value::Array(embeds)) = message.get("embeds") {
         embed::total(embeds)?;
     }
@@ -158,14 +158,15 @@ fn not_empty(message: &Map<String, Value>, parts: &[&str], is_new: bool) -> Resu
     if forwards && reference.is_some_and(|to| to.get("channel_id").is_none()) {
         return Err(Wrong::at("message_reference.channel_id", "is missing"));
     }
+    notify_users_only(message);
     Ok(())
 }
 
 /// Where a message says nothing about whom it notifies, only users are: a template that repeats what somebody wrote must
 /// not call everybody, nor a role.
-pub fn notify_users_only(message: &mut Map<String, Value>) {
-    if !message.contains_key("allowed_mentions") {
-        let users = serde_json::json!({ "parse": ["users"] });
-        message.insert("allowed_mentions".to_owned(), users);
+fn notify_users_only(message: &mut Map<String, Value>) {
+    let says_something = message.get("content").is_some_and(Value::is_string);
+    if says_something && !message.contains_key("allowed_mentions") {
+        message.insert("allowed_mentions".to_owned(), serde_json::json!({ "parse": ["users"] }));
     }
 }

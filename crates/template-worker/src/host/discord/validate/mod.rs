@@ -11,6 +11,7 @@ mod walk;
 use serde_json::{Map, Value};
 use twilight_model::guild::Permissions;
 
+pub(crate) use text::percent_encoded;
 pub use walk::{Decoded, File, Reference};
 
 /// What an id is the id of; decides what is checked about it before Discord sees it.
@@ -101,8 +102,9 @@ impl Field {
     }
 }
 
-/// Says what is wrong with the fields together, and where; fields for themselves are right already.
-pub type Together = fn(&Map<String, Value>) -> Result<(), Wrong>;
+/// Says what is wrong with the fields together, and where, and adds what is taken for granted; fields for themselves are
+/// right already.
+pub type Together = fn(&mut Map<String, Value>) -> Result<(), Wrong>;
 
 /// A table with fixed fields.
 #[derive(Debug, Clone, Copy)]

@@ -202,14 +202,14 @@ impl Walk {
 
     fn object(&mut self, shape: &'static Shape, value: &KhronosValue) -> Result<Value, Invalid> {
         let files = self.found.files.len();
-        let fields = match value {
+        let mut fields = match value {
             KhronosValue::Map(table) => self.fields(shape.fields, table)?,
             // An empty table with the array metatable.
             KhronosValue::List(items) if items.is_empty() => self.fields(shape.fields, &BTreeMap::new())?,
             other => return self.expected("a table with named fields", other),
         };
         if let Some(together) = shape.together
-            && let Err(wrong) = together(&fields)
+            && let Err(wrong) = together(&mut fields)
         {
             if wrong.at.is_empty() {
                 return self.wrong(wrong.what);
@@ -360,6 +360,7 @@ impl Walk {
     fn id(&mut self, thing: Thing, value: &KhronosValue) -> Result<Value, Invalid> {
         let parsed = match value {
             KhronosValue::Text(text) => text.parse::<UserId>().ok(),
+            KhronosValue::UnsignedInteger(id) => UserId::new(*id),
             KhronosValue::Integer(_) | KhronosValue::Float(_) => {
                 return self.wrong("is a number, which loses digits of an id: use text, as in events");
             }
@@ -379,6 +380,7 @@ impl Walk {
                 text.parse::<i64>().ok()
             }
             KhronosValue::Integer(bits) => (*bits >= 0).then_some(*bits),
+            KhronosValue::UnsignedInteger(bits) => i64::try_from(*bits).ok(),
             _ => None,
         };
         match bits {
@@ -433,9 +435,13 @@ fn kind(value: &KhronosValue) -> &'static str {
         KhronosValue::Float(_) => "a number with a fraction",
         KhronosValue::Text(_) => "text",
         KhronosValue::Buffer(_) => "a buffer",
+        KhronosValue::UnsignedInteger(_) => "a U64",
         KhronosValue::Vector(_) => "a vector",
+        KhronosValue::Timestamptz(_) => "a DateTime",
+        KhronosValue::Interval(_) => "a TimeDelta",
+        KhronosValue::TimeZone(_) => "a Timezone",
         KhronosValue::List(_) => "a list",
-        _ => "a table",
+        KhronosValue::Map(_) => "a table",
     }
 }
 
