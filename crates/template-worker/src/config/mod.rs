@@ -15,6 +15,6 @@ pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
 pub use secret::Secret;
 pub use sections::{
-    Backend, Config, DiscordConfig, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
-    TelemetryConfig, TemplatesConfig, VmConfig,
+    Backend, Config, DiscordConfig, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig,
+    StorageConfig, Strategy, TelemetryConfig, TemplatesConfig, VmConfig,
 };

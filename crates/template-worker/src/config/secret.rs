@@ -57,6 +57,9 @@ mod tests {
         let secret: Secret = serde_json::from_str(r#""hunter2""#).unwrap();
         assert_eq!(secret.reveal(), Some("hunter2"));
         assert_eq!(format!("{secret:?}{}", serde_json::to_string(&secret).unwrap()), r#"(hidden)"(hidden)""#);
-        assert_eq!((Secret::default().reveal(), serde_json::to_string(&Secret::default()).unwrap()), (None, r#""""#.to_owned()));
+        assert_eq!(
+            (Secret::default().reveal(), serde_json::to_string(&Secret::default()).unwrap()),
+            (None, r#""""#.to_owned())
+        );
     }
 }

@@ -318,16 +318,28 @@ impl DiscordConfig {
             Err(BadSetting { key, value: format!("`{value}`"), expected: expected.to_owned() })
         };
         if self.token.is_hidden() {
-            return bad("token", "(hidden)", "use the token itself; this only stands for it where it is shown");
+            return bad(
+                "token",
+                "(hidden)",
+                "use the token itself; this only stands for it where it is shown",
+            );
         }
         if self.token().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return bad("token", "(hidden)", "use the bot's token as Discord shows it, without blanks and \"Bot\"");
+            return bad(
+                "token",
+                "(hidden)",
+                "use the bot's token as Discord shows it, without blanks and \"Bot\"",
+            );
         }
         let (host, _) = self.host();
         let has_scheme = self.address.starts_with("http://") || self.address.starts_with("https://");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         if !has_scheme || host.is_empty() || !host.bytes().all(plain) {
-            return bad("address", &self.address, "use an address without a path, such as https://discord.com");
+            return bad(
+                "address",
+                &self.address,
+                "use an address without a path, such as https://discord.com",
+            );
         }
         if !self.application_id.is_empty() && self.application().is_none() {
             return bad("application_id", &self.application_id, "use the digits of the id, or \"\"");
@@ -410,10 +422,7 @@ impl Config {
         self.vm.check_bounds().and_then(|()| self.vm.validate()).map_err(|bad| ("vm", bad))?;
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
-        self.discord
-            .check_bounds()
-            .and_then(|()| self.discord.validate())
-            .map_err(|bad| ("discord", bad))?;
+        self.discord.check_bounds().and_then(|()| self.discord.validate()).map_err(|bad| ("discord", bad))?;
         self.links.check_bounds().map_err(|bad| ("links", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
@@ -478,7 +487,10 @@ mod tests {
             DiscordConfig { token, address, application_id: application_id.to_owned() }
         };
         let fine = discord("a.b.c", "http://127.0.0.1:3221", "12");
-        assert_eq!((fine.validate(), fine.host(), fine.application()), (Ok(()), ("127.0.0.1:3221", true), Some(12)));
+        assert_eq!(
+            (fine.validate(), fine.host(), fine.application()),
+            (Ok(()), ("127.0.0.1:3221", true), Some(12))
+        );
         assert_eq!(DiscordConfig::default().host(), ("discord.com", false));
         for (token, address, application) in [
             ("Bot a.b.c", "https://discord.com", ""),

@@ -44,7 +44,8 @@ impl DiscordCall {
 
 impl Family for DiscordCall {
     const OBJECT: &'static str = "Discord";
-    const DOC: &'static str = "Discord, as far as it is the guild's: messages, members, roles, channels, and the rest.";
+    const DOC: &'static str =
+        "Discord, as far as it is the guild's: messages, members, roles, channels, and the rest.";
     const CALLS: &'static [Declared] = methods::DECLARED;
     const NAMES: &'static [&'static str] = methods::NAMES;
 

@@ -89,7 +89,9 @@ mod tests {
     }
 
     fn interaction(id: usize, token: &str, guild: u64) -> String {
-        format!(r#"{{"id": "{id}", "token": "{token}", "guild_id": "{guild}", "channel_id": "40", "type": 2}}"#)
+        format!(
+            r#"{{"id": "{id}", "token": "{token}", "guild_id": "{guild}", "channel_id": "40", "type": 2}}"#
+        )
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,9 +80,7 @@ impl<'a> Check<'a> {
         }
         for reference in &decoded.references {
             let is_ours = match reference.thing {
-                Thing::Channel => {
-                    self.state.channel(self.rest, self.guild, reference.id).await?.is_some()
-                }
+                Thing::Channel => self.state.channel(self.rest, self.guild, reference.id).await?.is_some(),
                 Thing::Role => self.guild().await?.roles.contains_key(&reference.id),
                 Thing::Guild => reference.id == self.guild.get(),
                 Thing::Webhook => {
@@ -151,7 +149,8 @@ impl<'a> Check<'a> {
                 Ok(())
             }
             Need::Follow => {
-                let target = self.decoded.data().and_then(|data| data.get("webhook_channel_id")).and_then(id_of);
+                let target =
+                    self.decoded.data().and_then(|data| data.get("webhook_channel_id")).and_then(id_of);
                 let channel = self.channel_of(target.unwrap_or_default()).await?;
                 self.in_channel(&channel, Permissions::MANAGE_WEBHOOKS).await
             }
@@ -231,7 +230,8 @@ impl<'a> Check<'a> {
     /// The webhook with this id, where it is the guild's.
     async fn find_webhook(&self, id: u64) -> Result<Option<Webhook>, HostError> {
         let found = self.look(format!("webhooks/{id}")).await?;
-        let Some(found) = found.filter(|found| found.get("guild_id").and_then(id_of) == Some(self.guild.get()))
+        let Some(found) =
+            found.filter(|found| found.get("guild_id").and_then(id_of) == Some(self.guild.get()))
         else {
             return Ok(None);
         };

@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until};
 use twilight_model::guild::Permissions;
 
 use super::super::{HostError, HostReply};
+use super::Discord;
 use super::checks::now;
 use super::methods;
 use super::permissions::{Member, missing};
 use super::rest::Request;
 use super::table::HostWork;
 use super::validate::{Decoded, permissions_of};
-use super::Discord;
 use crate::ids::GuildId;
 use crate::nearest::{did_you_mean, nearest};
 
@@ -90,7 +90,8 @@ impl Discord {
             HostWork::BulkOpWait => {
                 let action = action(decoded)?;
                 let full = || {
-                    let text = format!("too many turns of `{action}` are waited for: try again in a few seconds");
+                    let text =
+                        format!("too many turns of `{action}` are waited for: try again in a few seconds");
                     HostError::Quota(text)
                 };
                 sleep_until(self.turns.take(guild, action).ok_or_else(full)?).await;
@@ -118,7 +119,9 @@ impl Discord {
     async fn check_channel(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
         let id = decoded.id("channel_id").unwrap_or_default();
         let gone = || {
-            HostError::NotFound(format!("`channel_id` ({id}) is no channel of this guild that the bot can see"))
+            HostError::NotFound(format!(
+                "`channel_id` ({id}) is no channel of this guild that the bot can see"
+            ))
         };
         let channel = self.state.channel(&self.rest, guild, id).await?.ok_or_else(gone)?;
         let member = self.member(guild, decoded, "user_id").await?;
@@ -167,12 +170,7 @@ fn action(decoded: &Decoded) -> Result<&'static str, HostError> {
 }
 
 /// What `member` holds, where that is all that is needed.
-fn holds(
-    member: &Member,
-    held: Permissions,
-    decoded: &Decoded,
-    place: &str,
-) -> Result<HostReply, HostError> {
+fn holds(member: &Member, held: Permissions, decoded: &Decoded, place: &str) -> Result<HostReply, HostError> {
     let needed = permissions_of(decoded.arguments.get("needed_permissions"));
     if let Some(names) = missing(held, needed) {
         return Err(HostError::Refused(format!("the user {} lacks {names} {place}", member.user)));

@@ -110,7 +110,9 @@ impl Guild {
             all = apply(all, everyone.allow, everyone.deny);
         }
         let (mut allow, mut deny) = (Permissions::empty(), Permissions::empty());
-        for role in member.roles.iter().filter(|role| **role != self.id).filter_map(|role| about(*role, false)) {
+        for role in
+            member.roles.iter().filter(|role| **role != self.id).filter_map(|role| about(*role, false))
+        {
             allow = allow.union(role.allow);
             deny = deny.union(role.deny);
         }

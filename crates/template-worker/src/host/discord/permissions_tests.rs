@@ -32,7 +32,11 @@ fn permissions_are_those_of_all_roles_and_the_owner_has_them_all() {
     let guild = guild([role(GUILD, 0, VIEW), role(10, 1, SEND), role(11, 2, BAN)]);
     assert_eq!(guild.permissions(&member(5, &[]), NOW), VIEW);
     assert_eq!(guild.permissions(&member(5, &[10, 11]), NOW), VIEW | SEND | BAN);
-    assert_eq!(guild.permissions(&member(5, &[10, 99]), NOW), VIEW | SEND, "a role that is gone gives nothing");
+    assert_eq!(
+        guild.permissions(&member(5, &[10, 99]), NOW),
+        VIEW | SEND,
+        "a role that is gone gives nothing"
+    );
     assert_eq!(guild.permissions(&member(OWNER, &[]), NOW), ALL);
 }
 
@@ -43,7 +47,11 @@ fn overwrites_apply_in_the_order_everyone_roles_member() {
     let cases: [(&str, Vec<Overwrite>, Permissions); 8] = [
         ("none", vec![], VIEW | SEND),
         ("everyone denied", vec![overwrite(GUILD, false, none, SEND)], VIEW),
-        ("a role allows again", vec![overwrite(GUILD, false, none, SEND), overwrite(10, false, SEND, none)], VIEW | SEND),
+        (
+            "a role allows again",
+            vec![overwrite(GUILD, false, none, SEND), overwrite(10, false, SEND, none)],
+            VIEW | SEND,
+        ),
         (
             "of roles that deny and allow, allowing counts",
             vec![overwrite(10, false, none, SEND), overwrite(11, false, SEND, none)],
@@ -54,7 +62,11 @@ fn overwrites_apply_in_the_order_everyone_roles_member() {
             vec![overwrite(10, false, SEND, none), overwrite(5, true, none, SEND)],
             VIEW,
         ),
-        ("a role with the id of the user is another thing", vec![overwrite(5, false, none, SEND)], VIEW | SEND),
+        (
+            "a role with the id of the user is another thing",
+            vec![overwrite(5, false, none, SEND)],
+            VIEW | SEND,
+        ),
         ("somebody else's", vec![overwrite(6, true, none, SEND)], VIEW | SEND),
         ("without a view there is nothing", vec![overwrite(GUILD, false, BAN, VIEW)], none),
     ];
@@ -67,7 +79,8 @@ fn overwrites_apply_in_the_order_everyone_roles_member() {
 #[test]
 fn administrators_pass_overwrites_and_what_stands_for_them() {
     let guild = guild([role(GUILD, 0, VIEW), role(10, 1, Permissions::ADMINISTRATOR)]);
-    let denied = [overwrite(GUILD, false, Permissions::empty(), ALL), overwrite(5, true, Permissions::empty(), ALL)];
+    let denied =
+        [overwrite(GUILD, false, Permissions::empty(), ALL), overwrite(5, true, Permissions::empty(), ALL)];
     assert_eq!(guild.permissions_in(&denied, Kind::Text, &member(5, &[10]), NOW), ALL);
     assert_eq!(guild.permissions_in(&denied, Kind::Text, &member(OWNER, &[]), NOW), ALL);
     assert_eq!(guild.permissions_in(&denied, Kind::Text, &member(6, &[]), NOW), Permissions::empty());
@@ -121,7 +134,10 @@ fn rank_is_the_highest_role_and_nobody_outranks_the_owner() {
 fn what_is_missing_has_the_names_that_discord_gives() {
     assert_eq!(missing(VIEW, VIEW), None);
     assert_eq!(missing(VIEW, VIEW | BAN | SEND).as_deref(), Some("BAN_MEMBERS, SEND_MESSAGES"));
-    assert_eq!(missing(VIEW, Permissions::MANAGE_GUILD_EXPRESSIONS).as_deref(), Some("MANAGE_GUILD_EXPRESSIONS"));
+    assert_eq!(
+        missing(VIEW, Permissions::MANAGE_GUILD_EXPRESSIONS).as_deref(),
+        Some("MANAGE_GUILD_EXPRESSIONS")
+    );
     let unknown = Permissions::from_bits_retain(1 << 62);
     assert_eq!(missing(VIEW, unknown).as_deref(), Some("0x4000000000000000"));
     assert_eq!(missing(ALL, unknown), None);
@@ -142,8 +158,15 @@ prop_compose! {
 }
 
 fn overwrites() -> impl Strategy<Value = Vec<Overwrite>> {
-    let one = (prop_oneof![Just((GUILD, false)), Just((10, false)), Just((11, false)), Just((5, true))], bits(), bits());
-    proptest::collection::vec(one.prop_map(|((id, is_member), allow, deny)| overwrite(id, is_member, allow, deny)), 0..4)
+    let one = (
+        prop_oneof![Just((GUILD, false)), Just((10, false)), Just((11, false)), Just((5, true))],
+        bits(),
+        bits(),
+    );
+    proptest::collection::vec(
+        one.prop_map(|((id, is_member), allow, deny)| overwrite(id, is_member, allow, deny)),
+        0..4,
+    )
 }
 
 proptest! {

@@ -113,7 +113,10 @@ mod tests {
         assert_eq!(request.path, "channels/40/messages/5/reactions/%F0%9F%91%8D/@me");
 
         let request = made("get_original_interaction_response", [("interaction_token", "tok".into())]);
-        assert_eq!((request.path.as_str(), request.has_own_token), ("webhooks/9/tok/messages/@original", true));
+        assert_eq!(
+            (request.path.as_str(), request.has_own_token),
+            ("webhooks/9/tok/messages/@original", true)
+        );
     }
 
     #[test]

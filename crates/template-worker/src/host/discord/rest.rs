@@ -124,7 +124,9 @@ impl Rest {
         }
         match &came {
             Err(Failure::Refused { status: 404, .. }) if is_lookup => {}
-            Err(Failure::Refused { status: 401 | 403 | 404, .. } | Failure::BadToken | Failure::RateLimited) => {
+            Err(
+                Failure::Refused { status: 401 | 403 | 404, .. } | Failure::BadToken | Failure::RateLimited,
+            ) => {
                 self.breaker.refused(guild);
             }
             _ => {}
@@ -166,7 +168,8 @@ fn exchange(
 
 /// The request as the client takes it.
 fn build(request: Request) -> Result<twilight_http::request::Request, Failure> {
-    const BAD: Failure = Failure::BadAnswer("cannot be asked for: a part of the request has no form on the wire");
+    const BAD: Failure =
+        Failure::BadAnswer("cannot be asked for: a part of the request has no form on the wire");
     let method = match request.verb {
         Verb::Get => Method::Get,
         Verb::Post => Method::Post,
@@ -272,7 +275,10 @@ mod tests {
         );
         let long = format!(r#"{{"message": "{}"}}"#, "x".repeat(100_000));
         assert!(refused(400, long.as_bytes(), false).to_string().len() < MOST_TEXT + 50);
-        assert_eq!(refused(403, b"<html>", false).to_string(), "Discord refused: no reason given (status 403, code 0)");
+        assert_eq!(
+            refused(403, b"<html>", false).to_string(),
+            "Discord refused: no reason given (status 403, code 0)"
+        );
     }
 
     #[test]

@@ -267,7 +267,8 @@ const NOT_ASKED_FOR: Failure = Failure::BadAnswer("is about something else; try 
 /// Asks Discord for one thing.
 async fn ask<T: DeserializeOwned>(rest: &Rest, guild: GuildId, path: String) -> Result<T, Failure> {
     let text = rest.send(guild, Request::look(path)).await?;
-    serde_json::from_str(&text).map_err(|_| Failure::BadAnswer("has another form than expected; try again later"))
+    serde_json::from_str(&text)
+        .map_err(|_| Failure::BadAnswer("has another form than expected; try again later"))
 }
 
 /// The data of an event, where it is about `guild`.

@@ -39,9 +39,8 @@ impl Check<'_> {
             let old = before.iter().find(|old| old.id == one.id && old.is_member == one.is_member);
             changed |= difference(one, old);
         }
-        let dropped = |old: &&Overwrite| {
-            !wanted.iter().any(|one| one.id == old.id && one.is_member == old.is_member)
-        };
+        let dropped =
+            |old: &&Overwrite| !wanted.iter().any(|one| one.id == old.id && one.is_member == old.is_member);
         for old in before.iter().filter(dropped) {
             changed |= old.allow | old.deny;
         }
@@ -108,8 +107,7 @@ impl Check<'_> {
 
     /// Any of these is enough for flags.
     async fn change_flags(&self) -> Result<(), HostError> {
-        let moderate =
-            Permissions::MODERATE_MEMBERS | Permissions::KICK_MEMBERS | Permissions::BAN_MEMBERS;
+        let moderate = Permissions::MODERATE_MEMBERS | Permissions::KICK_MEMBERS | Permissions::BAN_MEMBERS;
         for enough in [Permissions::MANAGE_ROLES, moderate] {
             if self.in_guild(enough).await.is_ok() {
                 return Ok(());
@@ -178,9 +176,7 @@ fn overwrite(value: &Value) -> Option<Overwrite> {
 /// The bits in which an overwrite differs from what it replaces.
 fn difference(one: &Overwrite, old: Option<&Overwrite>) -> Permissions {
     match old {
-        Some(old) => {
-            one.allow.symmetric_difference(old.allow) | one.deny.symmetric_difference(old.deny)
-        }
+        Some(old) => one.allow.symmetric_difference(old.allow) | one.deny.symmetric_difference(old.deny),
         None => one.allow | one.deny,
     }
 }

@@ -157,7 +157,8 @@ fn the_types_that_scripts_see_fit_what_is_checked_and_are_all_declared() {
     let declared: BTreeSet<&str> =
         shapes::ALL.iter().map(|shape| shape.name).chain(results::TYPES.iter().map(|ty| ty.name)).collect();
     assert_eq!(declared.len(), shapes::ALL.len() + results::TYPES.len(), "a type is declared twice");
-    let mut texts: Vec<(String, &str)> = ALL.iter().map(|method| (method.name.to_owned(), method.gives)).collect();
+    let mut texts: Vec<(String, &str)> =
+        ALL.iter().map(|method| (method.name.to_owned(), method.gives)).collect();
     for (at, field) in fields() {
         let ty = field.ty.trim_end_matches('?');
         let rule = if let Rule::OrNull(of) = field.rule { *of } else { field.rule };

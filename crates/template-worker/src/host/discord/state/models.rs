@@ -128,7 +128,10 @@ impl From<GuildData> for Guild {
     fn from(data: GuildData) -> Self {
         let role = |role: RoleData| {
             let id = role.id.get();
-            (id, Role { id, permissions: role.permissions, position: role.position, is_managed: role.managed })
+            (
+                id,
+                Role { id, permissions: role.permissions, position: role.position, is_managed: role.managed },
+            )
         };
         Self {
             id: data.id.get(),
