@@ -25,6 +25,7 @@ use super::table::Verb;
 use super::validate::File;
 use crate::config::DiscordConfig;
 use crate::ids::GuildId;
+use crate::tls;
 
 /// How long Discord may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -84,8 +85,7 @@ pub struct Rest {
 impl Rest {
     /// To be called on the runtime that it works on.
     pub fn new(config: &DiscordConfig) -> Self {
-        // Refused only where it is there already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::choose();
         let client = config.token().map(|token| {
             let (host, is_plain) = config.host();
             Client::builder().token(token.to_owned()).timeout(ANSWER).proxy(host.to_owned(), is_plain).build()

@@ -52,8 +52,8 @@ const COUNT: usize = {
     count
 };
 
-/// The methods of all families in one row.
-const TABLE: [Method; COUNT] = {
+/// Every method that there is.
+pub const ALL: &[Method] = &{
     let mut table = [FAMILIES[0][0]; COUNT];
     let (mut at, mut family) = (0, 0);
     while family < FAMILIES.len() {
@@ -68,15 +68,12 @@ const TABLE: [Method; COUNT] = {
     table
 };
 
-/// Every method that there is.
-pub const ALL: &[Method] = &TABLE;
-
 /// Their names, in the same order.
 pub const NAMES: &[&str] = &{
     let mut names = [""; COUNT];
     let mut at = 0;
     while at < COUNT {
-        names[at] = TABLE[at].name;
+        names[at] = ALL[at].name;
         at += 1;
     }
     names
@@ -84,10 +81,10 @@ pub const NAMES: &[&str] = &{
 
 /// How scripts see them, in the same order.
 pub const DECLARED: &[Declared] = &{
-    let mut declared = [TABLE[0].declare(); COUNT];
+    let mut declared = [ALL[0].declare(); COUNT];
     let mut at = 0;
     while at < COUNT {
-        declared[at] = TABLE[at].declare();
+        declared[at] = ALL[at].declare();
         at += 1;
     }
     declared
