@@ -106,3 +106,34 @@ fn split<'b>(bytes: &'b [u8], mark: &[u8]) -> Vec<&'b [u8]> {
     pieces.push(rest);
     pieces
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_form_has_json_and_files_with_any_bytes() {
+        let form = b"--x\r\nContent-Disposition: form-data; name=\"payload_json\"\r\n\r\n{\"content\":\"hi\"}\r\n\
+            --x\r\nContent-Disposition: form-data; name=\"files[0]\"; filename=\"a.bin\"\r\n\r\n\r\n\r\n\xff\r\n--x--\r\n";
+        let body = read(Some("multipart/form-data; boundary=x"), form);
+        assert_eq!(body.json(), Some(&json!({"content": "hi"})));
+        let file =
+            File { field: "files[0]".to_owned(), name: "a.bin".to_owned(), bytes: b"\r\n\r\n\xff".to_vec() };
+        assert_eq!(body.files(), [file]);
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_problem() {
+        for (kind, bytes) in [
+            (Some("application/json"), &b"{"[..]),
+            (None, b"{}"),
+            (Some("text/plain"), b"hi"),
+            (Some("multipart/form-data; boundary=x"), b"--x\r\n; name=\"payload_json\"\r\n\r\n{\r\n--x--"),
+        ] {
+            assert!(check(&read(kind, bytes)).is_some(), "{kind:?}");
+        }
+        assert!(check(&read(None, b"")).is_none());
+    }
+}

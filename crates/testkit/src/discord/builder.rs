@@ -1,6 +1,8 @@
 //! Building guilds in tests: each call takes effect at once, also in the middle of a test.
+//!
+//! The closures run while the state is locked: they change what they are given, and ask the simulator nothing.
 
-use super::records::{Channel, Guild, Member, Message, Role, Thread, User};
+use super::records::{Channel, Guild, Invite, Member, Message, Role, Thread, User, Webhook};
 use super::state::{Id, State};
 use super::{Discord, OWNER, permissions};
 use serde_json::Map;
@@ -153,6 +155,47 @@ impl<'d> GuildBuilder<'d> {
             content.clone_into(&mut message.content);
             change(&mut message);
             state.messages.entry(channel).or_default().insert(message.id, message);
+        })
+    }
+
+    /// A webhook in a channel, made by the guild's owner, unless `change` makes it another. Its token is `secret-` and
+    /// its id.
+    pub fn webhook(
+        self,
+        id: impl Into<Id>,
+        channel: impl Into<Id>,
+        change: impl FnOnce(&mut Webhook),
+    ) -> Self {
+        let (id, channel) = (id.into(), channel.into());
+        self.change(|state, guild| {
+            change(state.webhooks.entry(id).or_insert_with(|| Webhook {
+                id,
+                guild,
+                channel,
+                name: format!("webhook-{id}"),
+                avatar: None,
+                creator: Id(OWNER),
+                token: Some(format!("secret-{id}")),
+                follows: None,
+            }));
+        })
+    }
+
+    /// An invitation to a channel, by the guild's owner and for ever, unless `change` makes it another.
+    pub fn invite(self, code: &str, channel: impl Into<Id>, change: impl FnOnce(&mut Invite)) -> Self {
+        let channel = channel.into();
+        self.change(|state, guild| {
+            let created_at = state.now;
+            change(state.invites.entry(code.to_owned()).or_insert_with(|| Invite {
+                code: code.to_owned(),
+                guild,
+                channel,
+                inviter: Id(OWNER),
+                max_age: 0,
+                max_uses: 0,
+                temporary: false,
+                created_at,
+            }));
         })
     }
 

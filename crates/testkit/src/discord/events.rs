@@ -134,11 +134,11 @@ impl Discord {
         })
     }
 
-    /// The data of the `CHANNEL_CREATE`, `CHANNEL_UPDATE` or `CHANNEL_DELETE` of a channel as it is, and of the
-    /// `THREAD_` events.
+    /// The data of the `CHANNEL_CREATE`, `CHANNEL_UPDATE` or `CHANNEL_DELETE` of a channel as the bot sees
+    /// it, and of the `THREAD_` events. Of a channel that is hidden from the bot there is little more than the id.
     pub fn channel_event(&self, channel: impl Into<Id>) -> Value {
         let channel = channel.into();
-        self.with(|state| models::channel(state, &state.channels[&channel]))
+        self.with(|state| models::channel_event(state, &state.channels[&channel]))
     }
 
     /// The data of the `GUILD_ROLE_DELETE` of a role.
@@ -165,7 +165,7 @@ impl Discord {
                 .filter(|one| one.guild == guild)
                 .partition(|one| one.thread.is_some());
             let all = |list: Vec<&super::Channel>| -> Value {
-                list.into_iter().map(|one| models::channel(state, one)).collect()
+                list.into_iter().map(|one| models::channel_event(state, one)).collect()
             };
             let mut event = models::guild(found);
             event["channels"] = all(channels);

@@ -5,8 +5,12 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::audit::Entry;
-use super::records::{Channel, Guild, Invite, Member, Message, Role, Webhook};
+use super::permissions::VIEW_CHANNEL;
+use super::records::{Channel, Guild, Invite, Member, Message, Overwrite, OverwriteKind, Role, Webhook};
 use super::state::{Id, State};
+
+/// Discord's flag of a channel that the bot doesn't see.
+const OBFUSCATED: u64 = 1 << 17;
 
 /// A time, as Discord writes it: always with six digits and `+00:00`.
 pub(super) fn stamp(at: OffsetDateTime) -> Value {
@@ -86,6 +90,29 @@ pub(super) fn channel(state: &State, channel: &Channel) -> Value {
         base["topic"] = Value::Null;
     }
     over(base, &channel.more)
+}
+
+/// A channel as the gateway shows it to the bot: without what it is about, if the bot doesn't see it.
+pub(super) fn channel_event(state: &State, shown: &Channel) -> Value {
+    if shown.thread.is_some() || state.bot_sees(shown) {
+        return channel(state, shown);
+    }
+    let hidden = Channel {
+        name: "___hidden___".to_owned(),
+        overwrites: vec![Overwrite {
+            id: shown.guild,
+            kind: OverwriteKind::Role,
+            allow: 0,
+            deny: VIEW_CHANNEL,
+        }],
+        more: Map::from_iter([("flags".to_owned(), json!(OBFUSCATED))]),
+        ..shown.clone()
+    };
+    let mut model = channel(state, &hidden);
+    if model.get("last_message_id").is_some() {
+        model["last_message_id"] = Value::Null;
+    }
+    model
 }
 
 /// Somebody's membership of a thread.

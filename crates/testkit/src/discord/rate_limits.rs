@@ -154,7 +154,9 @@ pub(super) fn refuse_shared(wait: Duration) -> (Failure, Vec<(&'static str, Stri
         ("x-ratelimit-reset-after", thousandths(wait)),
         ("x-ratelimit-scope", "shared".to_owned()),
     ];
-    (errors::rate_limited(wait.as_secs_f64(), false), headers)
+    let mut failure = errors::rate_limited(wait.as_secs_f64(), false);
+    failure.body["message"] = "The resource is being rate limited.".into();
+    (failure, headers)
 }
 
 /// Seconds with three digits, never less than there are, or who waits so long would come too early.

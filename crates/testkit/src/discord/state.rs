@@ -113,19 +113,19 @@ impl State {
     }
 
     /// The guild, if the bot is in it.
-    pub fn guild(&self, id: Id) -> Result<&Guild, Failure> {
+    pub(super) fn guild(&self, id: Id) -> Result<&Guild, Failure> {
         let guild = self.guilds.get(&id).ok_or_else(errors::unknown_guild)?;
         if guild.members.contains_key(&self.bot) { Ok(guild) } else { Err(errors::missing_access()) }
     }
 
     /// As [`State::guild`], to change it.
-    pub fn guild_mut(&mut self, id: Id) -> Result<&mut Guild, Failure> {
+    pub(super) fn guild_mut(&mut self, id: Id) -> Result<&mut Guild, Failure> {
         self.guild(id)?;
         self.guilds.get_mut(&id).ok_or_else(errors::unknown_guild)
     }
 
     /// The guild, if the bot may do all of `wanted` in it.
-    pub fn guild_with(&mut self, id: Id, wanted: Permissions) -> Result<&mut Guild, Failure> {
+    pub(super) fn guild_with(&mut self, id: Id, wanted: Permissions) -> Result<&mut Guild, Failure> {
         let bot = self.bot;
         if !permissions::has(permissions::in_guild(self.guild(id)?, bot, self.now), wanted) {
             return Err(errors::missing_permissions());
@@ -134,7 +134,7 @@ impl State {
     }
 
     /// The channel, if the bot sees it and may do all of `wanted` in it.
-    pub fn channel_with(&mut self, id: Id, wanted: Permissions) -> Result<&mut Channel, Failure> {
+    pub(super) fn channel_with(&mut self, id: Id, wanted: Permissions) -> Result<&mut Channel, Failure> {
         let channel = self.channels.get(&id).ok_or_else(errors::unknown_channel)?;
         self.guild(channel.guild).map_err(|_| errors::missing_access())?;
         let may = self.permissions_in(id, self.bot);
@@ -160,8 +160,22 @@ impl State {
         if hidden { 0 } else { may }
     }
 
+    /// The channel that JSON names, if it is one of the guild; none for null.
+    pub(super) fn channel_of(&self, guild: Id, named: &Value) -> Result<Option<Id>, Failure> {
+        let Some(id) = Id::of(named) else { return Ok(None) };
+        let is_here = self.channels.get(&id).is_some_and(|channel| channel.guild == guild);
+        if is_here { Ok(Some(id)) } else { Err(errors::unknown_channel()) }
+    }
+
+    /// Whether the bot sees the channel: a category also if it sees one in it.
+    pub fn bot_sees(&self, channel: &Channel) -> bool {
+        let sees = |one: &Channel| permissions::has(self.permissions_in(one.id, self.bot), VIEW_CHANNEL);
+        let inside = |one: &Channel| channel.kind == 4 && one.parent == Some(channel.id);
+        sees(channel) || self.channels.values().any(|one| inside(one) && sees(one))
+    }
+
     /// The message of `channel`.
-    pub fn message(&mut self, channel: Id, id: Id) -> Result<&mut Message, Failure> {
+    pub(super) fn message(&mut self, channel: Id, id: Id) -> Result<&mut Message, Failure> {
         let messages = self.messages.get_mut(&channel);
         messages.and_then(|messages| messages.get_mut(&id)).ok_or_else(errors::unknown_message)
     }

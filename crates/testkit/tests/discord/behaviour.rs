@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::discord::permissions::*;
-use testkit::discord::{BOT, Discord};
+use testkit::discord::{BOT, Discord, Overwrite, OverwriteKind};
 
 use super::{ALICE, CHANNEL, GUILD, discord, outcome, send};
 
@@ -53,6 +53,27 @@ async fn what_a_message_carries_needs_its_own_permission() {
     let quiet = json!({"content": "@everyone <@3001>", "allowed_mentions": {"parse": []}});
     let sent = send(&discord, &line, Some(&quiet)).await.body;
     assert_eq!((&sent["mention_everyone"], &sent["mentions"]), (&json!(false), &json!([])));
+}
+
+#[tokio::test]
+async fn replies_stay_in_their_channel_and_forwards_come_from_where_the_bot_reads() {
+    let discord = discord().await;
+    let hidden = Overwrite { id: GUILD.into(), kind: OverwriteKind::Role, allow: 0, deny: VIEW_CHANNEL };
+    discord.guild(GUILD).channel(2_600, |_| ()).channel(2_700, |channel| channel.overwrites.push(hidden));
+    let line = format!("POST /channels/{CHANNEL}/messages");
+    let refers = |kind: u64, channel: u64, message: &Value| {
+        let reference = json!({"type": kind, "channel_id": channel.to_string(), "message_id": message["id"]});
+        json!({"content": if kind == 0 { "re" } else { "" }, "message_reference": reference})
+    };
+    let there = discord.message_create_event(2_600, ALICE, "there");
+    assert_eq!(outcome(&discord, &line, Some(&refers(0, 2_600, &there))).await, (400, Some(50035)));
+    let sent = send(&discord, &line, Some(&refers(1, 2_600, &there))).await.expect(200);
+    assert_eq!(sent["message_snapshots"][0]["message"]["content"], "there");
+    let secret = discord.message_create_event(2_700, ALICE, "secret");
+    assert_eq!(outcome(&discord, &line, Some(&refers(1, 2_700, &secret))).await, (403, Some(50001)));
+    let gone =
+        json!({"content": "re", "message_reference": {"message_id": "1", "fail_if_not_exists": false}});
+    assert_eq!(outcome(&discord, &line, Some(&gone)).await, (200, None));
 }
 
 #[tokio::test]
@@ -106,7 +127,7 @@ async fn webhooks_have_names_tokens_and_a_number() {
         discord.anonymous(Method::POST, &format!("/webhooks/{id}/wrong")).json(&json!({"content": "x"}));
     assert_eq!(testkit::answer(wrong).await.expect(401)["code"], 50027);
     discord.guild(GUILD).bot_permissions(ALL & !ADMINISTRATOR & !MANAGE_WEBHOOKS);
-    assert_eq!(outcome(&discord, &format!("GET /webhooks/{id}"), None).await, (403, Some(50013)));
+    assert_eq!(outcome(&discord, &format!("GET /webhooks/{id}"), None).await, (200, None), "it is its own");
     assert_eq!(outcome(&discord, &format!("DELETE /webhooks/{id}"), None).await, (403, Some(50013)));
 }
 
@@ -165,4 +186,99 @@ async fn a_similar_invitation_is_given_again_and_a_deleted_channel_takes_its_own
     testkit::answer(discord.anonymous(Method::GET, &format!("/invites/{code}"))).await.expect(200);
     send(&discord, &format!("DELETE /channels/{CHANNEL}"), None).await.expect(200);
     assert_eq!(outcome(&discord, &format!("GET /invites/{code}"), None).await, (404, Some(10006)));
+}
+
+#[tokio::test]
+async fn a_channel_that_the_bot_does_not_see_is_hidden_everywhere() {
+    let discord = discord().await;
+    let secret = 2_600;
+    discord.guild(GUILD).channel(secret, |channel| {
+        channel.name = "secret".to_owned();
+        channel.overwrites.push(Overwrite {
+            id: GUILD.into(),
+            kind: OverwriteKind::Role,
+            allow: 0,
+            deny: VIEW_CHANNEL,
+        });
+    });
+    let list = async || send(&discord, &format!("GET /guilds/{GUILD}/channels"), None).await.expect(200);
+    assert_eq!(list().await.as_array().unwrap().len(), 1);
+    let event = discord.channel_event(secret);
+    assert_eq!((&event["name"], &event["flags"]), (&json!("___hidden___"), &json!(1 << 17)));
+    discord.guild(GUILD).bot_permissions(ADMINISTRATOR);
+    assert_eq!(list().await.as_array().unwrap().len(), 2);
+    assert_eq!(discord.channel_event(secret)["name"], "secret");
+}
+
+#[tokio::test]
+async fn every_kind_of_channel_is_as_discord_describes_it() {
+    let discord = discord().await;
+    let line = format!("POST /guilds/{GUILD}/channels");
+    let category = send(&discord, &line, Some(&json!({"name": "c", "type": 4}))).await.expect(201);
+    for body in [
+        json!({"name": "voice", "type": 2, "bitrate": 64_000, "user_limit": 5, "parent_id": category["id"]}),
+        json!({"name": "stage", "type": 13, "rtc_region": null}),
+        json!({"name": "news", "type": 5, "topic": "t", "nsfw": true}),
+        json!({"name": "forum", "type": 15, "available_tags": [{"name": "help", "emoji_name": null}],
+            "default_sort_order": null, "default_forum_layout": 1, "default_auto_archive_duration": 1_440}),
+    ] {
+        let made = send(&discord, &line, Some(&body)).await.expect(201);
+        send(&discord, &format!("GET /channels/{}", made["id"].as_str().unwrap()), None).await.expect(200);
+    }
+    send(&discord, &format!("DELETE /channels/{}", category["id"].as_str().unwrap()), None).await.expect(200);
+    let all = send(&discord, &format!("GET /guilds/{GUILD}/channels"), None).await.expect(200);
+    let parents: Vec<_> = all.as_array().unwrap().iter().map(|one| &one["parent_id"]).collect();
+    assert_eq!(parents, [&Value::Null; 5], "what was in the category stays");
+}
+
+#[tokio::test]
+async fn every_trigger_of_auto_moderation_is_as_discord_describes_it() {
+    let discord = discord().await;
+    let line = format!("POST /guilds/{GUILD}/auto-moderation/rules");
+    let rule = |event: u64, trigger: u64, metadata: Value| {
+        let block = json!({"type": if trigger == 6 { 4 } else { 1 }, "metadata": {}});
+        json!({
+            "name": "r", "event_type": event, "trigger_type": trigger, "trigger_metadata": metadata, "actions": [block],
+        })
+    };
+    for body in [
+        rule(1, 1, json!({"keyword_filter": ["x"], "regex_patterns": ["y"], "allow_list": []})),
+        rule(1, 3, json!({})),
+        rule(1, 4, json!({"presets": [1, 2], "allow_list": ["x"]})),
+        rule(1, 5, json!({"mention_total_limit": 5, "mention_raid_protection_enabled": true})),
+        rule(2, 6, json!({"keyword_filter": ["x"]})),
+    ] {
+        assert_eq!(outcome(&discord, &line, Some(&body)).await, (200, None), "{body}");
+    }
+    assert_eq!(
+        outcome(&discord, &line, Some(&rule(1, 3, json!({})))).await,
+        (400, Some(50035)),
+        "one of spam"
+    );
+    discord.guild(GUILD).bot_permissions(MANAGE_GUILD);
+    let mut timeout = rule(1, 1, json!({"keyword_filter": ["z"]}));
+    timeout["actions"] = json!([{"type": 3, "metadata": {"duration_seconds": 60}}]);
+    assert_eq!(outcome(&discord, &line, Some(&timeout)).await, (403, Some(50013)));
+}
+
+#[tokio::test]
+async fn every_component_is_shown_as_discord_describes_it() {
+    let discord = discord().await;
+    let line = format!("POST /channels/{CHANNEL}/messages");
+    let select = json!({"type": 3, "custom_id": "s", "options": [{"label": "l", "value": "v"}]});
+    let users = json!({"type": 5, "custom_id": "u"});
+    let row = |inner: Value| json!({"type": 1, "components": [inner]});
+    let old = json!({"content": "hi", "components": [row(select), row(users)]});
+    send(&discord, &line, Some(&old)).await.expect(200);
+    let text = json!({"type": 10, "content": "text"});
+    let link = json!({"type": 2, "style": 5, "url": "https://example.com", "label": "l"});
+    let section = json!({"type": 9, "components": [text], "accessory": link});
+    let separator = json!({"type": 14});
+    let container = json!({"type": 17, "components": [text, separator]});
+    let new = json!({"flags": 1 << 15, "components": [text, section, separator, container]});
+    send(&discord, &line, Some(&new)).await.expect(200);
+    let unflagged = json!({"components": [text]});
+    assert_eq!(outcome(&discord, &line, Some(&unflagged)).await, (400, Some(50035)));
+    let mixed = json!({"flags": 1 << 15, "content": "hi", "components": [text]});
+    assert_eq!(outcome(&discord, &line, Some(&mixed)).await, (400, Some(50035)));
 }

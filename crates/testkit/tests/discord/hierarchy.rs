@@ -130,6 +130,26 @@ async fn overwrites_decide_in_the_documented_order() {
 }
 
 #[tokio::test]
+async fn an_overwrite_gives_only_what_its_maker_has() {
+    let discord = ranks().await;
+    discord.guild(GUILD).everyone(VIEW_CHANNEL).bot_permissions(MANAGE_ROLES | SEND_MESSAGES);
+    let line = format!("PUT /channels/{CHANNEL}/permissions/{LOW}");
+    let gives = |set: Permissions| json!({"type": 0, "allow": set.to_string(), "deny": "0"});
+    assert_eq!(outcome(&discord, &line, Some(&gives(SEND_MESSAGES))).await, DONE);
+    assert_eq!(outcome(&discord, &line, Some(&gives(MANAGE_MESSAGES))).await, LACKING);
+    let unknown = format!("PUT /channels/{CHANNEL}/permissions/99");
+    assert_eq!(outcome(&discord, &unknown, Some(&gives(0))).await, (404, Some(10009)));
+    let lets = Overwrite { id: (GUILD + 1).into(), kind: OverwriteKind::Role, allow: MANAGE_ROLES, deny: 0 };
+    discord.guild(GUILD).channel(CHANNEL, |channel| channel.overwrites.push(lets));
+    assert_eq!(outcome(&discord, &line, Some(&gives(MANAGE_MESSAGES))).await, DONE);
+    let new =
+        json!({"name": "n", "permission_overwrites": [{"id": LOW.to_string(), "type": 0, "allow": "8192"}]});
+    let create = format!("POST /guilds/{GUILD}/channels");
+    discord.guild(GUILD).bot_permissions(MANAGE_CHANNELS | MANAGE_ROLES);
+    assert_eq!(outcome(&discord, &create, Some(&new)).await, LACKING);
+}
+
+#[tokio::test]
 async fn what_is_in_another_guild_is_out_of_reach_without_the_bot_there() {
     let discord = ranks().await;
     discord.guild(OTHER_GUILD).channel(OTHER_CHANNEL, |_| ()).without_bot();
@@ -142,6 +162,45 @@ async fn what_is_in_another_guild_is_out_of_reach_without_the_bot_there() {
         ("GET /guilds/1/channels".to_owned(), (404, Some(10004))),
     ] {
         assert_eq!(outcome(&discord, &line, None).await, expected, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn channels_of_another_guild_are_no_channels_here() {
+    let discord = ranks().await;
+    discord
+        .guild(OTHER_GUILD)
+        .channel(OTHER_CHANNEL, |channel| channel.kind = 4)
+        .webhook(7_000, OTHER_CHANNEL, |_| ())
+        .invite("other", OTHER_CHANNEL, |_| ());
+    discord.guild(GUILD).member(ALICE, |alice| alice.voice_channel = Some(CHANNEL.into())).webhook(
+        7_001,
+        CHANNEL,
+        |_| (),
+    );
+    let other = OTHER_CHANNEL.to_string();
+    let alert = json!({"type": 2, "metadata": {"channel_id": other}});
+    for (line, body, expected) in [
+        (format!("PATCH /guilds/{GUILD}/members/{ALICE}"), json!({"channel_id": other}), (404, Some(10003))),
+        (format!("PATCH /guilds/{GUILD}"), json!({"system_channel_id": other}), (404, Some(10003))),
+        (
+            format!("PATCH /guilds/{GUILD}/channels"),
+            json!([{"id": other, "position": 1}]),
+            (404, Some(10003)),
+        ),
+        (
+            format!("POST /guilds/{GUILD}/channels"),
+            json!({"name": "n", "parent_id": other}),
+            (400, Some(50035)),
+        ),
+        ("PATCH /webhooks/7001".to_owned(), json!({"channel_id": other}), (404, Some(10003))),
+        (
+            format!("POST /guilds/{GUILD}/auto-moderation/rules"),
+            json!({"name": "r", "event_type": 1, "trigger_type": 3, "actions": [alert]}),
+            (404, Some(10003)),
+        ),
+    ] {
+        assert_eq!(outcome(&discord, &line, Some(&body)).await, expected, "{line}");
     }
 }
 

@@ -123,7 +123,9 @@ impl Checker<'_> {
         if let Some(what) = self.wrong_kind(schema, value, at) {
             return problems.push(Problem::new(at, &what));
         }
-        let fixed = schema.get("const").is_some_and(|fixed| fixed != value);
+        // The type of a forward is in Discord's documentation, but not in its description.
+        let forwards = value == 1 && at.ends_with("message_reference.type");
+        let fixed = schema.get("const").is_some_and(|fixed| fixed != value) && !forwards;
         let listed = schema["enum"].as_array().is_some_and(|list| !list.contains(value));
         if fixed || listed {
             let wanted = schema.get("const").unwrap_or(&schema["enum"]);
@@ -153,17 +155,21 @@ impl Checker<'_> {
         open: bool,
         problems: &mut Vec<Problem>,
     ) {
-        let mut best: Option<(usize, Vec<Problem>)> = None;
+        let mut best: Option<(u32, Vec<Problem>)> = None;
         for branch in branches {
             let mut found = Vec::new();
             self.walk(branch, value, at, open, &mut found);
             if found.is_empty() {
                 return;
             }
-            // A value of another kind, or with another `type`, was meant for another branch.
+            // A value of another kind was least meant for this branch, one with another `type` not much more.
             let here = format!("{}type", prefix(at));
-            let strange = found.iter().filter(|one| one.at == at || one.at == here).count();
-            let score = strange * 1_000 + found.len();
+            let cost = |one: &Problem| match &one.at {
+                place if place == at => 10_000,
+                place if *place == here => 100,
+                _ => 1,
+            };
+            let score: u32 = found.iter().map(cost).sum();
             if best.as_ref().is_none_or(|(least, _)| score < *least) {
                 best = Some((score, found));
             }

@@ -62,8 +62,11 @@ fn rule(old: &Value, body: &Value) -> Value {
     rule
 }
 
-/// A rule that times out needs who may do that.
+/// A rule names channels of its guild, and one that times out needs who may do that.
 fn may(state: &State, guild: Id, rule: &Value) -> Result<(), errors::Failure> {
+    for action in rule["actions"].as_array().into_iter().flatten() {
+        state.channel_of(guild, &action["metadata"]["channel_id"])?;
+    }
     let times_out = rule["actions"].as_array().into_iter().flatten().any(|action| action["type"] == 3);
     let own = permissions::in_guild(state.guild(guild)?, state.bot, state.now);
     if times_out && !permissions::has(own, MODERATE_MEMBERS) {

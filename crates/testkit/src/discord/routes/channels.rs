@@ -135,8 +135,8 @@ fn read_overwrite(id: &Value, body: &Value) -> Result<Overwrite, Failure> {
     Ok(Overwrite { id, kind, allow: bits("allow"), deny: bits("deny") })
 }
 
-/// Nobody changes in an overwrite what they may not do themselves, and only administrators what is about roles, at
-/// the making of a channel.
+/// Nobody gives or takes in an overwrite what they have neither in the guild nor in the category, unless an overwrite
+/// of the channel lets them manage roles there. At the making of a channel, only administrators touch that right.
 fn may_overwrite(
     state: &State,
     channel: &Channel,
@@ -144,17 +144,25 @@ fn may_overwrite(
     is_new: bool,
 ) -> Result<(), Failure> {
     let guild = state.guild(channel.guild)?;
-    let own = permissions::in_channel(guild, channel, state.bot, state.now);
+    let in_guild = permissions::in_guild(guild, state.bot, state.now);
+    let in_parent = channel.parent.map_or(0, |id| state.permissions_in(id, state.bot));
+    let own = in_guild | in_parent;
     let old = |id: Id| channel.overwrites.iter().find(|one| one.id == id);
     let touched = wanted.iter().fold(0, |sum, one| {
         let (allow, deny) = old(one.id).map_or((0, 0), |old| (old.allow, old.deny));
         sum | (one.allow ^ allow) | (one.deny ^ deny)
     });
-    let gone = channel.overwrites.iter().filter(|old| wanted.iter().all(|one| one.id != old.id));
-    let touched = gone.fold(touched, |sum, one| sum | one.allow | one.deny);
-    let needs = if is_new { 0 } else { MANAGE_ROLES };
-    let roles = is_new && permissions::has(touched, MANAGE_ROLES) && !permissions::has(own, ADMINISTRATOR);
-    if roles || !permissions::has(own, touched | needs) {
+    if is_new {
+        let manages_roles = permissions::has(touched, MANAGE_ROLES);
+        let allowed =
+            permissions::has(own, touched) && (!manages_roles || permissions::has(in_guild, ADMINISTRATOR));
+        return if allowed { Ok(()) } else { Err(errors::missing_permissions()) };
+    }
+    let here = permissions::in_channel(guild, channel, state.bot, state.now);
+    let roles = guild.members.get(&state.bot).map(|member| member.roles.as_slice()).unwrap_or_default();
+    let of_bot = |one: &&Overwrite| one.id == guild.id || one.id == state.bot || roles.contains(&one.id);
+    let lets = channel.overwrites.iter().filter(of_bot).any(|one| permissions::has(one.allow, MANAGE_ROLES));
+    if !permissions::has(here, MANAGE_ROLES) || !(lets || permissions::has(own, touched)) {
         return Err(errors::missing_permissions());
     }
     Ok(())
@@ -166,6 +174,10 @@ fn delete(state: &mut State, call: &Call) -> Answer {
     let model = models::channel(state, &channel);
     state.channels.remove(&id);
     state.channels.retain(|_, one| one.thread.is_none() || one.parent != Some(id));
+    // What was in a category stays without it.
+    for inside in state.channels.values_mut().filter(|one| one.parent == Some(id)) {
+        inside.parent = None;
+    }
     state.messages.remove(&id);
     state.webhooks.retain(|_, hook| hook.channel != id);
     state.invites.retain(|_, invite| invite.channel != id);
@@ -207,10 +219,7 @@ fn delete_overwrite(state: &mut State, call: &Call) -> Answer {
     let channel = state.channel_with(id, MANAGE_ROLES)?.clone();
     let old = channel.overwrites.iter().find(|one| one.id == target).copied();
     let old = old.ok_or_else(errors::unknown_overwrite)?;
-    let mut wanted = channel.overwrites.clone();
-    wanted.retain(|one| one.id != target);
-    may_overwrite(state, &channel, &wanted, false)?;
-    state.channel_with(id, 0)?.overwrites = wanted;
+    state.channel_with(id, 0)?.overwrites.retain(|one| one.id != target);
     audit_overwrite(state, call, &channel, old, action::OVERWRITE_DELETE);
     Reply::empty()
 }

@@ -35,9 +35,14 @@ fn get(state: &mut State, call: &Call) -> Answer {
 
 fn edit(state: &mut State, call: &Call) -> Answer {
     let id = call.id("guild_id");
-    let bot = state.bot;
-    let now = state.now;
-    let guild = state.guild_with(id, MANAGE_GUILD)?;
+    let (bot, now) = (state.bot, state.now);
+    state.guild_with(id, MANAGE_GUILD)?;
+    for (_, named) in
+        call.body.as_object().into_iter().flatten().filter(|(key, _)| key.ends_with("_channel_id"))
+    {
+        state.channel_of(id, named)?;
+    }
+    let guild = state.guild_mut(id)?;
     let before = models::guild(guild);
     if let Some(features) = call.field("features").and_then(Value::as_array) {
         let features: Vec<String> = features.iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -110,11 +115,12 @@ fn preview(state: &mut State, call: &Call) -> Answer {
     Reply::ok(Value::Object(preview))
 }
 
-/// All that there are, also those that the bot doesn't see: so does Discord. Threads aren't among them.
+/// Those that the bot sees. Threads aren't among them.
 fn list_channels(state: &mut State, call: &Call) -> Answer {
     let id = state.guild(call.id("guild_id"))?.id;
     let channels = state.channels.values().filter(|one| one.guild == id && one.thread.is_none());
-    Reply::ok(channels.map(|one| models::channel(state, one)).collect())
+    let seen = channels.filter(|one| state.bot_sees(one));
+    Reply::ok(seen.map(|one| models::channel(state, one)).collect())
 }
 
 fn create_channel(state: &mut State, call: &Call) -> Answer {

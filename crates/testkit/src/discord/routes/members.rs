@@ -108,7 +108,7 @@ fn edit(state: &mut State, call: &Call) -> Answer {
         match key {
             "mute" => changed.mute = value.as_bool().unwrap_or(false),
             "deaf" => changed.deaf = value.as_bool().unwrap_or(false),
-            _ => changed.voice_channel = Id::of(value),
+            _ => changed.voice_channel = state.channel_of(guild, value)?,
         }
     }
     let roles = call.field("roles").and_then(Value::as_array);

@@ -5,14 +5,30 @@ use serde_json::{Map, Value, json};
 use crate::discord::body::File;
 use crate::discord::errors::{self, Failure};
 use crate::discord::models;
-use crate::discord::permissions::{self, MENTION_EVERYONE};
+use crate::discord::permissions::{self, MENTION_EVERYONE, READ_MESSAGE_HISTORY, VIEW_CHANNEL};
 use crate::discord::records::Message;
 use crate::discord::state::{Id, State};
 
 /// Characters of content for who has no subscription.
 const LONGEST: usize = 2_000;
+/// Discord's flag of a message that is all components.
+const COMPONENTS_V2: u64 = 1 << 15;
 /// Characters of all embeds together.
 const LONGEST_EMBEDS: usize = 6_000;
+
+/// What of a message a forward shows.
+const IN_SNAPSHOTS: [&str; 10] = [
+    "type",
+    "content",
+    "mentions",
+    "mention_roles",
+    "attachments",
+    "embeds",
+    "timestamp",
+    "edited_timestamp",
+    "flags",
+    "components",
+];
 
 /// Puts the fields of a body into a message, new or old.
 pub(in crate::discord::routes) fn put(
@@ -23,6 +39,8 @@ pub(in crate::discord::routes) fn put(
 ) -> Result<(), Failure> {
     if let Some(content) = body.get("content") {
         content.as_str().unwrap_or_default().clone_into(&mut message.content);
+        // Without a new rule, new content mentions whom it will.
+        message.more.remove("allowed_mentions");
     }
     if message.content.chars().count() > LONGEST {
         let text = format!("Must be {LONGEST} or fewer in length.");
@@ -54,15 +72,43 @@ pub(in crate::discord::routes) fn put(
     if body.get("attachments").is_some_and(Value::is_array) || !files.is_empty() {
         attach(message, body, files);
     }
-    reply(state, message, body)?;
+    refer(state, message, body)?;
+    check_components(message)?;
     let has =
         |key: &str| message.more.get(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
     let sticker = body["sticker_ids"].as_array().is_some_and(|ids| !ids.is_empty());
-    let filled = ["embeds", "components", "attachments"].iter().any(|key| has(key));
+    let filled = ["embeds", "components", "attachments", "message_snapshots"].iter().any(|key| has(key));
     if message.content.is_empty() && !filled && !sticker && !body["poll"].is_object() {
         return Err(errors::empty_message());
     }
     Ok(())
+}
+
+/// With the newer components a message has nothing else, and without their flag it has only rows of the older.
+fn check_components(message: &Message) -> Result<(), Failure> {
+    let filled =
+        |key: &str| message.more.get(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let flags = message.more.get("flags").and_then(Value::as_u64).unwrap_or(0);
+    if flags & COMPONENTS_V2 != 0 {
+        if !message.content.is_empty() || filled("embeds") {
+            let code = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2";
+            let text = "The 'content' field cannot be used when using MessageFlags.IS_COMPONENTS_V2";
+            return Err(errors::invalid_field("content", code, text));
+        }
+        return Ok(());
+    }
+    let components = message.more.get("components").and_then(Value::as_array);
+    match components.into_iter().flatten().position(|one| one["type"] != 1) {
+        Some(place) => {
+            let path = format!("components.{place}.type");
+            Err(errors::invalid_field(
+                &path,
+                "UNION_TYPE_CHOICES",
+                "Value of field \"type\" must be one of (1,).",
+            ))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The files of a form become attachments; the list in the body says which of the old ones stay.
@@ -89,30 +135,41 @@ fn attach(message: &mut Message, body: &Value, files: &[File]) {
     message.more.insert("attachments".to_owned(), Value::Array(all));
 }
 
-/// The message that is replied to must be there, unless the body says that it needn't.
-fn reply(state: &State, message: &mut Message, body: &Value) -> Result<(), Failure> {
+/// What is replied to is in the same channel, and what is forwarded is where the bot may read. It must be there, unless
+/// the body says that it needn't.
+fn refer(state: &State, message: &mut Message, body: &Value) -> Result<(), Failure> {
     let reference = &body["message_reference"];
     let Some(id) = Id::of(&reference["message_id"]) else { return Ok(()) };
     let channel = Id::of(&reference["channel_id"]).unwrap_or(message.channel);
-    let found = state.messages.get(&channel).and_then(|all| all.get(&id));
-    let Some(found) = found else {
-        if reference["fail_if_not_exists"] == false {
-            return Ok(());
-        }
-        let place = "message_reference";
-        return Err(errors::invalid_field(place, "MESSAGE_REFERENCE_UNKNOWN_MESSAGE", "Unknown message"));
+    let forwards = reference["type"] == 1;
+    let invalid = |code: &str, text: &str| errors::invalid_field("message_reference", code, text);
+    if !forwards && channel != message.channel {
+        let code = "REPLIES_CANNOT_REFERENCE_OTHER_CHANNEL";
+        return Err(invalid(code, "Cannot reply to a message in a different channel"));
+    }
+    if !permissions::has(state.permissions_in(channel, state.bot), VIEW_CHANNEL | READ_MESSAGE_HISTORY) {
+        return Err(errors::missing_access());
+    }
+    let Some(found) = state.messages.get(&channel).and_then(|all| all.get(&id)) else {
+        let excused = reference["fail_if_not_exists"] == false && !forwards;
+        let unknown = || invalid("MESSAGE_REFERENCE_UNKNOWN_MESSAGE", "Unknown message");
+        return if excused { Ok(()) } else { Err(unknown()) };
     };
     let guild = state.channels.get(&channel).map(|channel| channel.guild);
-    let kind = reference["type"].as_u64().unwrap_or(0);
-    let shown = json!({"type": kind, "channel_id": channel, "message_id": id, "guild_id": guild});
+    let shown =
+        json!({"type": u8::from(forwards), "channel_id": channel, "message_id": id, "guild_id": guild});
     message.more.insert("message_reference".to_owned(), shown);
-    if kind == 0 {
+    let original = models::message(state, found);
+    let only = |keys: &dyn Fn(&str) -> bool| -> Value {
+        let fields = original.as_object().into_iter().flatten().filter(|(key, _)| keys(key));
+        fields.map(|(key, value)| (key.clone(), value.clone())).collect::<Map<_, _>>().into()
+    };
+    if forwards {
+        let snapshot = json!([{"message": only(&|key| IN_SNAPSHOTS.contains(&key))}]);
+        message.more.insert("message_snapshots".to_owned(), snapshot);
+    } else {
         message.more.insert("type".to_owned(), json!(19));
-        let mut referenced = models::message(state, found);
-        if let Some(fields) = referenced.as_object_mut() {
-            fields.remove("reactions");
-            fields.remove("referenced_message");
-        }
+        let referenced = only(&|key| key != "reactions" && key != "referenced_message");
         message.more.insert("referenced_message".to_owned(), referenced);
     }
     Ok(())
