@@ -15,7 +15,7 @@ use crate::ids::GuildId;
 /// What Discord counts over.
 const WINDOW: Duration = Duration::from_secs(600);
 /// Refused requests of a guild in a window: a hundredth of what all have.
-pub const GUILD_BUDGET: u32 = 100;
+const GUILD_BUDGET: u32 = 100;
 /// Of all guilds; the rest of the 10,000 is for what the service itself asks.
 const ALL_BUDGET: u32 = 9_000;
 /// Guilds that are remembered before those whose window is over are forgotten.

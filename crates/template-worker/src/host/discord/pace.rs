@@ -15,8 +15,8 @@ use crate::ids::GuildId;
 
 /// Between two requests: 40 a second.
 const BETWEEN: Duration = Duration::from_millis(25);
-/// How many may go at once after a quiet time: with those of a second no more than 50.
-const AT_ONCE: u32 = 10;
+/// How many may go at once after a quiet time: with those of a second fewer than 50.
+const AT_ONCE: u32 = 5;
 /// Requests of a guild that are on their way at the same time.
 const ON_THEIR_WAY: usize = 5;
 /// The longest that a request waits for its guild, and again for all.
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_50_requests_go_out_in_any_second() {
+    async fn fewer_than_50_requests_go_out_in_any_second() {
         let (pace, start) = (Pace::new(), Instant::now());
         let mut went = Vec::new();
         for id in 1..=200 {
@@ -104,9 +104,9 @@ mod tests {
         }
         for (at, first) in went.iter().enumerate() {
             let within = went[at..].iter().filter(|one| **one < *first + Duration::from_secs(1)).count();
-            assert!(within <= 51, "{within} went within a second from {first:?}");
+            assert!(within <= 46, "{within} went within a second from {first:?}");
         }
-        assert!(went[199] < Duration::from_secs(5), "{:?}", went[199]);
+        assert!(went[199] <= Duration::from_secs(5), "{:?}", went[199]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -188,14 +188,23 @@ pub fn missing(held: Permissions, needed: Permissions) -> Option<String> {
     if lacking.is_empty() {
         return None;
     }
-    let mut names: Vec<String> = lacking.iter_names().map(|(name, _)| name.to_owned()).collect();
-    // Two names for one bit: the older one is not shown.
-    names.retain(|name| name != "MANAGE_EMOJIS_AND_STICKERS");
+    let mut names: Vec<String> =
+        lacking.iter_names().map(|(name, _)| discords_name(name).to_owned()).collect();
     let unknown = lacking.difference(Permissions::all());
     if !unknown.is_empty() {
         names.push(format!("{:#x}", unknown.bits()));
     }
     Some(names.join(", "))
+}
+
+/// Some have another name in the library.
+fn discords_name(name: &str) -> &str {
+    match name {
+        "CREATE_INVITE" => "CREATE_INSTANT_INVITE",
+        "MANAGE_EMOJIS_AND_STICKERS" => "MANAGE_GUILD_EXPRESSIONS",
+        "USE_SLASH_COMMANDS" => "USE_APPLICATION_COMMANDS",
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -33,8 +33,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 const ALTOGETHER: Duration = Duration::from_secs(20);
 /// Bytes of an answer: 1,000 members with all they have take less.
 const MOST_ANSWER_BYTES: usize = 4 << 20;
-/// How often a request is made that Discord puts off.
-const ATTEMPTS: u8 = 3;
+/// How often a request is made that Discord puts off: again once, when Discord says so. Where that is not enough the limit
+/// is one of all requests, and each further one would count as an offence.
+const ATTEMPTS: u8 = 2;
 /// How long nobody asks after Discord has put one request off that often.
 const HOLD: Duration = Duration::from_secs(2);
 /// Characters of what Discord says about a refused request.

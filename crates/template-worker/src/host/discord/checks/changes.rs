@@ -34,8 +34,16 @@ impl Check<'_> {
             None => Vec::new(),
         };
         let wanted: Vec<Overwrite> = wanted.iter().filter_map(overwrite).collect();
+        let guild = self.guild().await?;
         let mut changed = Permissions::empty();
-        for one in &wanted {
+        for (index, one) in wanted.iter().enumerate() {
+            if !one.is_member && !guild.roles.contains_key(&one.id) {
+                return Err(HostError::NotFound(format!(
+                    "`data.permission_overwrites[{}].id` ({}) is no role of this guild",
+                    index + 1,
+                    one.id
+                )));
+            }
             let old = before.iter().find(|old| old.id == one.id && old.is_member == one.is_member);
             changed |= difference(one, old);
         }

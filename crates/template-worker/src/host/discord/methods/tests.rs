@@ -248,7 +248,7 @@ fn arguments_come_one_by_one_or_as_a_table_as_the_method_says() {
 
 #[test]
 fn nothing_that_leaves_its_part_of_a_path_is_taken_for_an_id_a_token_or_a_code() {
-    let hostile = ["1/2", "..", "../1", "1%2f2", "1?x=1", "1#", "", "1 ", "１２", "1\0", "@me"];
+    let hostile = ["1/2", "..", "../1", "1%2f2", "1?x=1", "1#", "", "1 ", "1\0", "@me"];
     for method in ALL.iter() {
         let Work::Request(route) = method.work else { continue };
         for field in
@@ -264,7 +264,8 @@ fn nothing_that_leaves_its_part_of_a_path_is_taken_for_an_id_a_token_or_a_code()
 
 #[test]
 fn an_id_is_a_snowflake_and_nothing_else() {
-    for text in ["0", "-1", "01", "99999999999999999999", "18446744073709551615", "1e3", "0x1", "1.0"] {
+    for text in ["0", "-1", "01", "99999999999999999999", "18446744073709551615", "1e3", "0x1", "1.0", "１２"]
+    {
         let rule = Rule::Id(Thing::Channel);
         assert!(super::super::validate::check("id", &rule, &text.into()).is_err(), "{text} was taken");
     }
