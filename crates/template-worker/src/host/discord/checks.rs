@@ -95,7 +95,7 @@ impl<'a> Check<'a> {
                 let what = match reference.thing {
                     Thing::Channel => "channel of this guild that the bot can see",
                     Thing::Role => "role of this guild",
-                    Thing::Webhook => "webhook of this guild",
+                    Thing::Webhook => "webhook of this guild that the bot can see",
                     _ => "id of this guild",
                 };
                 let text = format!("`{}` ({}) is no {what}", reference.path, reference.id);
@@ -227,9 +227,13 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The webhook with this id, where it is the guild's.
+    /// The webhook with this id, where it is the guild's. Its token is enough to look at it, without a permission.
     async fn find_webhook(&self, id: u64) -> Result<Option<Webhook>, HostError> {
-        let found = self.look(format!("webhooks/{id}")).await?;
+        let request = match self.decoded.text("webhook_token") {
+            Some(token) => Request { has_own_token: true, ..Request::look(format!("webhooks/{id}/{token}")) },
+            None => Request::look(format!("webhooks/{id}")),
+        };
+        let found = self.look(request).await?;
         let Some(found) =
             found.filter(|found| found.get("guild_id").and_then(id_of) == Some(self.guild.get()))
         else {
@@ -239,17 +243,17 @@ impl<'a> Check<'a> {
     }
 
     /// What Discord has at a path; nothing where it is not there, or not for the bot.
-    async fn look(&self, path: String) -> Result<Option<Value>, HostError> {
-        match self.rest.send(self.guild, Request::look(path)).await {
+    async fn look(&self, request: Request) -> Result<Option<Value>, HostError> {
+        match self.rest.send(self.guild, request).await {
             Ok(text) => Ok(serde_json::from_str(&text).ok()),
-            Err(Failure::Refused { status: 403 | 404, .. }) => Ok(None),
+            Err(Failure::Refused { status: 401 | 403 | 404, .. }) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
 
     async fn invite(&self, deletes: bool) -> Result<(), HostError> {
         let code = self.decoded.text("code").unwrap_or_default();
-        let found = self.look(format!("invites/{code}")).await?;
+        let found = self.look(Request::look(format!("invites/{code}"))).await?;
         let of = |what: &str| found.as_ref().and_then(|invite| invite.get(what)?.get("id")).and_then(id_of);
         if of("guild") != Some(self.guild.get()) {
             return Err(HostError::NotFound(format!("`code` ({code}) is no invite to this guild")));

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use twilight_model::guild::Permissions;
 
 use super::super::super::HostError;
+use super::super::rest::Request;
 use super::super::state::Channel;
 use super::{Check, id_of};
 
@@ -41,7 +42,8 @@ impl Check<'_> {
         };
         let message = self.decoded.id("message_id").unwrap_or_default();
         let bot = self.state.bot_id(self.rest, self.guild).await?;
-        let Some(found) = self.look(format!("channels/{}/messages/{message}", channel.id)).await? else {
+        let request = Request::look(format!("channels/{}/messages/{message}", channel.id));
+        let Some(found) = self.look(request).await? else {
             let text = format!("`message_id` ({message}) is no message of the channel {}", channel.id);
             return Err(HostError::NotFound(text));
         };
