@@ -4,13 +4,19 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use async_trait::async_trait;
+use khronos::Bundle;
+
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{Compiler, TemplateLog};
-use crate::host::{Discord, Gate, Host, Services, Stores};
+use crate::execution::{CompileFailure, Compiler, TemplateLog};
+use crate::host::{Discord, Gate, Host, Service, Services, Stores, Templates};
+use crate::ids::GuildId;
+use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::template::TemplateName;
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
@@ -77,19 +83,14 @@ impl App {
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));
         let metrics = Arc::new(Metrics::new(&config.limits));
-        let service = Arc::new(OnceLock::<Weak<Self>>::new());
-        let guilds = {
-            let service = Arc::clone(&service);
-            move || {
-                service.get().and_then(Weak::upgrade).map_or(0, |app| {
-                    let levels = app.levels();
-                    levels.idle + levels.busy
-                })
-            }
+        let service = Arc::new(Behind::default());
+        let most = config.templates.capabilities.iter().cloned().collect();
+        let gate = Gate::new(most, config.templates.rate_limits);
+        let services = Services {
+            stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
+            discord: Discord::new(&config.discord),
         };
-        let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
-        let stores = Stores::new(config.links.clone(), guilds);
-        let services = Services { stores, discord: Discord::new(&config.discord) };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
@@ -113,7 +114,7 @@ impl App {
         );
         let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
         let app = Arc::new(app);
-        service.get_or_init(|| Arc::downgrade(&app));
+        service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
     }
 
@@ -159,5 +160,59 @@ impl App {
     /// Closes the storage, when nobody is served any more.
     pub async fn close(&self) {
         self.storage.close().await;
+    }
+}
+
+/// The service as its own host sees it, which is built before the rest.
+#[derive(Default)]
+struct Behind(OnceLock<Weak<App>>);
+
+impl Behind {
+    fn app(&self) -> Option<Arc<App>> {
+        self.0.get()?.upgrade()
+    }
+}
+
+impl std::fmt::Debug for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Behind")
+    }
+}
+
+#[async_trait]
+impl Service for Behind {
+    fn guilds(&self) -> usize {
+        self.app().map_or(0, |app| {
+            let levels = app.levels();
+            levels.idle + levels.busy
+        })
+    }
+
+    fn limits(&self, guild: GuildId) -> Arc<Limits> {
+        self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {
+        let app = self.app().ok_or("the service is stopping")?;
+        match app.compiler.compile(bundle).await {
+            Ok(_) => Ok(()),
+            Err(CompileFailure::Errors(errors)) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Err(format!("the template does not compile: {}", lines.join("; ")))
+            }
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    async fn files_changed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.files_changed(guild, name).await;
+        }
+    }
+
+    async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.template_removed(guild, name).await;
+        }
     }
 }

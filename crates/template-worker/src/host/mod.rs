@@ -12,6 +12,9 @@ pub mod discord;
 mod line;
 mod rate_limits;
 mod stores;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future as _;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ pub use calls::{HostCall, HostReply};
 pub use discord::Discord;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
+pub use templates::{Service, Templates};
 
 use crate::metrics::{Count, Metrics, Served};
 
@@ -51,6 +55,8 @@ pub struct Services {
     pub stores: Stores,
     /// `ctx.Discord`.
     pub discord: Discord,
+    /// `ctx.DataStores.TemplateStore`.
+    pub templates: Templates,
 }
 
 impl Host {
@@ -76,6 +82,7 @@ impl Host {
                 let arguments = call.arguments.into_iter().map(|argument| argument.0).collect();
                 services.discord.serve(caller.guild, method, arguments).await
             }
+            HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
         }
     }
 
