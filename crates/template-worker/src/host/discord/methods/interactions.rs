@@ -26,7 +26,8 @@ pub(super) const METHODS: &[Method] = &[
     .sends_data()
     .needs(OURS)
     .with_own_token()
-    .uncounted(),
+    .uncounted()
+    .at_most(&[quota(50, 5)]),
     Method::new("get_original_interaction_response", Verb::Get, ORIGINAL, "Gets the answer to an interaction.")
         .takes(takes!(bare { interaction_token: "string" = TOKEN, "The token of the interaction."; }))
         .needs(OURS)

@@ -210,7 +210,7 @@ fn quotas_are_those_of_the_reference() {
     for name in ["get_original_interaction_response", "create_followup_message", "delete_followup_message"] {
         assert_eq!(buckets(name), [own(name, 10, 300)]);
     }
-    assert_eq!(buckets("create_interaction_response"), []);
+    assert_eq!(buckets("create_interaction_response"), [own("create_interaction_response", 50, 100)]);
     assert_eq!(buckets("antiraid_bulk_op"), [own("antiraid_bulk_op", 3, 333)]);
 }
 
