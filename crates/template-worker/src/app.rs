@@ -10,7 +10,7 @@ use khronos::Bundle;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{CompileFailure, Compiler, TemplateLog};
-use crate::host::{Gate, Host, Kv, Service, Services, Stores, Templates};
+use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
@@ -102,6 +102,7 @@ impl App {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
             kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+            discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
