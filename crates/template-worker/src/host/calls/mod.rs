@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
-pub use kv::{Batch, KvCall, Moment};
+pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
