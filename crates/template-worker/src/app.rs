@@ -39,6 +39,8 @@ pub struct App {
     pub log: TemplateLog,
     /// The signal that the service is stopping.
     pub stopping: Stopping,
+    /// Serves what templates want of the world.
+    pub host: Host,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
     /// What time it is for whatever is stored with a time.
@@ -111,7 +113,7 @@ impl App {
             metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
-            Arc::new(host),
+            Arc::new(host.clone()),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -126,8 +128,19 @@ impl App {
             stopping.clone(),
         );
         let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
-        let app =
-            Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
+        let app = Self {
+            config,
+            storage,
+            dispatcher,
+            compiler,
+            log,
+            stopping,
+            host,
+            shared,
+            clock,
+            sources,
+            strategy,
+        };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)

@@ -31,6 +31,7 @@ pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
 pub use templates::{Service, Templates};
 
+use crate::ids::GuildId;
 use crate::metrics::{Count, Metrics, Served};
 
 /// Most calls that are served at the same time, of all guilds.
@@ -73,6 +74,12 @@ impl Host {
     /// What serves each family.
     pub fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    /// Takes in what Discord says happened in `guild`, before its templates hear of it. Only for what comes from Discord, or
+    /// from the operator: what a template may do depends on it.
+    pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
+        self.0.services.discord.observe(guild, event, data).await;
     }
 
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
