@@ -4,14 +4,20 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use khronos::Bundle;
+
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{Compiler, TemplateLog};
-use crate::host::{Gate, Host, Kv, Services, Stores};
+use crate::execution::{CompileFailure, Compiler, TemplateLog};
+use crate::host::{Gate, Host, Kv, Service, Services, Stores, Templates};
+use crate::ids::GuildId;
+use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::sources::Sources;
 use crate::storage::{Clock, SqliteStorage, Storage, StorageError};
+use crate::template::TemplateName;
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
@@ -84,29 +90,20 @@ impl App {
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));
         let metrics = Arc::new(Metrics::new(&config.limits));
-        let service = Arc::new(OnceLock::<Weak<Self>>::new());
-        let guilds = {
-            let service = Arc::clone(&service);
-            move || {
-                service.get().and_then(Weak::upgrade).map_or(0, |app| {
-                    let levels = app.levels();
-                    levels.idle + levels.busy
-                })
-            }
-        };
-        let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
+        let service = Arc::new(Behind::default());
+        let most = config.templates.capabilities.iter().cloned().collect();
+        let gate = Gate::new(most, config.templates.rate_limits);
         let clock = Clock::System;
-        let of_service = Arc::new(config.limits.clone());
-        let limits = {
-            let service = Arc::clone(&service);
-            move |guild| {
-                let app = service.get().and_then(Weak::upgrade);
-                app.map_or_else(|| Arc::clone(&of_service), |app| app.dispatcher.limits(guild))
-            }
-        };
+        let kv = Kv::new(
+            Arc::clone(&storage) as _,
+            clock.clone(),
+            Arc::clone(&service) as _,
+            Arc::clone(&metrics),
+        );
         let services = Services {
-            stores: Stores::new(config.links.clone(), guilds),
-            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+            stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            kv,
+            templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -133,7 +130,7 @@ impl App {
         let app =
             Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
         let app = Arc::new(app);
-        service.get_or_init(|| Arc::downgrade(&app));
+        service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
     }
 
@@ -185,5 +182,59 @@ impl App {
     /// Closes the storage, when nobody is served any more.
     pub async fn close(&self) {
         self.storage.close().await;
+    }
+}
+
+/// The service as its own host sees it, which is built before the rest.
+#[derive(Default)]
+struct Behind(OnceLock<Weak<App>>);
+
+impl Behind {
+    fn app(&self) -> Option<Arc<App>> {
+        self.0.get()?.upgrade()
+    }
+}
+
+impl std::fmt::Debug for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Behind")
+    }
+}
+
+#[async_trait]
+impl Service for Behind {
+    fn guilds(&self) -> usize {
+        self.app().map_or(0, |app| {
+            let levels = app.levels();
+            levels.idle + levels.busy
+        })
+    }
+
+    fn limits(&self, guild: GuildId) -> Arc<Limits> {
+        self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {
+        let app = self.app().ok_or("the service is stopping")?;
+        match app.compiler.compile(bundle).await {
+            Ok(_) => Ok(()),
+            Err(CompileFailure::Errors(errors)) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Err(format!("the template does not compile: {}", lines.join("; ")))
+            }
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    async fn files_changed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.files_changed(guild, name).await;
+        }
+    }
+
+    async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.template_removed(guild, name).await;
+        }
     }
 }

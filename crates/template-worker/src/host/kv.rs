@@ -12,9 +12,8 @@ use khronos::{KhronosValue, TimeZone, Timestamp, ValueLimits};
 use time::OffsetDateTime;
 
 use super::calls::{KvCall, Moment};
-use super::{HostError, HostReply};
+use super::{HostError, HostReply, Service};
 use crate::ids::GuildId;
-use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::storage::kv::{
     KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, MOST_EXAMINED,
@@ -27,26 +26,23 @@ const STORED: ValueLimits = ValueLimits { depth: 128, nodes: 10_000_000, bytes: 
 /// Most bytes of a cursor that anybody sends: a key and its scopes.
 const MOST_CURSOR_BYTES: usize = 16 << 10;
 
-/// What a guild may use.
-type LimitsOf = Box<dyn Fn(GuildId) -> Arc<Limits> + Send + Sync>;
-
 /// Serves `ctx.KV`.
 pub struct Kv {
     storage: Arc<dyn KvStorage>,
     clock: Clock,
-    limits: LimitsOf,
+    service: Arc<dyn Service>,
     metrics: Arc<Metrics>,
 }
 
 impl Kv {
-    /// `limits` tells what a guild may use.
+    /// Records as `storage` has them; `service` tells what a guild may use.
     pub fn new(
         storage: Arc<dyn KvStorage>,
         clock: Clock,
-        limits: impl Fn(GuildId) -> Arc<Limits> + Send + Sync + 'static,
+        service: Arc<dyn Service>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, clock, limits: Box::new(limits), metrics }
+        Self { storage, clock, service, metrics }
     }
 
     pub(super) async fn serve(&self, guild: GuildId, call: KvCall) -> Result<HostReply, HostError> {
@@ -148,7 +144,7 @@ impl Kv {
         scopes: Vec<String>,
         cursor: Option<String>,
     ) -> Result<HostReply, KvError> {
-        let most_bytes = (self.limits)(guild).max_kv_key_bytes;
+        let most_bytes = self.service.limits(guild).max_kv_key_bytes;
         let scopes = Scopes::new(scopes)?;
         let after = cursor.map(read_cursor::<String>).transpose()?;
         let query = KvQuery {
@@ -169,7 +165,7 @@ impl Kv {
     }
 
     async fn write_all(&self, guild: GuildId, ops: Vec<KvOp>) -> Result<Vec<KvDone>, KvError> {
-        let quota = KvQuota::of(&(self.limits)(guild));
+        let quota = KvQuota::of(&self.service.limits(guild));
         self.storage.kv_write(guild, ops, quota, self.clock.now()).await
     }
 }

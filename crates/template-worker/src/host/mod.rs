@@ -12,6 +12,9 @@ mod kv;
 mod line;
 mod rate_limits;
 mod stores;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future as _;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ pub use calls::{HostCall, HostReply};
 pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
+pub use templates::{Service, Templates};
 
 use crate::metrics::{Count, Metrics, Served};
 
@@ -51,6 +55,8 @@ pub struct Services {
     pub stores: Stores,
     /// `ctx.KV`.
     pub kv: Kv,
+    /// `ctx.DataStores.TemplateStore`.
+    pub templates: Templates,
 }
 
 impl Host {
@@ -67,6 +73,7 @@ impl Host {
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
             HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
+            HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
         }
     }
 

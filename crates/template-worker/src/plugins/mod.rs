@@ -8,7 +8,7 @@ use std::sync::Arc;
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CopyCall, Family, KvCall, LinksCall, StatsCall};
+use crate::host::calls::{CopyCall, Family, KvCall, LinksCall, StatsCall, TemplatesCall};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -30,6 +30,7 @@ object_types! {
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
     Kv "KV",
+    TemplateStore "TemplateStore",
 }
 
 /// What it takes to make the objects of one context.
@@ -53,6 +54,7 @@ impl Plugins {
         let stores = vec![
             ("StatsStore", self.object::<StatsStore, StatsCall>(lua, Vec::new())?),
             ("LinksStore", self.object::<LinksStore, LinksCall>(lua, Vec::new())?),
+            ("TemplateStore", self.object::<TemplateStore, TemplatesCall>(lua, Vec::new())?),
             ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
         ];
         self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())

@@ -119,8 +119,8 @@ pub trait Storage: KvStorage + ExpiryStorage {
     /// Creates or replaces a template. Versions count up from 1; the last [`KEPT_VERSIONS`] are kept.
     ///
     /// # Errors
-    /// `VersionConflict` unless the template is in version `if_match`, where that is given; `TooManyTemplates` for a new
-    /// one in a guild that has `max_templates` already.
+    /// `VersionConflict` unless the template is in version `if_match`, where that is given (0: unless there is none);
+    /// `TooManyTemplates` for a new one in a guild that has `max_templates` already.
     async fn put_template(
         &self,
         guild: GuildId,

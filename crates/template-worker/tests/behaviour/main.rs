@@ -29,6 +29,7 @@ mod process_pool;
 mod process_programs;
 mod quarantine;
 mod strategies;
+mod template_store;
 mod traces;
 mod vm_life;
 mod vms;

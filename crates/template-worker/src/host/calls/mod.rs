@@ -8,6 +8,7 @@ mod arguments;
 mod declared;
 mod kv;
 mod stores;
+mod templates;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
 pub use kv::{Batch, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
+pub use templates::TemplatesCall;
 
 /// Declares which families there are.
 macro_rules! families {
@@ -35,6 +37,17 @@ macro_rules! families {
                 let mut all = Vec::new();
                 $( all.extend($call::CALLS.iter().map(|declared| ($call::OBJECT, declared))); )+
                 all.into_iter()
+            }
+
+            /// The call of this name, with these arguments, of the object of that name.
+            ///
+            /// # Errors
+            /// Says what is wrong.
+            pub fn named(object: &str, name: &str, arguments: Vec<KhronosValue>) -> Result<Self, String> {
+                $( if object == $call::OBJECT && let Some(number) = $call::NAMES.iter().position(|known| *known == name) {
+                    return $call::from_arguments(number, arguments).map(Self::$variant);
+                } )+
+                Err(format!("there is no {object}.{name}"))
             }
 
             /// What is declared of it.
@@ -77,6 +90,8 @@ families! {
     Copy(CopyCall),
     /// What a guild's templates remember.
     Kv(KvCall),
+    /// The guild's templates.
+    Templates(TemplatesCall),
 }
 
 impl fmt::Display for HostCall {
