@@ -72,7 +72,7 @@ impl Host {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
-            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller, call).await,
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
         }
     }
