@@ -92,7 +92,8 @@ impl Kv {
                 Ok(HostReply::nothing())
             }
             KvCall::Batch { ops } => {
-                let ops: Vec<KvOp> = ops.0.into_iter().map(op_of).collect::<Result<_, _>>()?;
+                let ops: Vec<KvOp> =
+                    ops.0.into_iter().map(KvCall::from).map(op_of).collect::<Result<_, _>>()?;
                 let done = self.write_all(caller, ops).await?;
                 Ok(HostReply::value(KhronosValue::List(done.into_iter().map(result).collect())))
             }

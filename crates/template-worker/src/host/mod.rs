@@ -53,10 +53,10 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
-    /// `ctx.KV`.
-    pub kv: Kv,
     /// `ctx.DataStores.TemplateStore`.
     pub templates: Templates,
+    /// `ctx.KV`.
+    pub kv: Kv,
 }
 
 impl Host {
@@ -72,8 +72,8 @@ impl Host {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
-            HostCall::Kv(call) => services.kv.serve(caller, call).await,
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }
     }
 

@@ -22,7 +22,7 @@ fn text(text: &str) -> KhronosValue {
 /// Arguments that a call takes: one call for each that is declared.
 fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
     let table = || KhronosValue::Map(BTreeMap::new());
-    let scopes = || KhronosValue::List(vec![text("a"), text("b")]);
+    let scopes = || KhronosValue::from(vec!["a", "b"]);
     Some(match (object, name) {
         ("DataStores.StatsStore" | "DataStores.LinksStore", _) | ("DataStores.TemplateStore", "list") => {
             vec![]
@@ -33,13 +33,12 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
         ("KV", "list_scopes") => vec![],
         ("KV", "keys") => vec![scopes()],
         ("KV", "set") => vec![text("k"), text("v"), scopes()],
-        ("KV", "compareandset") => vec![text("k"), scopes(), text("v"), text("w")],
-        ("KV", "batch") => vec![KhronosValue::List(vec![KhronosValue::from([
-            ("op", text("delete")),
-            ("key", text("k")),
-            ("scopes", scopes()),
-        ])])],
-        ("KV", name) if name.ends_with("byid") => vec![text("x")],
+        ("KV", "increment") => vec![text("k"), scopes(), KhronosValue::Integer(1)],
+        ("KV", "batch") => vec![KhronosValue::List(vec![
+            KhronosValue::from([("op", text("set")), ("key", text("k")), ("scopes", scopes())]),
+            KhronosValue::from([("op", text("delete")), ("key", text("other")), ("scopes", scopes())]),
+        ])],
+        ("KV", id) if id.ends_with("id") => vec![text("id")],
         ("KV", _) => vec![text("k"), scopes()],
         _ => return None,
     })

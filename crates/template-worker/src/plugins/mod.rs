@@ -29,8 +29,8 @@ object_types! {
     StatsStore "StatsStore",
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
-    Kv "KV",
     TemplateStore "TemplateStore",
+    Kv "KV",
 }
 
 /// What it takes to make the objects of one context.

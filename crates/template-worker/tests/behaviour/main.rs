@@ -28,6 +28,7 @@ mod process;
 mod process_pool;
 mod process_programs;
 mod quarantine;
+mod read_only;
 mod strategies;
 mod template_store;
 mod traces;

@@ -190,7 +190,78 @@ impl<'de> Deserialize<'de> for Moment {
 
 /// The operations of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Batch(pub Vec<KvCall>);
+pub struct Batch(pub Vec<BatchOp>);
+
+/// An operation that can be part of a batch. A type of its own, so that no message of a VM process can nest batches, which
+/// would be read as deep as the message is long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum BatchOp {
+    /// [`KvCall::Set`].
+    Set {
+        /// The key.
+        key: String,
+        /// Its scopes.
+        scopes: Vec<String>,
+        /// Its value.
+        value: Any,
+        /// From when on it is gone.
+        expires_at: Option<Moment>,
+        /// Whether `KeyResume` is to tell of it.
+        resume: Option<bool>,
+    },
+    /// [`KvCall::SetExpiry`].
+    SetExpiry {
+        /// The key.
+        key: String,
+        /// Its scopes.
+        scopes: Vec<String>,
+        /// From when on it is gone.
+        expires_at: Option<Moment>,
+    },
+    /// [`KvCall::Delete`].
+    Delete {
+        /// The key.
+        key: String,
+        /// Its scopes.
+        scopes: Vec<String>,
+    },
+    /// [`KvCall::Increment`].
+    Increment {
+        /// The key.
+        key: String,
+        /// Its scopes.
+        scopes: Vec<String>,
+        /// By how much.
+        by: Option<f64>,
+    },
+    /// [`KvCall::CompareAndSet`].
+    CompareAndSet {
+        /// The key.
+        key: String,
+        /// Its scopes.
+        scopes: Vec<String>,
+        /// What has to be there.
+        expected: Any,
+        /// What comes in its place.
+        value: Any,
+    },
+}
+
+impl From<BatchOp> for KvCall {
+    fn from(op: BatchOp) -> Self {
+        match op {
+            BatchOp::Set { key, scopes, value, expires_at, resume } => {
+                Self::Set { key, scopes, value, expires_at, resume }
+            }
+            BatchOp::SetExpiry { key, scopes, expires_at } => Self::SetExpiry { key, scopes, expires_at },
+            BatchOp::Delete { key, scopes } => Self::Delete { key, scopes },
+            BatchOp::Increment { key, scopes, by } => Self::Increment { key, scopes, by },
+            BatchOp::CompareAndSet { key, scopes, expected, value } => {
+                Self::CompareAndSet { key, scopes, expected, value }
+            }
+        }
+    }
+}
 
 impl Argument for Batch {
     const LUAU: &'static str = "({KvOp} | {ops: {KvOp}})";
@@ -212,14 +283,14 @@ impl Argument for Batch {
     }
 }
 
-impl FromIterator<KvCall> for Batch {
-    fn from_iter<I: IntoIterator<Item = KvCall>>(ops: I) -> Self {
+impl FromIterator<BatchOp> for Batch {
+    fn from_iter<I: IntoIterator<Item = BatchOp>>(ops: I) -> Self {
         Self(ops.into_iter().collect())
     }
 }
 
 /// One operation of a batch, from its fields.
-fn one(op: KhronosValue) -> Result<KvCall, String> {
+fn one(op: KhronosValue) -> Result<BatchOp, String> {
     let KhronosValue::Map(mut fields) = op else {
         return Err(format!("to be a table, got {}", kind(&op)));
     };
@@ -230,17 +301,17 @@ fn one(op: KhronosValue) -> Result<KvCall, String> {
     let op: String = field(&mut fields, "op")?;
     let (key, scopes) = (field(&mut fields, "key")?, field(&mut fields, "scopes")?);
     let call = match op.as_str() {
-        "set" => KvCall::Set {
+        "set" => BatchOp::Set {
             key,
             scopes,
             value: field(&mut fields, "value")?,
             expires_at: field(&mut fields, "expires_at")?,
             resume: field(&mut fields, "resume")?,
         },
-        "setexpiry" => KvCall::SetExpiry { key, scopes, expires_at: field(&mut fields, "expires_at")? },
-        "delete" => KvCall::Delete { key, scopes },
-        "increment" => KvCall::Increment { key, scopes, by: field(&mut fields, "by")? },
-        "compareandset" => KvCall::CompareAndSet {
+        "setexpiry" => BatchOp::SetExpiry { key, scopes, expires_at: field(&mut fields, "expires_at")? },
+        "delete" => BatchOp::Delete { key, scopes },
+        "increment" => BatchOp::Increment { key, scopes, by: field(&mut fields, "by")? },
+        "compareandset" => BatchOp::CompareAndSet {
             key,
             scopes,
             expected: field(&mut fields, "expected")?,
@@ -281,11 +352,7 @@ impl KvCall {
             | Self::SetExpiryById { .. }
             | Self::DeleteById { .. } => vec!["kv.meta:id_ops".to_owned()],
             Self::Batch { ops } => {
-                let inner = |op: &Self| match op {
-                    // Not to be had from a script, and refused where it is served.
-                    Self::Batch { .. } => Vec::new(),
-                    op => op.capabilities(),
-                };
+                let inner = |op: &BatchOp| Self::from(op.clone()).capabilities();
                 ops.0.iter().take(MOST_BATCH_OPS).flat_map(inner).collect()
             }
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
-pub use kv::{Batch, KvCall, Moment};
+pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
@@ -88,10 +88,10 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
-    /// What a guild's templates remember.
-    Kv(KvCall),
     /// The guild's templates.
     Templates(TemplatesCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
 }
 
 impl fmt::Display for HostCall {
