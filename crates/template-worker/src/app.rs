@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use khronos::Bundle;
+use khronos::{Bundle, LogLevel};
+use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{CompileFailure, Compiler, TemplateLog};
+use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
 use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -96,14 +97,16 @@ impl App {
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
         let clock = Clock::System;
-        let limits = {
-            let service = Arc::clone(&service);
-            move |guild| service.limits(guild)
-        };
+        let kv = Kv::new(
+            Arc::clone(&storage) as _,
+            clock.clone(),
+            Arc::clone(&service) as _,
+            Arc::clone(&metrics),
+        );
         let services = Services {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
-            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
             discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
@@ -224,6 +227,19 @@ impl Service for Behind {
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {
         self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    fn warn(&self, guild: GuildId, name: &TemplateName, text: String) {
+        if let Some(app) = self.app() {
+            app.log.write(LogEntry {
+                at: OffsetDateTime::now_utc(),
+                guild,
+                template: Arc::from(name.as_str()),
+                event: None,
+                level: LogLevel::Warn,
+                text,
+            });
+        }
     }
 
     async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {

@@ -94,7 +94,7 @@ impl Host {
                 services.discord.serve(caller.guild, method, arguments).await
             }
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
-            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }
     }
 
