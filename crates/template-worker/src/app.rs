@@ -5,12 +5,13 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use khronos::Bundle;
+use khronos::{Bundle, LogLevel};
+use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{CompileFailure, Compiler, TemplateLog};
-use crate::host::{Gate, Host, Kv, Service, Services, Stores, Templates};
+use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
+use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
@@ -39,6 +40,8 @@ pub struct App {
     pub log: TemplateLog,
     /// The signal that the service is stopping.
     pub stopping: Stopping,
+    /// Serves what templates want of the world.
+    pub host: Host,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
     /// What time it is for whatever is stored with a time.
@@ -94,14 +97,17 @@ impl App {
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
         let clock = Clock::System;
-        let limits = {
-            let service = Arc::clone(&service);
-            move |guild| service.limits(guild)
-        };
+        let kv = Kv::new(
+            Arc::clone(&storage) as _,
+            clock.clone(),
+            Arc::clone(&service) as _,
+            Arc::clone(&metrics),
+        );
         let services = Services {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
-            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+            discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -110,7 +116,7 @@ impl App {
             metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
-            Arc::new(host),
+            Arc::new(host.clone()),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -125,8 +131,19 @@ impl App {
             stopping.clone(),
         );
         let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
-        let app =
-            Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
+        let app = Self {
+            config,
+            storage,
+            dispatcher,
+            compiler,
+            log,
+            stopping,
+            host,
+            shared,
+            clock,
+            sources,
+            strategy,
+        };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
@@ -210,6 +227,19 @@ impl Service for Behind {
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {
         self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    fn warn(&self, guild: GuildId, name: &TemplateName, text: String) {
+        if let Some(app) = self.app() {
+            app.log.write(LogEntry {
+                at: OffsetDateTime::now_utc(),
+                guild,
+                template: Arc::from(name.as_str()),
+                event: None,
+                level: LogLevel::Warn,
+                text,
+            });
+        }
     }
 
     async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {

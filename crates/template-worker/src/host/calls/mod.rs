@@ -6,6 +6,7 @@
 
 mod arguments;
 mod declared;
+mod discord;
 mod kv;
 mod records;
 mod stores;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
+pub use discord::DiscordCall;
 pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
@@ -99,6 +101,8 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// Discord.
+    Discord(DiscordCall),
     /// The guild's templates.
     Templates(TemplatesCall),
     /// What a guild's templates remember.

@@ -223,6 +223,18 @@ async fn a_guild_with_very_many_due_keys_does_not_delay_another() {
 }
 
 #[tokio::test]
+async fn all_that_is_due_at_one_instant_is_told_once() {
+    let scene = Scene::start().await;
+    let guilds = 2 * ROUND as u64 + 50;
+    for guild in 1..=guilds {
+        scene.set(guild, "k", 10).await;
+    }
+    scene.pass(Duration::from_secs(10));
+    let told: BTreeSet<_> = scene.told(guilds as usize).await.into_iter().collect();
+    assert_eq!(told.len(), guilds as usize, "each guild once");
+}
+
+#[tokio::test]
 async fn what_was_told_when_the_service_died_is_told_again_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let open = || SqliteStorage::open(folder.path());

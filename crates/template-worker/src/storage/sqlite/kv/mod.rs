@@ -40,7 +40,7 @@ use crate::ids::GuildId;
 use crate::storage::StorageError;
 use crate::storage::expiry::{DueKey, ExpiryStorage, KeyExpiry, ResumeKey, Settlement};
 use crate::storage::kv::{
-    KvAt, KvDone, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, Scopes,
+    KvAt, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, KvWritten, Scopes,
     check_all,
 };
 
@@ -173,10 +173,10 @@ impl KvStorage for SqliteStorage {
         ops: Vec<KvOp>,
         quota: KvQuota,
         now: OffsetDateTime,
-    ) -> Result<Vec<KvDone>, KvError> {
+    ) -> Result<KvWritten, KvError> {
         check_all(&ops, &quota, now)?;
         match self.kv.work(guild, Work::Ops { ops, quota }, now).await? {
-            Answer::Ops(done) => Ok(done),
+            Answer::Ops(written) => Ok(written),
             _ => Err(misunderstood()),
         }
     }
