@@ -8,6 +8,7 @@ mod lists;
 mod luau;
 mod markdown;
 mod names;
+mod needs;
 mod pages;
 mod surface;
 

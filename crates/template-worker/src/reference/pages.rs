@@ -1,10 +1,10 @@
 //! The pages about what scripts call: `ctx`, the objects under it, and modules.
 
-use khronos::declare::Field;
+use khronos::declare::{Field, Function};
 
-use super::markdown::{Page, Place};
+use super::markdown::{Page, Place, cell};
 use super::surface::{self, Object, Shown};
-use super::{Written, examples};
+use super::{Written, examples, needs};
 use crate::execution::{CONTEXT, EVENT, TABLES};
 use crate::host::HostError;
 use crate::host::calls::{Bucket, DeclaredFamily};
@@ -32,6 +32,9 @@ pub(super) fn index() -> Vec<(Object, String, &'static str)> {
     })
     .collect()
 }
+
+/// A family with more functions than this has a list of them first.
+const LONG: usize = 6;
 
 fn same(text: &str) -> String {
     text.to_owned()
@@ -131,6 +134,13 @@ pub(super) fn objects() -> impl Iterator<Item = Written> {
 
 fn functions(page: &mut Page, level: usize, object: &Object) {
     let Some(family) = object.family else { return };
+    if family.calls.len() > LONG {
+        let rows = family.calls.iter().map(|declared| {
+            let Function { name, doc, .. } = declared.function;
+            [format!("[`{name}`](#{name})"), cell(first_sentence(doc))]
+        });
+        page.table(["function", "what"], rows);
+    }
     let before = format!("ctx.{}:", object.path);
     for declared in family.calls {
         let mut facts = vec![match declared.capability {
@@ -141,18 +151,28 @@ fn functions(page: &mut Page, level: usize, object: &Object) {
                 format!("Takes the capability `{}`.", filled.replace("{Store}", object.name()))
             }
         }];
+        if object.path == "Discord" {
+            facts.extend(needs::of(declared.function.name));
+        }
         facts.extend(surface::rates(object.path, declared).iter().map(rate));
         page.function(level, Place { before: &before, ty: &same }, &declared.function, &facts);
     }
 }
 
+/// The first sentence of a description, which stands alone.
+fn first_sentence(doc: &str) -> &str {
+    let end = doc.find(". ").or_else(|| doc.find(".\n")).map_or(doc.len(), |end| end + 1);
+    &doc[..end]
+}
+
 fn rate(bucket: &Bucket) -> String {
     let Bucket { name, burst, every_ms } = bucket;
     let every = match every_ms {
+        1_000 => "second".to_owned(),
         ms if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
         ms => format!("{ms} ms"),
     };
-    format!("Counts against the rate `{name}`: {burst} at once, and one more every {every}, for the guild.")
+    format!("Counts against the guild's rate `{name}`: {burst} at once, and one more every {every}.")
 }
 
 /// The tables and objects that the calls of an object take and give.
