@@ -25,6 +25,7 @@ pub mod config;
 pub mod dispatch;
 pub mod events;
 pub mod execution;
+pub mod host;
 pub mod ids;
 pub mod limits;
 pub mod metrics;
