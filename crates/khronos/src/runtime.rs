@@ -15,6 +15,7 @@ use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
 use crate::limits::{ExecutionLimits, RuntimeLimits};
+use crate::object::HostFunctions;
 use crate::options::RuntimeOptions;
 use crate::sandbox::{self, Prelude};
 use crate::scheduler::inbox::Reply;
@@ -51,7 +52,7 @@ pub enum VmState {
 /// finished with [`take_completions`](Self::take_completions).
 pub struct KhronosRuntime {
     prelude: Prelude,
-    decoder: Decoder,
+    decoder: Rc<Decoder>,
     isolates: Rc<Isolates>,
     scheduler: Rc<Scheduler>,
     touched: Cell<bool>,
@@ -93,10 +94,11 @@ impl KhronosRuntime {
         let host = host_functions::table(&lua, &scheduler)?;
         isolates.add_to(&lua, &scheduler, &host)?;
         let prelude = sandbox::install(&lua, &base, host)?;
-        scheduler.set_array(prelude.array.clone());
+        let decoder = Rc::new(Decoder::new(prelude.array.clone()));
+        scheduler.set_values(prelude.array.clone(), Rc::clone(&decoder));
         scheduler.set_limits(&lua, limits)?;
         Ok(Self {
-            decoder: Decoder::new(prelude.array.clone()),
+            decoder,
             prelude,
             isolates,
             scheduler,
@@ -203,8 +205,7 @@ impl KhronosRuntime {
         R: mlua::IntoLuaMulti,
     {
         self.check()?;
-        let inner = host_functions::function(&self.lua, &self.scheduler, f);
-        self.made(inner.and_then(|inner| self.prelude.expose.call(inner)))
+        self.made(self.host_functions().function(&self.lua, f))
     }
 
     /// A function for scripts whose answer may come later: `serve` gets the arguments and a [`Reply`], which may be
@@ -218,7 +219,12 @@ impl KhronosRuntime {
         serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
     ) -> Result<Function, RuntimeError> {
         self.check()?;
-        self.made(host_functions::awaiting(&self.lua, &self.scheduler, &self.prelude.await_, name, serve))
+        self.made(self.host_functions().async_function(&self.lua, name, serve))
+    }
+
+    /// What makes functions and objects of the host for scripts of this VM.
+    pub fn host_functions(&self) -> HostFunctions {
+        HostFunctions::new(&self.scheduler, &self.prelude)
     }
 
     /// A read-only table of the functions `info`, `warn` and `error`, which write to the log of `isolate`.

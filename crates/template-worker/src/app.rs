@@ -1,12 +1,13 @@
 //! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
 //! services as it likes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
+use crate::host::{Gate, Host, Services, Stores};
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
@@ -79,12 +80,27 @@ impl App {
         let log = TemplateLog::default();
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));
+        let metrics = Arc::new(Metrics::new(&config.limits));
+        let service = Arc::new(OnceLock::<Weak<Self>>::new());
+        let guilds = {
+            let service = Arc::clone(&service);
+            move || {
+                service.get().and_then(Weak::upgrade).map_or(0, |app| {
+                    let levels = app.levels();
+                    levels.idle + levels.busy
+                })
+            }
+        };
+        let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
+        let services = Services { stores: Stores::new(config.links.clone(), guilds) };
+        let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
             &config.vm,
-            Metrics::new(&config.limits),
+            metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
+            Arc::new(host),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -98,7 +114,10 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        Ok(Arc::new(Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy }))
+        let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
+        let app = Arc::new(app);
+        service.get_or_init(|| Arc::downgrade(&app));
+        Ok(app)
     }
 
     /// How much there is of everything right now, for the metrics.

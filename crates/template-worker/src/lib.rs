@@ -14,6 +14,7 @@
 //! - [`capabilities`]: the closed list of what a template may be allowed, and the comparison of patterns
 //! - [`events`]: the closed list of events, one event, and what a template listens to
 //! - [`template`]: a template, its name, and what an author sends to change it
+//! - [`host`]: everything that a template can do to the world, who may, and doing it; `plugins`: what scripts see of it
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
 
@@ -30,6 +31,7 @@ pub mod ids;
 pub mod limits;
 pub mod metrics;
 mod nearest;
+mod plugins;
 pub mod settings;
 pub mod shutdown;
 pub mod storage;

@@ -8,10 +8,9 @@ use std::time::Instant;
 use mlua::Lua;
 
 use super::collector::Charge;
-use super::inbox::{Answer, CallId};
+use super::inbox::{Answer, CallId, Returned};
 use super::{ExecutionId, Pending, Scheduler, State, Strand};
 use crate::limits::LimitExceeded;
-use crate::value::KhronosValue;
 
 /// A host call, or a thread parked until another one wakes it.
 pub(super) struct Call {
@@ -34,7 +33,7 @@ pub(super) struct Delivery {
 impl Delivery {
     /// Tells a parked thread to look again.
     pub(super) fn wake_up() -> Self {
-        Self { answer: Ok(KhronosValue::Null), _charge: None }
+        Self { answer: Ok(Returned::Values(Vec::new())), _charge: None }
     }
 }
 
@@ -98,7 +97,7 @@ impl Scheduler {
             }
             let caller = self.state.borrow().calls.get(&call).map(|slot| slot.execution);
             let Some(caller) = caller else { continue };
-            let bytes = answer.as_ref().map_or_else(String::len, KhronosValue::size);
+            let bytes = answer.as_ref().map_or_else(String::len, Returned::size);
             match self.collector.charge(lua, bytes) {
                 Ok(charge) => self.answer(call, Delivery { answer, _charge: Some(charge) }),
                 Err(_) => return self.out_of_memory(Some(caller)),

@@ -10,13 +10,14 @@ use std::time::Duration;
 use mlua::{Function, IntoLuaMulti, Lua, MultiValue, Table, Thread, Value};
 
 use super::calls::Delivery;
-use super::inbox::Reply;
+use super::inbox::{Reply, Returned};
 use super::verdicts::beginning;
 use super::{ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
 use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
 use crate::sandbox::library;
 use crate::value::encode::{self, Json};
+use crate::value::json::DecodeError;
 use crate::value::{KhronosValue, convert};
 
 /// Shorter sleeps are as long as this, so that a loop around `task.wait()` leaves the thread to others.
@@ -145,10 +146,14 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
     add(lua, scheduler, host, "take", move |lua, ()| {
         let delivery = s.mail.borrow_mut().delivered.take();
         match delivery.map(|delivery| delivery.answer) {
-            Some(Ok(value)) => {
+            Some(Ok(Returned::Values(values))) => {
                 let array = s.array.borrow();
                 let Some(array) = &*array else { return Err("internal error".to_owned()) };
-                convert::to_luau(lua, &value, array, false).map_err(|error| s.explain(&error))
+                let values = values.iter().map(|value| convert::to_luau(lua, value, array, false));
+                values.collect::<mlua::Result<MultiValue>>().map_err(|error| s.explain(&error))
+            }
+            Some(Ok(Returned::Json(text))) => {
+                s.decode(lua, &text).map(|value| MultiValue::from_iter([value]))
             }
             Some(Err(message)) => Err(message),
             None => Err("cannot wait here".to_owned()),
@@ -177,16 +182,26 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
     host.raw_set("deliver", deliver)
 }
 
+/// What happens to the arguments of a host function before they leave the VM.
+pub(crate) type Arguments = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue, String>>;
+/// What happens to what a host function returned before the script gets it.
+pub(crate) type Results = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue, String>>;
+
 /// A function that scripts can call and whose answer may come later: from any thread, by its [`Reply`].
 pub(crate) fn awaiting(
     lua: &Lua,
     scheduler: &Rc<Scheduler>,
     await_: &Function,
     name: &str,
+    arguments: Option<Arguments>,
+    results: Option<Results>,
     serve: impl Fn(Vec<KhronosValue>, Reply) + 'static,
 ) -> mlua::Result<Function> {
     let s = Rc::clone(scheduler);
-    let begin = function(lua, scheduler, move |lua, args: MultiValue| {
+    let begin = function(lua, scheduler, move |lua, mut args: MultiValue| {
+        if let Some(arguments) = &arguments {
+            args = arguments(lua, args)?;
+        }
         let limits = s.limits().values;
         let array = s.array.borrow().clone();
         let args = convert::arguments(&args, array.as_ref(), limits).map_err(|error| error.to_string())?;
@@ -194,7 +209,8 @@ pub(crate) fn awaiting(
         serve(args, Reply::new(call, std::sync::Arc::clone(&s.inbox)));
         Ok(())
     })?;
-    await_.call((name, begin))
+    let finish = results.map(|results| function(lua, scheduler, results)).transpose()?;
+    await_.call((name, begin, finish))
 }
 
 impl Link {
@@ -220,6 +236,19 @@ impl Scheduler {
     ) {
         let text = cut(text.to_owned(), MAX_LOG_LINE);
         (self.options.log)(LogLine { isolate, execution, level, text });
+    }
+
+    /// What an answer in JSON is to a script.
+    fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
+        let decoder = self.decoder.borrow().clone();
+        let Some(decoder) = decoder else { return Err("internal error".to_owned()) };
+        decoder.decode(lua, text, self.limits().json).map_err(|error| match error {
+            DecodeError::Json(text) => format!("the answer cannot be read: {text}"),
+            DecodeError::OutOfMemory => {
+                self.out_of_memory(self.current().ok());
+                "out of memory".to_owned()
+            }
+        })
     }
 
     /// What a script hears of an error that the VM raised while the host worked for it. Want of memory ends the VM: no

@@ -10,8 +10,27 @@ use crate::value::KhronosValue;
 /// Names one call of the host within its VM.
 pub(crate) type CallId = u64;
 
-/// What a host call came to: the value it returns, or the text it throws.
-pub(crate) type Answer = Result<KhronosValue, String>;
+/// What a host call came to: what it returns, or the text it throws.
+pub(crate) type Answer = Result<Returned, String>;
+
+/// What a host call returns.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Returned {
+    /// Values, which become the script's own: it may change them.
+    Values(Vec<KhronosValue>),
+    /// JSON text, which becomes one value that nobody can change. Quicker, for what came as text.
+    Json(String),
+}
+
+impl Returned {
+    /// Bytes that it takes on the host's side, about.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Values(values) => values.iter().map(KhronosValue::size).sum(),
+            Self::Json(text) => text.len(),
+        }
+    }
+}
 
 pub(crate) struct Inbox {
     answers: Mutex<Vec<(CallId, Answer)>>,
@@ -51,7 +70,17 @@ impl Reply {
 
     /// Makes the host call return `value`.
     pub fn ok(self, value: impl Into<KhronosValue>) {
-        self.send(Ok(value.into()));
+        self.values(vec![value.into()]);
+    }
+
+    /// Makes the host call return `values`.
+    pub fn values(self, values: Vec<KhronosValue>) {
+        self.send(Ok(Returned::Values(values)));
+    }
+
+    /// Makes the host call return what `text` is in JSON, as tables that nobody can change.
+    pub fn json(self, text: String) {
+        self.send(Ok(Returned::Json(text)));
     }
 
     /// Makes the host call throw `message`, with the script's file and line in front.

@@ -30,6 +30,7 @@ use crate::error::{BrokenReason, TemplateError, Verdict};
 use crate::limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 use crate::options::{LogLevel, RuntimeOptions};
 use crate::sandbox::Prelude;
+use crate::value::json::Decoder;
 use calls::{Call, Delivery};
 use collector::{Charge, Collected, Collector};
 use inbox::{CallId, Inbox};
@@ -81,6 +82,8 @@ pub(crate) struct Scheduler {
     broken_by: RefCell<Option<Arc<str>>>,
     /// The metatable of lists, once the sandbox has made it.
     array: RefCell<Option<mlua::Table>>,
+    /// Makes values of answers that are JSON text.
+    decoder: RefCell<Option<Rc<Decoder>>>,
     /// What the times that scripts get are counted from.
     epoch: Instant,
     /// One more than links are alive.
@@ -207,6 +210,7 @@ impl Scheduler {
             broken: RefCell::new(None),
             broken_by: RefCell::new(None),
             array: RefCell::new(None),
+            decoder: RefCell::new(None),
             links: Rc::default(),
             warned: Cell::new(false),
             last: Cell::new(None),
@@ -261,8 +265,9 @@ impl Scheduler {
         self.broken.borrow().clone()
     }
 
-    pub(crate) fn set_array(&self, array: mlua::Table) {
+    pub(crate) fn set_values(&self, array: mlua::Table, decoder: Rc<Decoder>) {
         self.array.replace(Some(array));
+        self.decoder.replace(Some(decoder));
     }
 
     pub(crate) fn reserve(&self) -> ExecutionId {
@@ -576,6 +581,7 @@ impl Scheduler {
         self.state.take();
         self.mail.take();
         self.array.take();
+        self.decoder.take();
     }
 
     pub(crate) fn log(&self, id: ExecutionId, level: LogLevel, text: &str) {

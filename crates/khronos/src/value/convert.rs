@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use mlua::{Lua, MultiValue, Table, Value};
+use mlua::{Lua, MultiValue, Table, UserData, Value};
 
 use super::patience::Patience;
+use super::typed::TYPE_KEY;
 pub(crate) use super::walk::kind;
 use super::walk::{Full, Leaf, Room, Shape, Sink, Walk};
-use super::{KhronosValue, ValueError, ValueLimits};
+use super::{KhronosValue, MAX_EXACT, ValueError, ValueLimits};
+use crate::library::typesext::{I64, U64};
 
 /// Takes `value` out of the VM. `name` is what messages call it; tables whose metatable is `array` are lists.
 pub(crate) fn from_luau(
@@ -77,9 +79,14 @@ impl Sink for Builder {
             Leaf::Null => KhronosValue::Null,
             Leaf::Boolean(b) => KhronosValue::Boolean(b),
             Leaf::Number(n) => KhronosValue::from(n),
+            Leaf::Integer(n) => KhronosValue::Integer(n),
+            Leaf::Unsigned(n) => KhronosValue::UnsignedInteger(n),
             Leaf::Text(text) => KhronosValue::Text(text.to_owned()),
             Leaf::Buffer(bytes) => KhronosValue::Buffer(bytes.to_vec()),
             Leaf::Vector(v) => KhronosValue::Vector(v),
+            Leaf::Time(time) => KhronosValue::Timestamptz(time),
+            Leaf::Span(span) => KhronosValue::Interval(span),
+            Leaf::Zone(zone) => KhronosValue::TimeZone(zone),
         });
         Ok(())
     }
@@ -102,6 +109,10 @@ impl Sink for Builder {
             name.clone_into(key);
         }
         Ok(())
+    }
+
+    fn refuses(&self, key: &str) -> bool {
+        key == TYPE_KEY
     }
 
     fn close(&mut self, _shape: Shape) -> Result<(), Full> {
@@ -132,6 +143,10 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    fn object(&self, object: impl UserData + 'static) -> mlua::Result<Value> {
+        self.lua.create_userdata(object).map(Value::UserData)
+    }
+
     fn make(&mut self, value: &KhronosValue) -> mlua::Result<Value> {
         self.nodes += 1;
         if self.nodes.is_multiple_of(NODES_A_LOOK) && self.patience.is_over(self.nodes) {
@@ -140,8 +155,13 @@ impl Maker<'_> {
         Ok(match value {
             KhronosValue::Null => Value::Nil,
             KhronosValue::Boolean(b) => Value::Boolean(*b),
-            #[expect(clippy::cast_precision_loss, reason = "an `Integer` is at most 2^53 by its definition")]
+            KhronosValue::Integer(n) if n.unsigned_abs() > MAX_EXACT => self.object(I64(*n))?,
+            #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
             KhronosValue::Integer(n) => Value::Number(*n as f64),
+            KhronosValue::UnsignedInteger(n) => self.object(U64(*n))?,
+            KhronosValue::Timestamptz(time) => self.object(*time)?,
+            KhronosValue::Interval(span) => self.object(*span)?,
+            KhronosValue::TimeZone(zone) => self.object(*zone)?,
             KhronosValue::Float(n) => Value::Number(*n),
             KhronosValue::Text(text) => Value::String(self.lua.create_string(text)?),
             KhronosValue::Buffer(bytes) => Value::Buffer(self.lua.create_buffer(bytes)?),

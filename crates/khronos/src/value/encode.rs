@@ -85,9 +85,14 @@ impl Sink for Writer {
             Leaf::Null => self.sign(b"null"),
             Leaf::Boolean(b) => self.put(&b),
             Leaf::Number(n) => self.put(&KhronosValue::from(n)),
+            Leaf::Integer(n) => self.put(&n),
+            Leaf::Unsigned(n) => self.put(&n),
             Leaf::Text(text) => self.put(text),
             Leaf::Buffer(bytes) => self.put(&Base64(bytes)),
             Leaf::Vector(v) => self.put(&v),
+            Leaf::Time(time) => self.put(&KhronosValue::Timestamptz(time)),
+            Leaf::Span(span) => self.put(&KhronosValue::Interval(span)),
+            Leaf::Zone(zone) => self.put(&KhronosValue::TimeZone(zone)),
         }
     }
 

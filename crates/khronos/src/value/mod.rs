@@ -1,6 +1,7 @@
 //! Values that cross the border between a script and the host.
 //!
-//! Owns [`KhronosValue`] and its JSON form. `convert` moves them in and out of a VM; `json` and `encode` turn JSON text
+//! Owns [`KhronosValue`] and its plain JSON form; `typed` is the one that loses nothing. `convert` moves them in and out
+//! of a VM; `json` and `encode` turn JSON text
 //! into frozen Luau tables and results into JSON text, without this type in between. `walk` is the one way out of a VM.
 
 pub(crate) mod convert;
@@ -8,6 +9,8 @@ pub(crate) mod encode;
 pub(crate) mod json;
 mod known_keys;
 mod patience;
+pub(crate) mod time;
+mod typed;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -18,6 +21,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use time::{Interval, TimeZone, Timestamp};
+
+/// Integers up to here are numbers in a VM, which has doubles only: 2^53.
+const MAX_EXACT: u64 = 1 << 53;
+
 /// A value outside any VM: what a script returned, or what the host hands to a script.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum KhronosValue {
@@ -26,8 +34,10 @@ pub enum KhronosValue {
     Null,
     /// A boolean.
     Boolean(bool),
-    /// A number without a fraction whose magnitude is at most 2^53.
+    /// A whole number. In a VM it is a number up to 2^53, and an `I64` beyond.
     Integer(i64),
+    /// A whole number that is a `U64` in a VM, whatever its size.
+    UnsignedInteger(u64),
     /// Any other number, NaN and the infinities included.
     Float(f64),
     /// A string that is UTF-8.
@@ -36,6 +46,12 @@ pub enum KhronosValue {
     Buffer(Vec<u8>),
     /// A Luau `vector`.
     Vector([f32; 3]),
+    /// A `DateTime` of `@antiraid/datetime`.
+    Timestamptz(Timestamp),
+    /// A `TimeDelta` of `@antiraid/datetime`.
+    Interval(Interval),
+    /// A `Timezone` of `@antiraid/datetime`.
+    TimeZone(TimeZone),
     /// A table with the keys 1 to n, or one that carries the array metatable.
     List(Vec<KhronosValue>),
     /// A table with string keys; an empty table without the array metatable.
@@ -43,8 +59,8 @@ pub enum KhronosValue {
 }
 
 impl KhronosValue {
-    /// Bytes that it takes on the host's side, about.
-    pub(crate) fn size(&self) -> usize {
+    /// Bytes that it takes on the host's side, about: for quotas.
+    pub fn size(&self) -> usize {
         const NODE: usize = size_of::<KhronosValue>();
         NODE + match self {
             Self::Text(text) => text.len(),
@@ -103,7 +119,7 @@ pub enum ValueError {
     TooSlow,
     /// A function, a thread, userdata.
     #[error(
-        "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors and tables of them can be returned"
+        "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors, `U64`, `I64`, `DateTime`, `TimeDelta`, `Timezone` and tables of them can be returned"
     )]
     Unsupported {
         /// Where.
@@ -121,6 +137,15 @@ pub enum ValueError {
         /// The key, rendered.
         key: String,
     },
+    /// The key that typed JSON marks its values with.
+    #[error("{path} has the key \"{key}\", which is reserved: use another key", key = typed::TYPE_KEY)]
+    ReservedKey {
+        /// Where.
+        path: String,
+    },
+    /// Text that is not the JSON of [`KhronosValue::to_typed_json`]; says why.
+    #[error("not a value in typed JSON: {0}")]
+    TypedJson(String),
     /// A string that is not UTF-8.
     #[error("{path} is not UTF-8 text: use a buffer for bytes")]
     NotUtf8 {
@@ -130,17 +155,22 @@ pub enum ValueError {
 }
 
 /// Plain JSON. NaN and the infinities, which JSON lacks, become null, as in JavaScript; a buffer is base64 text; a
-/// vector is a list of three numbers.
+/// vector is a list of three numbers. A point in time is RFC 3339 on the clock of its zone, a span the number of its
+/// seconds, and a zone its name. Integers have all their digits, also where readers with doubles lose some.
 impl Serialize for KhronosValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Null => serializer.serialize_unit(),
             Self::Boolean(b) => serializer.serialize_bool(*b),
             Self::Integer(n) => serializer.serialize_i64(*n),
+            Self::UnsignedInteger(n) => serializer.serialize_u64(*n),
             Self::Float(n) => serializer.serialize_f64(*n),
             Self::Text(text) => serializer.serialize_str(text),
             Self::Buffer(bytes) => Base64(bytes).serialize(serializer),
             Self::Vector(v) => v.serialize(serializer),
+            Self::Timestamptz(time) => serializer.collect_str(time),
+            Self::Interval(span) => serializer.serialize_f64(span.as_seconds()),
+            Self::TimeZone(zone) => serializer.serialize_str(zone.name()),
             Self::List(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {
@@ -168,7 +198,7 @@ impl Serialize for Base64<'_> {
     }
 }
 
-/// From JSON: all numbers are doubles, and buffers and vectors do not come back as such.
+/// From plain JSON: all numbers are doubles, and what JSON lacks does not come back as such.
 impl<'de> Deserialize<'de> for KhronosValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FromJson)
@@ -241,14 +271,23 @@ impl From<String> for KhronosValue {
 
 impl From<f64> for KhronosValue {
     /// An `Integer` where nothing is lost, else a `Float`.
-    #[expect(clippy::cast_possible_truncation, reason = "guarded by the range and the fraction")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "guarded by the range and the fraction"
+    )]
     fn from(number: f64) -> Self {
-        const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-        if number.fract() == 0.0 && number.abs() <= EXACT {
+        if number.fract() == 0.0 && number.abs() <= MAX_EXACT as f64 {
             Self::Integer(number as i64)
         } else {
             Self::Float(number)
         }
+    }
+}
+
+impl From<i64> for KhronosValue {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
     }
 }
 
@@ -267,5 +306,15 @@ impl<T: Into<KhronosValue>> From<Vec<T>> for KhronosValue {
 impl<K: Into<String>, const N: usize> From<[(K, KhronosValue); N]> for KhronosValue {
     fn from(entries: [(K, KhronosValue); N]) -> Self {
         Self::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_takes_no_more_than_a_text_and_a_word() {
+        assert_eq!(size_of::<KhronosValue>(), 32);
     }
 }

@@ -3,10 +3,12 @@
 //! Owns the limits on depth and nodes, what counts as a list, and what the messages call a place. Leaves to a [`Sink`]
 //! what is built, and how many bytes that is. Only raw access: no metamethod of a script ever runs here.
 
-use mlua::{MultiValue, Table, Value};
+use mlua::{AnyUserData, MultiValue, Table, Value};
 
 use super::patience::Patience;
+use super::time::{Interval, TimeZone, Timestamp};
 use super::{ValueError, ValueLimits};
+use crate::library::typesext::{I64, U64};
 
 /// What messages call the values that an execution returned.
 const RESULT: &str = "result";
@@ -20,9 +22,29 @@ pub(super) enum Leaf<'a> {
     Null,
     Boolean(bool),
     Number(f64),
+    Integer(i64),
+    Unsigned(u64),
     Text(&'a str),
     Buffer(&'a [u8]),
     Vector([f32; 3]),
+    Time(Timestamp),
+    Span(Interval),
+    Zone(TimeZone),
+}
+
+/// An object of ours, as the value that it is.
+fn object(object: &AnyUserData) -> Option<Leaf<'static>> {
+    if let Ok(n) = object.borrow::<U64>() {
+        Some(Leaf::Unsigned(n.0))
+    } else if let Ok(n) = object.borrow::<I64>() {
+        Some(Leaf::Integer(n.0))
+    } else if let Ok(time) = object.borrow::<Timestamp>() {
+        Some(Leaf::Time(*time))
+    } else if let Ok(span) = object.borrow::<Interval>() {
+        Some(Leaf::Span(*span))
+    } else {
+        object.borrow::<TimeZone>().ok().map(|zone| Leaf::Zone(*zone))
+    }
 }
 
 /// What a table is.
@@ -43,6 +65,10 @@ pub(super) trait Sink {
     fn open(&mut self, shape: Shape) -> Result<(), Full>;
     fn item(&mut self, is_first: bool) -> Result<(), Full>;
     fn key(&mut self, key: &str, is_first: bool) -> Result<(), Full>;
+    /// Whether maps must not have this key.
+    fn refuses(&self, _key: &str) -> bool {
+        false
+    }
     fn close(&mut self, shape: Shape) -> Result<(), Full>;
 }
 
@@ -170,6 +196,10 @@ impl<'a, S: Sink> Walk<'a, S> {
             Value::Buffer(buffer) if buffer.len() > self.limits.bytes => Err(self.too_many_bytes()),
             Value::Buffer(buffer) => self.leaf(Leaf::Buffer(&buffer.to_vec())),
             Value::Table(table) => self.table(table, place),
+            Value::UserData(data) => match object(data) {
+                Some(leaf) => self.leaf(leaf),
+                None => Err(ValueError::Unsupported { path: place.path(), kind: kind(value) }),
+            },
             other => Err(ValueError::Unsupported { path: place.path(), kind: kind(other) }),
         }
     }
@@ -265,6 +295,9 @@ impl<'a, S: Sink> Walk<'a, S> {
         let Ok(key) = std::str::from_utf8(&key) else {
             return Err(ValueError::NotUtf8 { path: place.path() });
         };
+        if self.sink.refuses(key) {
+            return Err(ValueError::ReservedKey { path: place.path() });
+        }
         self.full(|sink| sink.key(key, before == 0))?;
         self.value(value, &place.inner(Step::Key(key)))
     }

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use khronos::{ExecutionLimits, IsolateId, Json, KhronosValue, Verdict};
+use khronos::{
+    ExecutionLimits, Interval, IsolateId, Json, KhronosValue, TimeZone, Timestamp, ValueLimits, Verdict,
+};
 
 use crate::vm::Vm;
 
@@ -43,10 +45,25 @@ impl Source {
         (0..signs).map(|_| SIGNS[self.below(14) as usize]).collect()
     }
 
+    /// What is an object in a VM.
+    fn object(&mut self) -> KhronosValue {
+        let zone = ["UTC", "Asia/Kolkata", "America/St_Johns"][self.below(3) as usize];
+        let zone = TimeZone::from_name(zone).unwrap();
+        let number = i128::from(self.below(1 << 53)) - (1 << 52);
+        match self.below(5) {
+            0 => KhronosValue::Integer(i64::MIN + self.below(1 << 53) as i64),
+            1 => KhronosValue::UnsignedInteger(u64::MAX >> self.below(64)),
+            2 => KhronosValue::Timestamptz(Timestamp::from_nanos(number * 10_001, zone).unwrap()),
+            3 => KhronosValue::Interval(Interval::from_nanos(number * 1_000_001).unwrap()),
+            _ => KhronosValue::TimeZone(zone),
+        }
+    }
+
     /// A value; with `all` also what JSON lacks. No nulls inside a table, which are holes there, and no empty list or
     /// map is told from the other by its parts alone.
     fn value(&mut self, depth: u64, all: bool) -> KhronosValue {
         match self.below(if depth == 0 { 4 } else { 7 }) {
+            0 if all && self.below(2) == 0 => self.object(),
             0 => KhronosValue::Boolean(self.below(2) == 0),
             1 => self.number().into(),
             2 if all && self.below(2) == 0 => {
@@ -122,5 +139,7 @@ fn values_come_back_as_they_went_in_and_both_ways_out_agree() {
         let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         let other = serde_json::to_string(&taken).unwrap();
         assert_eq!(parsed(json.as_str()), parsed(&other), "round {round}");
+        let typed = KhronosValue::from_typed_json(&taken.to_typed_json(), ValueLimits::default());
+        assert_eq!(typed, Ok(value), "round {round}");
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use khronos::{ExecutionLimits, KhronosValue, RuntimeLimits, ValueLimits, Verdict};
+use khronos::{
+    ExecutionLimits, Interval, KhronosValue, RuntimeLimits, TimeZone, Timestamp, ValueLimits, Verdict,
+};
 
 use crate::vm::{Vm, list};
 
@@ -87,6 +89,39 @@ fn arguments_keep_what_json_lacks() {
     assert_eq!(arguments(&vm, "take({'a', 'b'})"), Ok(vec![list(["a", "b"])]));
     let refused = arguments(&vm, "take(1, {a = print})").unwrap_err();
     assert!(refused.contains("argument 2.a is a function"), "{refused}");
+}
+
+#[test]
+fn what_luau_lacks_is_an_object_with_a_name() {
+    let vm = Vm::new();
+    let berlin = TimeZone::from_name("Europe/Berlin").unwrap();
+    let time = Timestamp::from_nanos(1_714_557_600_500_000_000, berlin).unwrap();
+    let isolate = vm.isolate(&[("init.luau", "local v = ... return typeof(v), v")]);
+    for (value, json) in [
+        (KhronosValue::Integer(1 << 53), r#"["number",9007199254740992]"#),
+        (KhronosValue::Integer((1 << 53) + 1), r#"["I64",9007199254740993]"#),
+        (KhronosValue::Integer(i64::MIN), r#"["I64",-9223372036854775808]"#),
+        (KhronosValue::UnsignedInteger(1), r#"["U64",1]"#),
+        (KhronosValue::UnsignedInteger(u64::MAX), r#"["U64",18446744073709551615]"#),
+        (KhronosValue::Timestamptz(time), r#"["DateTime","2024-05-01T12:00:00.500+02:00"]"#),
+        (KhronosValue::Interval(Interval::from_nanos(-1_500_000_000).unwrap()), r#"["TimeDelta",-1.5]"#),
+        (KhronosValue::TimeZone(berlin), r#"["Timezone","Europe/Berlin"]"#),
+    ] {
+        let event = vm.runtime.create_value(&value).unwrap();
+        let limits = ExecutionLimits::default();
+        let id = vm.runtime.start(isolate, "TEST", &event, &mlua::Value::Nil, limits).unwrap();
+        let Verdict::Returned(result) = vm.finish(id).verdict else { panic!() };
+        assert_eq!(result.as_str(), json);
+    }
+}
+
+#[test]
+fn the_key_of_typed_json_does_not_leave_as_a_value() {
+    let vm = Vm::new();
+    let refused = arguments(&vm, "take({a = {___khronosValType___ = 'u64', value = '1'}})").unwrap_err();
+    let want = "argument 1.a has the key \"___khronosValType___\", which is reserved: use another key";
+    assert!(refused.contains(want), "{refused}");
+    assert_eq!(text(&vm, "return {___khronosValType___ = 1}"), r#"{"___khronosValType___":1}"#);
 }
 
 #[test]

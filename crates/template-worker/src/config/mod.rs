@@ -13,6 +13,6 @@ mod sections;
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
 pub use sections::{
-    Backend, Config, DrillsConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
-    TelemetryConfig, VmConfig,
+    Backend, Config, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
+    TelemetryConfig, TemplatesConfig, VmConfig,
 };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
+use crate::capabilities::Capability;
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::settings::{BadSetting, Setting, settings};
@@ -31,6 +32,10 @@ pub struct Config {
     pub vm: VmConfig,
     /// What one guild may use.
     pub limits: Limits,
+    /// What any template may do.
+    pub templates: TemplatesConfig,
+    /// Where people find this service.
+    pub links: LinksConfig,
     /// Where templates and tokens are kept.
     pub storage: StorageConfig,
     /// What the service says about itself.
@@ -126,6 +131,31 @@ settings! {
         pub sampling: f64 = 1.0;
         /// What the service is called in traces.
         pub service_name: String = "template-worker".to_owned();
+    }
+}
+
+settings! {
+    /// What any template may do.
+    #[derive(Eq)]
+    pub struct TemplatesConfig {
+        /// The most that any template may do, whatever the admins of guilds allow: capabilities as templates have them. ["*"]
+        /// leaves it to them.
+        pub capabilities: Vec<Capability> = ["*"].iter().filter_map(|all| all.parse().ok()).collect();
+    }
+}
+
+settings! {
+    /// Where people find this service: what templates get as links, empty where there is none.
+    #[derive(Eq)]
+    pub struct LinksConfig {
+        /// Where people get help.
+        pub support_server: String = String::new();
+        /// The HTTP API, as it is reached from outside.
+        pub api_url: String = String::new();
+        /// The dashboard.
+        pub frontend_url: String = String::new();
+        /// The documentation.
+        pub docs_url: String = String::new();
     }
 }
 
@@ -272,7 +302,7 @@ pub(super) struct Section {
 }
 
 impl Config {
-    pub(super) const SECTIONS: [Section; 7] = [
+    pub(super) const SECTIONS: [Section; 9] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
         Section {
             name: "vm",
@@ -280,6 +310,12 @@ impl Config {
             settings: VmConfig::SETTINGS,
         },
         Section { name: "limits", about: "What one guild may use.", settings: Limits::SETTINGS },
+        Section {
+            name: "templates",
+            about: "What any template may do.",
+            settings: TemplatesConfig::SETTINGS,
+        },
+        Section { name: "links", about: "Where people find this service.", settings: LinksConfig::SETTINGS },
         Section {
             name: "storage",
             about: "Where templates and tokens are kept.",
@@ -314,6 +350,8 @@ impl Config {
         self.server.check_bounds().map_err(|bad| ("server", bad))?;
         self.vm.check_bounds().and_then(|()| self.vm.validate()).map_err(|bad| ("vm", bad))?;
         self.limits.validate().map_err(|bad| ("limits", bad))?;
+        self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
+        self.links.check_bounds().map_err(|bad| ("links", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
         self.telemetry

@@ -79,7 +79,9 @@ impl TemplateCache {
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
             match self.compiler.compile(template.bundle).await {
-                Ok(program) => loaded.push(Arc::new(LoadedTemplate { info: template.info, program })),
+                Ok(program) => {
+                    loaded.push(Arc::new(LoadedTemplate { info: Arc::new(template.info), program }))
+                }
                 Err(CompileFailure::Errors(errors)) => {
                     self.complain(&template.info, errors.iter().map(|error| format!("{error}\n")).collect());
                 }

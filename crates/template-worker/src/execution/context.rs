@@ -1,14 +1,19 @@
 //! `ctx`: what a template gets beside the event, and the only way to anything outside its VM.
 //!
-//! Owns the plain fields and the capability questions. The plugins that reach outside come beside these fields and
-//! bring their own files.
+//! Owns the plain fields, the capability questions, and limiting a context further. What reaches outside comes from
+//! `plugins`.
+
+use std::sync::Arc;
 
 use khronos::{IsolateId, KhronosRuntime, KhronosValue, RuntimeError};
-use mlua::{Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
+use mlua::{Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::template::TemplateInfo;
+use crate::capabilities::{Capabilities, Capability, CapabilityError};
+use crate::host::{Caller, HostLine};
+use crate::plugins::Plugins;
+use crate::template::{MAX_CAPABILITIES, TemplateInfo};
 
 /// The object behind `ctx`: read-only, and `typeof` knows its name.
 struct ContextObject(Table);
@@ -28,12 +33,22 @@ impl UserData for ContextObject {
     }
 }
 
-/// Builds the `ctx` of a template that runs in `isolate`. `store` is the table that the guild's templates share.
+/// What a context is made of, beside what it may do.
+#[derive(Clone)]
+struct Context {
+    plugins: Plugins,
+    /// What stays the same in a context that is limited further.
+    fields: Table,
+}
+
+/// Builds the `ctx` of a template that runs in `isolate`. `store` is the table that the guild's templates share; calls go out by
+/// `line`.
 pub(crate) fn create_context(
     runtime: &KhronosRuntime,
     isolate: IsolateId,
-    template: &TemplateInfo,
+    template: &Arc<TemplateInfo>,
     store: &Table,
+    line: &Arc<dyn HostLine>,
 ) -> Result<Value, RuntimeError> {
     let guild = template.guild.to_string();
     let fields = runtime.create_value(&KhronosValue::from([
@@ -41,57 +56,116 @@ pub(crate) fn create_context(
         ("owner_guild_id", guild.into()),
         ("template_name", template.name.as_str().into()),
         ("memory_limit", KhronosValue::from(float(runtime.memory_limit()))),
-        (
-            "allowed_caps",
-            texts(template.capabilities.iter().map(|capability| capability.as_str().to_owned())),
-        ),
         ("data", data(template)),
     ]))?;
-    let has_cap = {
-        let capabilities = template.capabilities.clone();
-        runtime.create_function(move |_, wanted: Value| Ok(capabilities.allows(&text(&wanted)?)))?
-    };
-    let has_any_cap = {
-        let capabilities = template.capabilities.clone();
-        runtime.create_function(move |_, wanted: Value| {
-            let Value::Table(wanted) = &wanted else {
-                return Err("has_any_cap takes a list of capabilities".to_owned());
-            };
-            for capability in wanted.sequence_values::<Value>().take(crate::template::MAX_CAPABILITIES) {
-                if capabilities.allows(&text(&capability.map_err(|error| error.to_string())?)?) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })?
-    };
     let log = runtime.create_logger(isolate)?;
-    runtime
-        .with_lua(|lua| build(lua, &fields, has_cap, has_any_cap, log, store))?
-        .map_err(RuntimeError::CreateValue)
+    let plugins = Plugins {
+        functions: runtime.host_functions(),
+        line: Arc::clone(line),
+        caller: Caller { guild: template.guild, template: Arc::clone(template), limited: None },
+    };
+    let build = |lua: &Lua| {
+        let all = lua.create_table()?;
+        if let Value::Table(fields) = &fields {
+            for pair in fields.pairs::<Value, Value>() {
+                let (key, value) = pair?;
+                all.raw_set(key, value)?;
+            }
+        }
+        all.raw_set("log", log)?;
+        all.raw_set("store", store)?;
+        Context { plugins, fields: all }.build(lua)
+    };
+    runtime.with_lua(build)?.map_err(RuntimeError::CreateValue)
 }
 
-fn build(
-    lua: &Lua,
-    fields: &Value,
-    has_cap: mlua::Function,
-    has_any_cap: mlua::Function,
-    log: Table,
-    store: &Table,
-) -> mlua::Result<Value> {
-    let all = lua.create_table()?;
-    if let Value::Table(fields) = fields {
-        for pair in fields.pairs::<Value, Value>() {
+impl Context {
+    /// The context as an object.
+    fn build(self, lua: &Lua) -> mlua::Result<Value> {
+        let all = lua.create_table()?;
+        for pair in self.fields.pairs::<Value, Value>() {
             let (key, value) = pair?;
             all.raw_set(key, value)?;
         }
+        for (name, object) in self.plugins.fields(lua)? {
+            all.raw_set(name, object)?;
+        }
+        let capabilities = self.capabilities();
+        let allowed = lua.create_sequence_from(capabilities.iter().map(Capability::as_str))?;
+        allowed.set_readonly(true);
+        all.raw_set("allowed_caps", allowed)?;
+        let functions = self.plugins.functions.clone();
+        let caller = self.plugins.caller.clone();
+        let has_cap = move |_: &Lua, arguments: MultiValue| {
+            let wanted = without_self(arguments).pop_front().unwrap_or(Value::Nil);
+            Ok(caller.allows(&text(&wanted)?))
+        };
+        all.raw_set("has_cap", functions.function(lua, has_cap)?)?;
+        let caller = self.plugins.caller.clone();
+        let has_any_cap = move |_: &Lua, arguments: MultiValue| {
+            let wanted = capabilities_of(without_self(arguments).pop_front(), "has_any_cap")?;
+            Ok(wanted.iter().any(|capability| caller.allows(capability)))
+        };
+        all.raw_set("has_any_cap", functions.function(lua, has_any_cap)?)?;
+        let withlimits = move |lua: &Lua, arguments: MultiValue| {
+            let limited = self.limited_to(without_self(arguments).pop_front())?;
+            limited.build(lua).map_err(|error| error.to_string())
+        };
+        all.raw_set("withlimits", functions.function(lua, withlimits)?)?;
+        all.set_readonly(true);
+        Ok(Value::UserData(lua.create_userdata(ContextObject(all))?))
     }
-    all.raw_set("has_cap", has_cap)?;
-    all.raw_set("has_any_cap", has_any_cap)?;
-    all.raw_set("log", log)?;
-    all.raw_set("store", store)?;
-    all.set_readonly(true);
-    Ok(Value::UserData(lua.create_userdata(ContextObject(all))?))
+
+    /// What a script may do with it, as far as its guild decides that.
+    fn capabilities(&self) -> &Capabilities {
+        let Caller { template, limited, .. } = &self.plugins.caller;
+        limited.as_deref().unwrap_or(&template.capabilities)
+    }
+
+    /// The same context with the capabilities that `limits` names, each of which has to be covered by one of its own.
+    fn limited_to(&self, limits: Option<Value>) -> Result<Self, String> {
+        let wrong = "withlimits takes a table with the field `capabilities`, a list of capabilities";
+        let Some(Value::Table(limits)) = limits else { return Err(wrong.to_owned()) };
+        let wanted = limits.raw_get::<Value>("capabilities").map_err(|error| error.to_string())?;
+        let mut left = Vec::new();
+        for wanted in capabilities_of(Some(wanted), "withlimits")? {
+            let capability: Capability =
+                wanted.parse().map_err(|error: CapabilityError| error.to_string())?;
+            if !self.plugins.caller.allows(capability.as_str()) {
+                return Err(format!(
+                    "a context can only be limited further: it lacks the capability `{capability}` itself"
+                ));
+            }
+            left.push(capability);
+        }
+        let mut limited = self.clone();
+        limited.plugins.caller.limited = Some(Arc::new(left.into_iter().collect()));
+        Ok(limited)
+    }
+}
+
+/// The arguments of `ctx:f(..)` are those of `ctx.f(..)`.
+fn without_self(mut arguments: MultiValue) -> MultiValue {
+    if matches!(arguments.front(), Some(Value::UserData(first)) if first.is::<ContextObject>()) {
+        arguments.pop_front();
+    }
+    arguments
+}
+
+/// A list of capabilities as texts. Raw access only, so that no metamethod of a script runs.
+fn capabilities_of(list: Option<Value>, function: &str) -> Result<Vec<String>, String> {
+    let Some(Value::Table(list)) = list else {
+        return Err(format!("{function} takes a list of capabilities"));
+    };
+    if list.raw_len() > MAX_CAPABILITIES {
+        return Err(format!(
+            "{} capabilities are more than {function} takes ({MAX_CAPABILITIES})",
+            list.raw_len()
+        ));
+    }
+    (1..=list.raw_len())
+        .map(|at| text(&list.raw_get::<Value>(at).map_err(|error| error.to_string())?))
+        .collect()
 }
 
 fn data(template: &TemplateInfo) -> KhronosValue {

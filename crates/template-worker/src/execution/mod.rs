@@ -8,6 +8,8 @@ mod context;
 mod log;
 mod outcome;
 
+use std::sync::Arc;
+
 use khronos::Program;
 
 pub use compiler::{CompileFailure, Compiler};
@@ -21,7 +23,7 @@ use crate::template::TemplateInfo;
 #[derive(Debug)]
 pub struct LoadedTemplate {
     /// What its author and the guild's admin said.
-    pub info: TemplateInfo,
+    pub info: Arc<TemplateInfo>,
     /// Its code.
     pub program: Program,
 }

@@ -1,5 +1,112 @@
-//! The serving side of host calls: what a template's context does to the world is done here.
+//! The serving side of everything that a template does to the world: who may, how often, and then doing it.
 //!
-//! Owns the services, one folder each. They know guilds and limits, but neither Luau nor who is calling over which wire.
+//! Owns the one way of a [`HostCall`]: [`authorise`](Gate::authorise), then its service, then the record of it. It runs in the
+//! service's process, whatever the strategy: VMs in a process of their own send their calls here. What scripts see of it is
+//! in `plugins`; nothing here knows Luau.
+//!
+//! `calls` declares what there is. Each family is served in a file or folder of its own.
 
+mod authorise;
+pub mod calls;
 pub mod http;
+mod line;
+mod rate_limits;
+mod stores;
+
+use std::future::Future as _;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use tokio::runtime::Handle;
+
+pub use authorise::{Gate, HostError};
+pub use calls::{HostCall, HostReply};
+pub use line::{Answer, Caller, HostLine, Nowhere};
+pub use stores::Stores;
+
+use crate::metrics::{Count, Metrics, Served};
+
+/// Most calls that are served at the same time, of all guilds.
+const MOST_CALLS: usize = 65_536;
+
+/// Serves host calls. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Host(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    gate: Gate,
+    services: Services,
+    metrics: Arc<Metrics>,
+    places: Arc<tokio::sync::Semaphore>,
+    /// Where calls are served that take their time.
+    runtime: Handle,
+}
+
+/// What serves each family.
+#[derive(Debug)]
+pub struct Services {
+    /// `ctx.DataStores`.
+    pub stores: Stores,
+}
+
+impl Host {
+    /// A host that lets through what `gate` does. To be called on the runtime that it serves on.
+    pub fn new(gate: Gate, services: Services, metrics: Arc<Metrics>) -> Self {
+        let places = Arc::new(tokio::sync::Semaphore::new(MOST_CALLS));
+        Self(Arc::new(Inner { gate, services, metrics, places, runtime: Handle::current() }))
+    }
+
+    async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
+        let _ = caller;
+        let services = &self.0.services;
+        match call {
+            HostCall::Stats(call) => Ok(services.stores.stats(&call)),
+            HostCall::Links(call) => Ok(services.stores.links(&call)),
+            HostCall::Copy(call) => Ok(Stores::copy(call)),
+        }
+    }
+
+    /// Counts what came of a call, and makes of an error what the script throws.
+    fn record(&self, caller: &Caller, name: &str, came: Result<HostReply, HostError>) -> HostReply {
+        let (served, reply) = match came {
+            Ok(reply) => (Served::Answered, reply),
+            Err(error) => {
+                if let HostError::Internal { source, .. } = &error {
+                    tracing::error!(guild = %caller.guild, template = %caller.template.name, call = name, error = &**source as &dyn std::error::Error, "a host call failed");
+                }
+                (error.served(), HostReply::Failed(error.to_string()))
+            }
+        };
+        tracing::debug!(target: "template_worker::audit", guild = %caller.guild, template = %caller.template.name, call = name, ?served);
+        self.0.metrics.count(Count::HostCall(served));
+        reply
+    }
+}
+
+/// Whether a call is answered from memory, so that going to another thread would cost more than serving it.
+fn is_quick(call: &HostCall) -> bool {
+    matches!(call, HostCall::Stats(_) | HostCall::Links(_) | HostCall::Copy(_))
+}
+
+impl HostLine for Host {
+    fn call(&self, caller: Caller, call: HostCall, answer: Answer) {
+        let name = call.to_string();
+        if let Err(refused) = self.0.gate.authorise(&caller, &call) {
+            return answer.send(self.record(&caller, &name, Err(refused)));
+        }
+        let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
+            return answer.send(self.record(&caller, &name, Err(HostError::Busy)));
+        };
+        let (host, quick) = (self.clone(), is_quick(&call));
+        let mut serve = Box::pin(async move {
+            let came = host.serve(&caller, call).await;
+            answer.send(host.record(&caller, &name, came));
+            drop(place);
+        });
+        if quick && serve.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
+        self.0.runtime.spawn(serve);
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::histogram::HistogramCounts;
-use super::names::{Broke, Dispatch, Eviction, FAMILIES, Status, Worker};
+use super::names::{Broke, Dispatch, Eviction, FAMILIES, Served, Status, Worker};
 use crate::limits::Limit;
 
 /// The most that one report may add to a counter: more is not to be believed.
@@ -42,6 +42,8 @@ pub enum Count {
     Restarted(Worker),
     /// A number from a process was left out.
     Rejected,
+    /// A template asked something of the host.
+    HostCall(Served),
 }
 
 impl Count {
@@ -61,6 +63,7 @@ impl Count {
             Self::Panic => (10, 0),
             Self::Restarted(kind) => (11, kind as usize),
             Self::Rejected => (12, 0),
+            Self::HostCall(served) => (13, served as usize),
         }
     }
 }
@@ -183,6 +186,7 @@ mod tests {
             Count::Evicted(Eviction::Operator),
             Count::Broke(Broke::Worker),
             Count::Restarted(Worker::Process),
+            Count::HostCall(Served::Failed),
         ]);
         let counters = Counters::default();
         for (times, what) in (1u64..).zip(&all) {

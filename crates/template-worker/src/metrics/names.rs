@@ -66,6 +66,22 @@ label! {
 }
 
 label! {
+    /// What became of a call of the host.
+    Served {
+        /// It did what it was to.
+        Answered "answered",
+        /// A capability was missing.
+        Denied "denied",
+        /// Too many, or too much.
+        Limited "limited",
+        /// It asked for what cannot be, or is not there.
+        Invalid "invalid",
+        /// It could not be done.
+        Failed "failed",
+    }
+}
+
+label! {
     /// Why a VM in which nothing ran was closed.
     Eviction {
         /// It was idle for long enough.
@@ -150,7 +166,7 @@ const fn family(
 const PLAIN: (&str, &[&str]) = ("", &[""]);
 
 /// Every counter, in the order in which `Count` numbers them.
-pub(super) const FAMILIES: [Family; 13] = [
+pub(super) const FAMILIES: [Family; 14] = [
     family(
         declared(
             "template_worker_limit_exceeded_total",
@@ -227,6 +243,14 @@ pub(super) const FAMILIES: [Family; 13] = [
             "Numbers from VM processes that made no sense and were left out.",
         ),
         PLAIN,
+        false,
+    ),
+    family(
+        declared(
+            "template_worker_host_calls_total",
+            "What templates asked of the host, by what became of it.",
+        ),
+        ("outcome", Served::NAMES),
         false,
     ),
 ];

@@ -1,6 +1,6 @@
 //! Values of the host, of all kinds and in odd shapes.
 
-use khronos::KhronosValue;
+use khronos::{Interval, KhronosValue, TimeZone, Timestamp};
 
 use crate::choices::Choices;
 
@@ -26,7 +26,7 @@ const TEXTS: [&str; 8] = ["", "a", "1", "\0", "ä€😀", "__index", "\u{feff}\
 
 /// A value with tables at most `depth` deep.
 pub fn value(choices: &mut Choices, depth: usize) -> KhronosValue {
-    match choices.below(if depth == 0 { 8 } else { 12 }) {
+    match choices.below(if depth == 0 { 9 } else { 13 }) {
         0 => KhronosValue::Null,
         1 => KhronosValue::Boolean(choices.coin()),
         2 => KhronosValue::from(f64::from(i32::from_be_bytes(
@@ -37,11 +37,30 @@ pub fn value(choices: &mut Choices, depth: usize) -> KhronosValue {
         5 => KhronosValue::Text(text(choices)),
         6 => KhronosValue::Buffer(choices.bytes(32).to_vec()),
         7 => KhronosValue::Vector([1.0, *choices.pick(&[0.0, f32::NAN, f32::MAX]), -0.5]),
-        8 | 9 => KhronosValue::List((0..choices.below(9)).map(|_| value(choices, depth - 1)).collect()),
-        10 => KhronosValue::Map(
+        8 => object(choices),
+        9 | 10 => KhronosValue::List((0..choices.below(9)).map(|_| value(choices, depth - 1)).collect()),
+        11 => KhronosValue::Map(
             (0..choices.below(9)).map(|_| (text(choices), value(choices, depth - 1))).collect(),
         ),
         _ => (0..choices.below(100)).fold(KhronosValue::Null, |inner, _| KhronosValue::List(vec![inner])),
+    }
+}
+
+/// What is an object in a VM, and integers that may be.
+fn object(choices: &mut Choices) -> KhronosValue {
+    let zone = *choices.pick(&["UTC", "Europe/Berlin", "Pacific/Apia"]);
+    let zone = TimeZone::from_name(zone).unwrap_or(TimeZone::UTC);
+    let number = choices.number();
+    let signed = i64::from_be_bytes(number.to_be_bytes());
+    match choices.below(5) {
+        0 => KhronosValue::Integer(signed >> choices.below(64)),
+        1 => KhronosValue::UnsignedInteger(number >> choices.below(64)),
+        2 => Timestamp::from_nanos(i128::from(signed) * 7, zone)
+            .map_or(KhronosValue::Null, KhronosValue::Timestamptz),
+        3 => {
+            Interval::from_nanos(i128::from(signed) * 977).map_or(KhronosValue::Null, KhronosValue::Interval)
+        }
+        _ => KhronosValue::TimeZone(zone),
     }
 }
 

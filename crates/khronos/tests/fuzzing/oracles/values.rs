@@ -31,9 +31,10 @@ pub fn check(bytes: &[u8]) {
         json: *choices.pick(&[JsonLimits::default(), JsonLimits { depth: 4, nodes: 15 }]),
         ..RuntimeLimits::default()
     };
-    match choices.below(3) {
+    match choices.below(4) {
         0 => from_text(&json::json(&mut choices), limits),
         1 => from_value(&value::value(&mut choices, 6), limits),
+        2 => typed(&mut choices),
         _ => from_script(&mut choices),
     }
 }
@@ -67,6 +68,22 @@ fn from_value(value: &KhronosValue, limits: RuntimeLimits) {
     let event = vm.runtime.create_value(value).unwrap();
     round_trip(&vm, event, taken(value, limits.values), limits.values.bytes);
     vm.close();
+}
+
+/// Typed JSON loses nothing, and text of any kind is read or refused.
+fn typed(choices: &mut Choices) {
+    let value = value::value(choices, 6);
+    let text = value.to_typed_json();
+    let limits = ValueLimits { depth: 110, ..ValueLimits::default() };
+    let back = KhronosValue::from_typed_json(&text, limits).unwrap();
+    assert_eq!(format!("{back:?}"), format!("{value:?}"), "{text}");
+    let mut bytes = text.into_bytes();
+    for _ in 0..choices.below(4) {
+        let at = choices.below(bytes.len());
+        bytes[at] = choices.bytes(1).first().copied().unwrap_or_default();
+    }
+    let _ = KhronosValue::from_typed_json(&String::from_utf8_lossy(&bytes), limits);
+    let _ = KhronosValue::from_typed_json(&json::json(choices), limits);
 }
 
 /// A table with the keys 1 to n is a list, however it came to be.

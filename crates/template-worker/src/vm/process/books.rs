@@ -3,13 +3,13 @@
 //! A process may have been taken over by a script. So an answer counts only where it is owed, once; and it says something
 //! only about guilds that this process was given.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use crate::execution::LoadedTemplate;
 use crate::ids::GuildId;
 use crate::limits::Limits;
-use crate::template::TemplateName;
+use crate::template::{TemplateInfo, TemplateName};
 use crate::vm::action::{LuaVmAction, LuaVmResult};
 use crate::vm::reply::Reply;
 use crate::vm::thread_entry::CommandNumber;
@@ -45,8 +45,8 @@ struct Served {
     sent: u64,
     /// The highest number that the pool has given to one of the guild's.
     number: CommandNumber,
-    /// The guild's templates that the process may have run.
-    templates: HashSet<TemplateName>,
+    /// The guild's templates that the process may have run, as they were sent last: what they may do is said there.
+    templates: HashMap<TemplateName, Arc<TemplateInfo>>,
     /// Executions that were sent and have not broken a VM.
     unbroken: u64,
     /// The most bytes that a result may have, by the largest limit that was sent.
@@ -68,8 +68,11 @@ impl Books {
             served.most_bytes = served.most_bytes.max(limits.max_result_bytes);
             served.unbroken += templates.len() as u64;
             for template in templates {
-                if !served.templates.contains(&template.info.name) {
-                    served.templates.insert(template.info.name.clone());
+                match served.templates.get_mut(&template.info.name) {
+                    Some(known) => known.clone_from(&template.info),
+                    None => {
+                        served.templates.insert(template.info.name.clone(), Arc::clone(&template.info));
+                    }
                 }
             }
         }
@@ -81,7 +84,7 @@ impl Books {
     /// Whether the guild's VM can have been broken once more, by `template`. Counts that it was.
     pub(super) fn can_have_broken(&mut self, guild: GuildId, template: Option<&TemplateName>) -> bool {
         let Some(served) = self.served.get_mut(&guild) else { return false };
-        if served.unbroken == 0 || template.is_some_and(|template| !served.templates.contains(template)) {
+        if served.unbroken == 0 || template.is_some_and(|template| !served.templates.contains_key(template)) {
             return false;
         }
         served.unbroken -= 1;
@@ -134,6 +137,11 @@ impl Books {
     /// Whether the process was given this guild.
     pub(super) fn served(&self, guild: GuildId) -> bool {
         self.served.contains_key(&guild)
+    }
+
+    /// What is known of a template that the process may have run.
+    pub(super) fn template(&self, guild: GuildId, name: &TemplateName) -> Option<Arc<TemplateInfo>> {
+        self.served.get(&guild)?.templates.get(name).cloned()
     }
 
     /// Whether it owes anything.

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::books::Books;
+use super::calls::Calls;
 use super::wire::{Lock, ToService, VERSION};
 use crate::execution::{Outcome, OutcomeResult};
+use crate::host::Caller;
 use crate::ids::{GuildId, ThreadId};
 use crate::metrics::Count;
 use crate::vm::action::LuaVmResult;
@@ -41,6 +43,7 @@ pub(super) struct Hearing {
     ready: watch::Sender<bool>,
     /// Messages in a row that nobody has asked for.
     unasked: usize,
+    calls: Calls,
     /// What each guild may still log.
     gates: HashMap<GuildId, Gate>,
     /// Log lines that the process has dropped since its parent complained of that.
@@ -57,6 +60,7 @@ impl Hearing {
         pulse: Arc<Pulse>,
         vacate: Box<dyn Fn(GuildId, CommandNumber) + Send + Sync>,
         ready: watch::Sender<bool>,
+        calls: Calls,
     ) -> Self {
         Self {
             worker,
@@ -66,6 +70,7 @@ impl Hearing {
             vacate,
             ready,
             unasked: 0,
+            calls,
             gates: HashMap::new(),
             dropped: 0,
             complained: None,
@@ -113,6 +118,16 @@ impl Hearing {
                 self.of_its_own(entry.guild)?;
                 if self.lets_through(entry.guild) {
                     self.shared.log.write(entry);
+                }
+            }
+            ToService::Call { number, guild, template, limited, call } => {
+                let Some(template) = self.with_books(|books| books.template(guild, &template)) else {
+                    return Err("it called for a template that is not its own".to_owned());
+                };
+                let caller = Caller { guild, template, limited: limited.map(Arc::new) };
+                if self.calls.serve(&self.shared.host, number, caller, call) {
+                    // A call is no idle talk: there are as many of them as replies.
+                    self.unasked -= 1;
                 }
             }
             ToService::LogsDropped { lines } => self.dropped(lines),

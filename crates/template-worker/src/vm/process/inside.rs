@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::marker::Marker;
 use super::wire::{self, Action, FrameReader, Order, Start, ToProcess, ToService, VERSION};
 use crate::config::VmConfig;
 use crate::execution::{LoadedTemplate, LogEntry, TemplateLog};
+use crate::host::HostLine;
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -79,7 +81,15 @@ pub fn serve() -> Result<(), NotServed> {
     line.say(&ToService::Ready { version: VERSION, locks });
     let said = Arc::clone(&line);
     let writing = spawn("line", move || said.write_out()).map_err(NotServed::Setup)?;
-    let done = process.listen(rest);
+    let (ended, end) = sync_channel(2);
+    // It goes on listening while what runs is finished: that may wait for replies.
+    spawn("ears", move || {
+        let done = process.listen(rest, &ended);
+        // An error means that the process has ended meanwhile.
+        let _ = ended.send(done);
+    })
+    .map_err(NotServed::Setup)?;
+    let done = end.recv().unwrap_or(Ok(()));
     // What was said last is to be heard.
     line.close();
     // It cannot panic; and if it did, nobody would be left to be told.
@@ -161,10 +171,11 @@ impl Process {
             max_memory: usize::try_from(start.max_memory).unwrap_or(usize::MAX),
             ..VmConfig::default()
         };
-        let metrics = Metrics::new(&start.limits);
+        let metrics = Arc::new(Metrics::new(&start.limits));
         let breaks: Arc<dyn BreakReports> = Arc::clone(line) as _;
+        let host: Arc<dyn HostLine> = Arc::clone(line) as _;
         let mut shared =
-            Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks)?;
+            Shared::new(Arc::clone(&start.limits), &vm, metrics, TemplateLog::default(), breaks, host)?;
         let vacated = {
             let line = Arc::clone(line);
             move |guild| line.vacated(guild)
@@ -192,22 +203,22 @@ impl Process {
         })
     }
 
-    /// Does what the parent says, until it says stop, or says nothing any more.
-    fn listen(mut self, mut reader: FrameReader<ToProcess>) -> Result<(), NotServed> {
+    /// Does what the parent says, until it says nothing any more. Once it says stop, `ended` hears when that is done.
+    fn listen(
+        mut self,
+        mut reader: FrameReader<ToProcess>,
+        ended: &SyncSender<Result<(), NotServed>>,
+    ) -> Result<(), NotServed> {
         let mut piece = vec![0; PIECE];
         loop {
             while let Some(message) = reader
                 .next()
                 .map_err(|error| NotServed::Connection(io::Error::new(io::ErrorKind::InvalidData, error)))?
             {
-                if let ToProcess::Stop { within_ms } = message {
-                    let by = Instant::now() + Duration::from_millis(within_ms);
-                    runtime()?.block_on(self.strategy.stop(by));
-                    // What was counted since the last beat.
-                    self.line.say(&beat(&*self.strategy, &self.shared));
-                    return Ok(());
+                match message {
+                    ToProcess::Stop { within_ms } => self.stop(within_ms, ended.clone())?,
+                    message => self.take(message),
                 }
-                self.take(message);
             }
             match read(&mut piece).map_err(NotServed::Connection)? {
                 // The service is gone, and nobody is left to be answered.
@@ -215,6 +226,20 @@ impl Process {
                 bytes => reader.feed(piece.get(..bytes).unwrap_or_default()),
             }
         }
+    }
+
+    fn stop(&self, within_ms: u64, ended: SyncSender<Result<(), NotServed>>) -> Result<(), NotServed> {
+        let by = Instant::now() + Duration::from_millis(within_ms);
+        let (runtime, strategy) = (runtime()?, Arc::clone(&self.strategy));
+        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
+        let stop = move || {
+            runtime.block_on(strategy.stop(by));
+            // What was counted since the last beat.
+            line.say(&beat(&*strategy, &shared));
+            // An error means that the process has ended meanwhile.
+            let _ = ended.send(Ok(()));
+        };
+        spawn("stop", stop).map(drop).map_err(NotServed::Setup)
     }
 
     fn take(&mut self, message: ToProcess) {
@@ -233,6 +258,7 @@ impl Process {
             }
             ToProcess::Act { number, guild, action } => self.act(number, guild, action),
             ToProcess::Order { number, order } => self.order(number, order),
+            ToProcess::Reply { number, reply } => self.line.replied(number, reply),
             ToProcess::Start(_) | ToProcess::Stop { .. } => {}
         }
     }

@@ -1,13 +1,16 @@
 //! A VM process's line to its parent: the two ends of its standard input, which is a socket.
 //!
-//! Owns the order in which things are said. What is said, and what is done about what the parent says, is `inside`'s.
+//! Owns the order in which things are said, and the calls of the host that wait for the parent's reply. What else is said, and
+//! what is done about what the parent says, is `inside`'s.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 
-use super::wire::{ToService, encode_into};
+use super::wire::{EncodeError, ToService, encode_into};
+use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 use crate::ids::GuildId;
 use crate::vm::action::LuaVmResult;
 use crate::vm::quarantine::{Break, BreakReports};
@@ -47,6 +50,14 @@ pub(super) struct Line {
     waiting: Mutex<Waiting>,
     written: Condvar,
     passing: Mutex<Passing>,
+    calls: Mutex<Calls>,
+}
+
+/// Calls that wait for a reply: at most as many as Luau threads may wait in the VMs here.
+#[derive(Debug, Default)]
+struct Calls {
+    last: u64,
+    waiting: HashMap<u64, Answer>,
 }
 
 /// How far the commands have come that are handed to the threads.
@@ -68,17 +79,33 @@ struct Waiting {
 
 impl Line {
     pub(super) fn say(&self, message: &ToService) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = encode_into(&mut waiting.bytes, message)
+        if let Err(error) = self.try_to_say(message)
             && let ToService::Answer { number, index, .. } = message
         {
             let result = LuaVmResult::Broken { reason: format!("the answer cannot be sent: {error}") };
-            let instead = ToService::Answer { number: *number, index: *index, result };
             // It is short and plain.
-            let _ = encode_into(&mut waiting.bytes, &instead);
+            let _ = self.try_to_say(&ToService::Answer { number: *number, index: *index, result });
         }
+    }
+
+    fn try_to_say(&self, message: &ToService) -> Result<(), EncodeError> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = encode_into(&mut waiting.bytes, message);
         drop(waiting);
         self.written.notify_one();
+        said
+    }
+
+    /// The parent has served a call.
+    pub(super) fn replied(&self, number: u64, reply: HostReply) {
+        let answer = self.calls().waiting.remove(&number);
+        if let Some(answer) = answer {
+            answer.send(reply);
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There is no VM of `guild` any more, as of the last command that was handed over.
@@ -133,6 +160,28 @@ impl Line {
 impl Answering for Line {
     fn answer(&self, number: CommandNumber, index: usize, result: LuaVmResult) {
         self.say(&ToService::Answer { number, index: u32::try_from(index).unwrap_or(u32::MAX), result });
+    }
+}
+
+impl HostLine for Line {
+    fn call(&self, caller: Caller, call: HostCall, answer: Answer) {
+        let number = {
+            let mut calls = self.calls();
+            calls.last += 1;
+            let number = calls.last;
+            calls.waiting.insert(number, answer);
+            number
+        };
+        let call = ToService::Call {
+            number,
+            guild: caller.guild,
+            template: caller.template.name.clone(),
+            limited: caller.limited.map(|limited| (*limited).clone()),
+            call,
+        };
+        if let Err(error) = self.try_to_say(&call) {
+            self.replied(number, HostReply::Failed(format!("the call cannot be sent: {error}")));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! which process.
 
 mod books;
+mod calls;
 pub mod confinement;
 pub mod escape;
 mod hearing;

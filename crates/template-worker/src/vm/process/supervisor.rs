@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::books::{Books, MOST_OWED, Memory, Told};
+use super::calls::{Places, Replies, calls, instead};
 use super::hearing::Hearing;
 use super::spawned::{Death, Spawned};
 use super::wire::{self, Action, FrameReader, Order, ToProcess, ToService, VERSION, encode_into};
@@ -97,8 +98,16 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
     let books = Arc::new(Mutex::new(Books::default()));
     let (ready, is_ready) = watch::channel(false);
     let vacate = Box::new(seat.vacating());
-    let hearing =
-        Hearing::new(seat.id(), Arc::clone(&books), Arc::clone(&shared), Arc::clone(&pulse), vacate, ready);
+    let (calls, replies) = calls();
+    let hearing = Hearing::new(
+        seat.id(),
+        Arc::clone(&books),
+        Arc::clone(&shared),
+        Arc::clone(&pulse),
+        vacate,
+        ready,
+        calls,
+    );
     let mut talk = Talk {
         write,
         buffer: Vec::new(),
@@ -107,6 +116,7 @@ pub(in crate::vm) async fn supervise(start: WorkerStart, settings: Arc<Settings>
         settings: Arc::clone(&settings),
         shared,
         pulse,
+        replies,
         stopping: false,
     };
     let pid = process.pid();
@@ -243,6 +253,8 @@ struct Talk {
     settings: Arc<Settings>,
     shared: Arc<Shared>,
     pulse: Arc<Pulse>,
+    /// Of the host, for the calls of the process.
+    replies: Replies,
     stopping: bool,
 }
 
@@ -284,6 +296,7 @@ impl Talk {
                         self.pass_on(message);
                     }
                 }
+                Some((reply, places)) = self.replies.recv() => self.reply(&reply, places),
                 _ = beats.tick() => {
                     if let Err(end) = self.look(pid, &mut ping) {
                         return end;
@@ -310,8 +323,36 @@ impl Talk {
         if let Err(end) = self.flush().await {
             return end;
         }
-        tokio::time::sleep_until((by + patience(&self.shared.limits)).into()).await;
-        End::Condemned("it did not stop in time".to_owned())
+        let over = tokio::time::sleep_until((by + patience(&self.shared.limits)).into());
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                // What finishes may have to wait for the host.
+                Some((reply, places)) = self.replies.recv() => self.reply(&reply, places),
+                () = &mut over => return End::Condemned("it did not stop in time".to_owned()),
+            }
+            if let Err(end) = self.flush().await {
+                return end;
+            }
+        }
+    }
+
+    /// Puts a reply of the host, and those that wait behind it, into the words of the wire.
+    fn reply(&mut self, first: &ToProcess, places: Option<Places>) {
+        self.say_reply(first);
+        drop(places);
+        for _ in 1..BATCH {
+            let Ok((reply, _places)) = self.replies.try_recv() else { return };
+            self.say_reply(&reply);
+        }
+    }
+
+    fn say_reply(&mut self, reply: &ToProcess) {
+        if let Err(error) = encode_into(&mut self.buffer, reply)
+            && let ToProcess::Reply { number, .. } = reply
+        {
+            self.say(&instead(*number, &error.to_string()));
+        }
     }
 
     fn start(&self, worker: ThreadId) -> ToProcess {

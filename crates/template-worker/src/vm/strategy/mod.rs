@@ -30,6 +30,7 @@ use super::reply::Census;
 use super::thread_entry::Command;
 use crate::config::{Strategy, VmConfig};
 use crate::execution::TemplateLog;
+use crate::host::HostLine;
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -40,7 +41,7 @@ pub struct Shared {
     /// The limits of guilds that have none of their own.
     pub limits: Arc<Limits>,
     /// What happens, counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Where templates' log entries go.
     pub log: TemplateLog,
     /// The runtime's own Luau code.
@@ -65,6 +66,8 @@ pub struct Shared {
     pub owed: Census,
     /// Hears of templates that broke their VM, or the worker that they ran on.
     pub breaks: Arc<dyn BreakReports>,
+    /// Where host calls go.
+    pub host: Arc<dyn HostLine>,
     /// In a VM process: its line to the service.
     pub(super) outside: Option<Outside>,
 }
@@ -77,9 +80,10 @@ impl Shared {
     pub fn new(
         limits: Arc<Limits>,
         vm: &VmConfig,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
         log: TemplateLog,
         breaks: Arc<dyn BreakReports>,
+        host: Arc<dyn HostLine>,
     ) -> Result<Self, RuntimeError> {
         let base = BaseLibrary::compile()?;
         Ok(Self {
@@ -97,6 +101,7 @@ impl Shared {
             reaper: Reaper::default(),
             owed: Census::default(),
             breaks,
+            host,
             outside: None,
         })
     }

@@ -14,6 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use crate::capabilities::{Capabilities, Capability};
 use crate::events::{Event, EventFilter};
 use crate::execution::{LoadedTemplate, LogEntry};
 use crate::ids::{EventId, GuildId, UserId};
@@ -219,6 +220,21 @@ pub(super) struct TemplateImage<'a> {
     program: ProgramImage,
 }
 
+impl OnWire for Capabilities {
+    type Image<'a> = Vec<&'a str>;
+
+    fn image(&self) -> Vec<&str> {
+        self.iter().map(Capability::as_str).collect()
+    }
+
+    fn from_image(image: Vec<&str>) -> Result<Self, Illegal> {
+        if image.len() > MAX_CAPABILITIES {
+            return Err(Illegal("list of capabilities"));
+        }
+        image.into_iter().map(|text| text.parse().map_err(|_| Illegal("capability"))).collect()
+    }
+}
+
 impl OnWire for LoadedTemplate {
     type Image<'a> = TemplateImage<'a>;
 
@@ -229,7 +245,7 @@ impl OnWire for LoadedTemplate {
             name: info.name.image(),
             version: info.version,
             events: info.events.clone(),
-            capabilities: info.capabilities.iter().map(|held| held.as_str()).collect(),
+            capabilities: info.capabilities.image(),
             description: &info.description,
             error_channel: info.error_channel.as_deref(),
             paused: info.paused,
@@ -243,21 +259,19 @@ impl OnWire for LoadedTemplate {
         if image.description.len() > MAX_DESCRIPTION_BYTES {
             return Err(Illegal("description"));
         }
-        let capabilities = image.capabilities.iter();
-        let capabilities = capabilities.map(|held| held.parse().map_err(|_| Illegal("capability")));
         let info = TemplateInfo {
             guild: GuildId::from_image(image.guild)?,
             name: TemplateName::from_image(image.name)?,
             version: image.version,
             events: image.events,
-            capabilities: capabilities.collect::<Result<_, _>>()?,
+            capabilities: Capabilities::from_image(image.capabilities)?,
             description: image.description.to_owned(),
             error_channel: image.error_channel.map(str::to_owned),
             paused: image.paused,
             created_at: OffsetDateTime::from_image(image.created_at)?,
             updated_at: OffsetDateTime::from_image(image.updated_at)?,
         };
-        Ok(Self { info, program: Program::from_image(image.program) })
+        Ok(Self { info: Arc::new(info), program: Program::from_image(image.program) })
     }
 }
 

@@ -19,12 +19,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use frame::{FrameReader, encode_into};
+pub(super) use frame::{EncodeError, FrameReader, encode_into};
 use image::{as_image, cut, list};
 
 use super::escape::Attempt;
+use crate::capabilities::Capabilities;
 use crate::events::Event;
 use crate::execution::{LoadedTemplate, LogEntry};
+use crate::host::{HostCall, HostReply};
 use crate::ids::{GuildId, ThreadId};
 use crate::limits::Limits;
 use crate::template::TemplateName;
@@ -32,7 +34,7 @@ use crate::vm::{LuaVmResult, PanicPlace};
 
 /// Counts up with every change of what is said. Both ends are the same program, unless somebody replaced its file while
 /// it ran.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// Most bytes in a reason.
 const MAX_REASON: usize = 1_024;
@@ -90,7 +92,14 @@ pub(super) enum ToProcess {
         /// What.
         order: Order,
     },
-    /// Finish what runs, and exit.
+    /// What came of a call of the host.
+    Reply {
+        /// The number of the call.
+        number: u64,
+        /// What came of it.
+        reply: HostReply,
+    },
+    /// Finish what runs, and exit. Calls are still served meanwhile.
     Stop {
         /// Milliseconds after which what still runs is ended.
         within_ms: u64,
@@ -225,6 +234,22 @@ pub(super) enum ToService {
     LogsDropped {
         /// How many.
         lines: u64,
+    },
+    /// A template wants something of the world. Answered by [`ToProcess::Reply`] with the same number.
+    Call {
+        /// Told apart by it from others that are not answered.
+        number: u64,
+        /// Whose template.
+        #[serde(with = "as_image")]
+        guild: GuildId,
+        /// Which. What it may do, the service knows by itself.
+        #[serde(with = "as_image")]
+        template: TemplateName,
+        /// What the template has limited itself to, where it has.
+        #[serde(with = "as_image")]
+        limited: Option<Capabilities>,
+        /// What it wants.
+        call: HostCall,
     },
     /// A VM broke.
     Broke {

@@ -76,7 +76,10 @@ fn template() -> Arc<LoadedTemplate> {
         created_at: OffsetDateTime::UNIX_EPOCH,
         updated_at: OffsetDateTime::now_utc(),
     };
-    Arc::new(LoadedTemplate { info, program: BytecodeCache::default().compile(&bundle).unwrap() })
+    Arc::new(LoadedTemplate {
+        info: Arc::new(info),
+        program: BytecodeCache::default().compile(&bundle).unwrap(),
+    })
 }
 
 fn start() -> Start {

@@ -83,10 +83,11 @@ impl Subject {
             max_non_yieldable_time_ms: u64::try_from(STUCK.as_millis()).unwrap(),
             ..config.limits.clone()
         });
-        let metrics = Metrics::new(&limits);
+        let metrics = Arc::new(Metrics::new(&limits));
         let log = TemplateLog::default();
         let breaks = Arc::new(Quarantine::new(log.clone()));
-        let shared = Shared::new(limits, &config.vm, metrics, log, breaks).unwrap();
+        let shared =
+            Shared::new(limits, &config.vm, metrics, log, breaks, Arc::new(crate::host::Nowhere)).unwrap();
         let shared = Arc::new(shared);
         let bundle = Bundle::new([("init.luau".to_owned(), TEMPLATE.to_owned())]).unwrap();
         let program = Compiler::start(20 << 20).unwrap().compile(Arc::new(bundle)).await.unwrap();
@@ -103,7 +104,7 @@ impl Subject {
             updated_at: OffsetDateTime::UNIX_EPOCH,
         };
         let pool = Pool::start(kind(Arc::clone(&shared)), placing, QUEUE, &shared).unwrap();
-        let template = Arc::new(LoadedTemplate { info, program });
+        let template = Arc::new(LoadedTemplate { info: Arc::new(info), program });
         Self { pool: Arc::new(pool), shared, template, is_one_each, apart }
     }
 

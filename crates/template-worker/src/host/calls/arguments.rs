@@ -1,0 +1,217 @@
+//! What a script gave to a function, taken one by one into what the function is declared to take.
+//!
+//! Owns which Rust type stands for which Luau type, and the texts that say which argument is wrong. How long and how many
+//! things may be is the business of the call: its arguments may also come from a VM process, which checks nothing.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::vec::IntoIter;
+
+use khronos::KhronosValue;
+use khronos::declare::Function;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A type that a call can take.
+pub trait Argument: Sized {
+    /// What Luau calls it.
+    const LUAU: &'static str;
+    /// The same where it may be left out.
+    const LUAU_OPTIONAL: &'static str;
+
+    /// It, of what a script gave.
+    ///
+    /// # Errors
+    /// What was expected, in words that go after `expected`.
+    fn take(value: KhronosValue) -> Result<Self, String>;
+}
+
+/// Gives a type its name in Luau.
+macro_rules! in_luau {
+    ($name:literal) => {
+        const LUAU: &'static str = $name;
+        const LUAU_OPTIONAL: &'static str = concat!($name, "?");
+    };
+}
+
+impl Argument for String {
+    in_luau!("string");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Text(text) => Ok(text),
+            other => Err(format!("a string, got {}", kind(&other))),
+        }
+    }
+}
+
+impl Argument for bool {
+    in_luau!("boolean");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Boolean(b) => Ok(b),
+            other => Err(format!("true or false, got {}", kind(&other))),
+        }
+    }
+}
+
+impl Argument for f64 {
+    in_luau!("number");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Float(number) => Ok(number),
+            #[expect(clippy::cast_precision_loss, reason = "Luau's numbers are doubles")]
+            KhronosValue::Integer(number) => Ok(number as Self),
+            other => Err(format!("a number, got {}", kind(&other))),
+        }
+    }
+}
+
+impl Argument for u32 {
+    in_luau!("number");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Integer(number) => Self::try_from(number)
+                .map_err(|_| format!("a whole number from 0 to {}, got {number}", Self::MAX)),
+            other => Err(format!("a whole number, got {}", kind(&other))),
+        }
+    }
+}
+
+impl Argument for Vec<String> {
+    in_luau!("{string}");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::List(items) => items
+                .into_iter()
+                .map(|item| {
+                    String::take(item).map_err(|expected| format!("a list of strings, with {expected} in it"))
+                })
+                .collect(),
+            KhronosValue::Map(entries) if entries.is_empty() => Ok(Self::new()),
+            other => Err(format!("a list of strings, got {}", kind(&other))),
+        }
+    }
+}
+
+impl Argument for BTreeMap<String, Any> {
+    in_luau!("{[string]: any}");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Map(entries) => {
+                Ok(entries.into_iter().map(|(key, value)| (key, Any(value))).collect())
+            }
+            other => Err(format!("a table with names as keys, got {}", kind(&other))),
+        }
+    }
+}
+
+impl<T: Argument> Argument for Option<T> {
+    const LUAU: &'static str = T::LUAU_OPTIONAL;
+    const LUAU_OPTIONAL: &'static str = T::LUAU_OPTIONAL;
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Null => Ok(None),
+            value => T::take(value).map(Some),
+        }
+    }
+}
+
+/// Any value. It travels as JSON with its types kept, which the reader on the other side can bound.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Any(pub KhronosValue);
+
+impl Argument for Any {
+    in_luau!("any");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        Ok(Self(value))
+    }
+}
+
+impl Serialize for Any {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
+        to.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Any {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Bytes: a buffer, or a string.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Argument for Bytes {
+    in_luau!("(buffer | string)");
+
+    fn take(value: KhronosValue) -> Result<Self, String> {
+        match value {
+            KhronosValue::Buffer(bytes) => Ok(Self(bytes)),
+            KhronosValue::Text(text) => Ok(Self(text.into_bytes())),
+            other => Err(format!("a buffer or a string, got {}", kind(&other))),
+        }
+    }
+}
+
+/// What Luau calls a value, with its article.
+pub(crate) fn kind(value: &KhronosValue) -> &'static str {
+    match value {
+        KhronosValue::Null => "nil",
+        KhronosValue::Boolean(_) => "a boolean",
+        KhronosValue::Integer(_) | KhronosValue::Float(_) => "a number",
+        KhronosValue::Text(_) => "a string",
+        KhronosValue::Buffer(_) => "a buffer",
+        KhronosValue::Vector(_) => "a vector",
+        KhronosValue::List(_) => "a list",
+        KhronosValue::Map(_) => "a table",
+    }
+}
+
+/// The arguments of one call.
+pub struct Arguments {
+    function: &'static Function,
+    rest: RefCell<IntoIter<KhronosValue>>,
+    taken: Cell<usize>,
+}
+
+impl Arguments {
+    /// Those that a script gave to `function`.
+    pub fn new(function: &'static Function, arguments: Vec<KhronosValue>) -> Self {
+        Self { function, rest: RefCell::new(arguments.into_iter()), taken: Cell::new(0) }
+    }
+
+    /// The next one.
+    ///
+    /// # Errors
+    /// Says which one is wrong, and what was expected.
+    pub fn take<T: Argument>(&self) -> Result<T, String> {
+        let value = self.rest.borrow_mut().next().unwrap_or_default();
+        let at = self.taken.replace(self.taken.get() + 1);
+        T::take(value).map_err(|expected| {
+            let name = self.function.parameters.get(at).map_or("?", |parameter| parameter.name);
+            format!("invalid argument #{} '{name}' to '{}': expected {expected}", at + 1, self.function.name)
+        })
+    }
+
+    /// There are no more.
+    ///
+    /// # Errors
+    /// Where there are.
+    pub fn end(self) -> Result<(), String> {
+        if self.rest.into_inner().all(|extra| extra == KhronosValue::Null) {
+            return Ok(());
+        }
+        Err(format!("too many arguments to '{}': it takes {}", self.function.name, self.function.parameters.len()))
+    }
+}

@@ -1,0 +1,128 @@
+//! How a family of calls is declared, once: `host_calls!` makes everything of that.
+
+use khronos::KhronosValue;
+use khronos::declare::Function;
+
+/// A call, as it is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// The function that scripts see.
+    pub function: Function,
+    /// The form of the capability that gates it, as in the closed list; empty where nothing does.
+    pub capability: &'static str,
+}
+
+/// A rate that calls of a guild count against: so many at once, and one more each so often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    /// Its name, for the text that says that it is empty.
+    pub name: &'static str,
+    /// How many at once.
+    pub burst: u32,
+    /// Milliseconds until there is one more.
+    pub every_ms: u32,
+}
+
+/// A family of calls.
+pub trait Family: Sized {
+    /// Where scripts find it: `KV`, `DataStores.StatsStore`.
+    const OBJECT: &'static str;
+    /// What it is for.
+    const DOC: &'static str;
+    /// Its calls.
+    const CALLS: &'static [Declared];
+    /// Their names, in the same order.
+    const NAMES: &'static [&'static str];
+
+    /// The call with this number in [`CALLS`](Self::CALLS), with these arguments.
+    ///
+    /// # Errors
+    /// Says which argument is wrong, and what was expected.
+    fn from_arguments(number: usize, arguments: Vec<KhronosValue>) -> Result<Self, String>;
+
+    /// Which one it is.
+    fn declared(&self) -> &'static Declared;
+
+    /// The capabilities that it takes, all of them.
+    fn wants(&self) -> Vec<String>;
+
+    /// The rates that it counts against.
+    fn buckets(&self) -> &'static [Bucket];
+}
+
+/// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
+macro_rules! host_calls {
+    (
+        $(#[doc = $about:literal])+
+        pub enum $family:ident in $object:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $variant:ident $name:literal (
+                    $( $(#[doc = $of:literal])+ $parameter:ident: $type:ty ),* $(,)?
+                ) -> $returns:literal, gated $capability:literal;
+            )+
+        }
+        wants($wants:ident) $wanted:block
+        buckets($counts:ident) $counted:block
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub enum $family {
+            $(
+                $(#[doc = $doc])+
+                $variant { $( $(#[doc = $of])+ $parameter: $type, )* },
+            )+
+        }
+
+        impl $crate::host::calls::Family for $family {
+            const OBJECT: &'static str = $object;
+            const DOC: &'static str = concat!($($about, "\n"),+);
+            const NAMES: &'static [&'static str] = &[$($name),+];
+            const CALLS: &'static [$crate::host::calls::Declared] = &[
+                $( $crate::host::calls::Declared {
+                    function: khronos::declare::Function {
+                        name: $name,
+                        doc: concat!($($doc, "\n"),+),
+                        parameters: &[
+                            $( khronos::declare::Parameter {
+                                name: stringify!($parameter),
+                                ty: <$type as $crate::host::calls::Argument>::LUAU,
+                                doc: concat!($($of, "\n"),+),
+                            }, )*
+                        ],
+                        returns: $returns,
+                    },
+                    capability: $capability,
+                }, )+
+            ];
+
+            fn from_arguments(number: usize, arguments: Vec<khronos::KhronosValue>) -> Result<Self, String> {
+                let declared = Self::CALLS.get(number).ok_or("there is no such function")?;
+                let arguments = $crate::host::calls::Arguments::new(&declared.function, arguments);
+                let call = match declared.function.name {
+                    $( $name => Self::$variant { $( $parameter: arguments.take()?, )* }, )+
+                    _ => return Err("there is no such function".to_owned()),
+                };
+                arguments.end()?;
+                Ok(call)
+            }
+
+            fn declared(&self) -> &'static $crate::host::calls::Declared {
+                let name = match self { $( Self::$variant { .. } => $name, )+ };
+                let at = Self::NAMES.iter().position(|known| *known == name).unwrap_or_default();
+                &Self::CALLS[at]
+            }
+
+            fn wants(&self) -> Vec<String> {
+                let $wants = self;
+                $wanted
+            }
+
+            fn buckets(&self) -> &'static [$crate::host::calls::Bucket] {
+                let $counts = self;
+                $counted
+            }
+        }
+    };
+}
+pub(crate) use host_calls;

@@ -1,0 +1,110 @@
+//! Everything that a template can do to the world, as values: one closed enum, answered by one other.
+//!
+//! Owns [`HostCall`], [`HostReply`] and how a family of calls is declared. A family is a file here: `host_calls!` makes of one
+//! declaration the enum, the functions that scripts see, what they take, and what the reference says of them. What a call
+//! does, and whether it may, is said beside: in the folder of its family in `host`.
+
+mod arguments;
+mod declared;
+mod stores;
+
+use std::fmt;
+
+use khronos::KhronosValue;
+use serde::{Deserialize, Serialize};
+
+pub use arguments::{Any, Argument, Arguments, Bytes};
+pub(crate) use declared::host_calls;
+pub use declared::{Bucket, Declared, Family};
+pub use stores::{CopyCall, LinksCall, StatsCall};
+
+/// Declares which families there are.
+macro_rules! families {
+    ($( $(#[doc = $doc:literal])+ $variant:ident($call:ident), )+) => {
+        /// What a template wants of the world.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum HostCall {
+            $( $(#[doc = $doc])+ $variant($call), )+
+        }
+
+        impl HostCall {
+            /// Every call that there is: where scripts find it, and what is declared of it.
+            pub fn all() -> impl Iterator<Item = (&'static str, &'static Declared)> {
+                let mut all = Vec::new();
+                $( all.extend($call::CALLS.iter().map(|declared| ($call::OBJECT, declared))); )+
+                all.into_iter()
+            }
+
+            /// What is declared of it.
+            pub fn declared(&self) -> &'static Declared {
+                match self { $( Self::$variant(call) => call.declared(), )+ }
+            }
+
+            /// Where scripts find it: `KV`.
+            pub fn object(&self) -> &'static str {
+                match self { $( Self::$variant(_) => $call::OBJECT, )+ }
+            }
+
+            /// The capabilities that it takes, all of them.
+            pub fn wants(&self) -> Vec<String> {
+                match self { $( Self::$variant(call) => call.wants(), )+ }
+            }
+
+            /// The rates that it counts against.
+            pub fn buckets(&self) -> &'static [Bucket] {
+                match self { $( Self::$variant(call) => call.buckets(), )+ }
+            }
+        }
+
+        $(
+            impl From<$call> for HostCall {
+                fn from(call: $call) -> Self {
+                    Self::$variant(call)
+                }
+            }
+        )+
+    };
+}
+
+families! {
+    /// Numbers about the service.
+    Stats(StatsCall),
+    /// Where to find the service, and which events there are.
+    Links(LinksCall),
+    /// Gives back what it gets.
+    Copy(CopyCall),
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.object(), self.declared().function.name)
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum HostReply {
+    /// What it returns; the script's own, to change as it likes.
+    Values(Vec<Any>),
+    /// What it returns, as JSON text: one value, which nobody can change.
+    Json(String),
+    /// What it throws: what happened, and what to do.
+    Failed(String),
+}
+
+impl HostReply {
+    /// It returns nothing.
+    pub fn nothing() -> Self {
+        Self::Values(Vec::new())
+    }
+
+    /// It returns one value.
+    pub fn value(value: impl Into<KhronosValue>) -> Self {
+        Self::Values(vec![Any(value.into())])
+    }
+
+    /// It returns two values.
+    pub fn two(first: impl Into<KhronosValue>, second: impl Into<KhronosValue>) -> Self {
+        Self::Values(vec![Any(first.into()), Any(second.into())])
+    }
+}

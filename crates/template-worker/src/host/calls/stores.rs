@@ -1,0 +1,50 @@
+//! `ctx.DataStores`: small stores, each a family of its own.
+
+use super::{Any, Bucket, Family, host_calls};
+
+/// What the existing system allows each method of a store.
+const STORE: Bucket = Bucket { name: "data_stores", burst: 75, every_ms: 1_000 };
+
+host_calls! {
+    /// Numbers about the service.
+    pub enum StatsCall in "DataStores.StatsStore" {
+        /// How many guilds the service runs templates for, and since when it runs.
+        Stats "stats" () -> "Stats", gated "datastore:{Store}:{method}";
+    }
+    wants(call) { vec![method("StatsStore", call.declared().function.name)] }
+    buckets(_call) { &[STORE] }
+}
+
+host_calls! {
+    /// Where to find the service, and which events there are.
+    pub enum LinksCall in "DataStores.LinksStore" {
+        /// The addresses that the operator has configured.
+        Links "links" () -> "Links", gated "datastore:{Store}:{method}";
+        /// The names of all events that a template can listen to.
+        EventList "event_list" () -> "{string}", gated "datastore:{Store}:{method}";
+    }
+    wants(call) { vec![method("LinksStore", call.declared().function.name)] }
+    buckets(_call) { &[STORE] }
+}
+
+host_calls! {
+    /// Gives back what it gets: for trying what becomes of a value on its way out of the VM and back.
+    pub enum CopyCall in "DataStores.CopyDataStore" {
+        /// Gives back `value`.
+        Copy "copy" (
+            /// Anything that can leave the VM.
+            value: Any,
+        ) -> "any", gated "datastore:{Store}:{method}";
+        /// The same; its name is an older one.
+        CopySync "copySync" (
+            /// Anything that can leave the VM.
+            value: Any,
+        ) -> "any", gated "datastore:{Store}:{method}";
+    }
+    wants(call) { vec![method("CopyDataStore", call.declared().function.name)] }
+    buckets(_call) { &[STORE] }
+}
+
+fn method(store: &str, method: &str) -> String {
+    format!("datastore:{store}:{method}")
+}

@@ -1,0 +1,87 @@
+//! The Luau faces of what the host does: read-only objects under `ctx`, whose functions are [`HostCall`]s.
+//!
+//! Owns how a declared family of calls becomes an object, and which objects there are. What a call does, and whether it may,
+//! is the host's business: nothing here decides it. A family whose face is more than functions has a file of its own.
+
+use std::sync::Arc;
+
+use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
+use mlua::{Lua, Value};
+
+use crate::host::calls::{CopyCall, Family, LinksCall, StatsCall};
+use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
+
+/// Declares what `typeof` says of objects.
+macro_rules! object_types {
+    ($( $kind:ident $name:literal, )+) => {
+        $(
+            struct $kind;
+
+            impl ObjectType for $kind {
+                const NAME: &'static str = $name;
+            }
+        )+
+    };
+}
+
+object_types! {
+    DataStores "DataStores",
+    StatsStore "StatsStore",
+    LinksStore "LinksStore",
+    CopyDataStore "CopyDataStore",
+}
+
+/// What it takes to make the objects of one context.
+#[derive(Clone)]
+pub(crate) struct Plugins {
+    pub(crate) functions: HostFunctions,
+    pub(crate) line: Arc<dyn HostLine>,
+    pub(crate) caller: Caller,
+}
+
+impl Plugins {
+    /// The fields that they are under `ctx`.
+    ///
+    /// # Errors
+    /// For want of memory.
+    pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
+        Ok(vec![("DataStores", self.stores(lua)?)])
+    }
+
+    fn stores(&self, lua: &Lua) -> mlua::Result<Value> {
+        let stores = vec![
+            ("StatsStore", self.object::<StatsStore, StatsCall>(lua, Vec::new())?),
+            ("LinksStore", self.object::<LinksStore, LinksCall>(lua, Vec::new())?),
+            ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
+        ];
+        self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())
+    }
+
+    /// The functions of a family, as an object with some fields more.
+    fn object<T: ObjectType, F: Family + Into<HostCall>>(
+        &self,
+        lua: &Lua,
+        fields: Vec<(&'static str, Value)>,
+    ) -> mlua::Result<Value> {
+        let plugins = self.clone();
+        self.functions.object::<T>(lua, fields, F::NAMES, move |number, arguments, reply| {
+            plugins.call::<F>(number, arguments, reply);
+        })
+    }
+
+    fn call<F: Family + Into<HostCall>>(&self, number: usize, arguments: Vec<KhronosValue>, reply: Reply) {
+        match F::from_arguments(number, arguments) {
+            Ok(call) => self.line.call(self.caller.clone(), call.into(), answer_to(reply)),
+            Err(wrong) => reply.error(wrong),
+        }
+    }
+}
+
+/// Hands what came of a call to the script that waits for it.
+pub(crate) fn answer_to(reply: Reply) -> Answer {
+    Answer::new(|came| match came {
+        HostReply::Values(values) => reply.values(values.into_iter().map(|value| value.0).collect()),
+        HostReply::Json(text) => reply.json(text),
+        HostReply::Failed(text) => reply.error(text),
+    })
+}
