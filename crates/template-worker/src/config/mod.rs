@@ -8,10 +8,14 @@ pub mod environment;
 mod explain;
 mod load;
 mod machine;
+mod network;
+mod outside;
 mod sections;
 
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
+pub use network::{FixedName, Network, NotAFixedName, NotANetwork};
+pub use outside::{HttpConfig, ObjectBackend, ObjectsConfig, SecretsConfig};
 pub use sections::{
     Backend, Config, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
     TelemetryConfig, TemplatesConfig, VmConfig,

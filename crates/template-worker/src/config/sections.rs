@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
+use super::outside::{HttpConfig, ObjectsConfig, SecretsConfig};
 use crate::capabilities::Capability;
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -36,6 +37,12 @@ pub struct Config {
     pub templates: TemplatesConfig,
     /// Where people find this service.
     pub links: LinksConfig,
+    /// Requests of templates to the internet.
+    pub http: HttpConfig,
+    /// Where the contents of objects are kept.
+    pub objects: ObjectsConfig,
+    /// Secrets of guilds.
+    pub secrets: SecretsConfig,
     /// Where templates and tokens are kept.
     pub storage: StorageConfig,
     /// What the service says about itself.
@@ -302,7 +309,7 @@ pub(super) struct Section {
 }
 
 impl Config {
-    pub(super) const SECTIONS: [Section; 9] = [
+    pub(super) const SECTIONS: [Section; 12] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
         Section {
             name: "vm",
@@ -316,6 +323,17 @@ impl Config {
             settings: TemplatesConfig::SETTINGS,
         },
         Section { name: "links", about: "Where people find this service.", settings: LinksConfig::SETTINGS },
+        Section {
+            name: "http",
+            about: "Requests of templates to the internet.",
+            settings: HttpConfig::SETTINGS,
+        },
+        Section {
+            name: "objects",
+            about: "Where the contents of objects are kept.",
+            settings: ObjectsConfig::SETTINGS,
+        },
+        Section { name: "secrets", about: "Secrets of guilds.", settings: SecretsConfig::SETTINGS },
         Section {
             name: "storage",
             about: "Where templates and tokens are kept.",
@@ -352,6 +370,9 @@ impl Config {
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
         self.links.check_bounds().map_err(|bad| ("links", bad))?;
+        self.http.check_bounds().map_err(|bad| ("http", bad))?;
+        self.objects.check_bounds().and_then(|()| self.objects.validate()).map_err(|bad| ("objects", bad))?;
+        self.secrets.check_bounds().map_err(|bad| ("secrets", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
         self.telemetry

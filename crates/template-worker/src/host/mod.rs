@@ -10,7 +10,9 @@ mod authorise;
 pub mod calls;
 pub mod http;
 mod line;
+pub mod objects;
 mod rate_limits;
+pub mod secrets;
 mod stores;
 
 use std::future::Future as _;

@@ -3,106 +3,48 @@
 //!
 //! Owns the table and the rule made of it. Whose address it is was looked up by `names`; a name is never judged here.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use std::net::IpAddr;
 
-/// A range of addresses, such as `10.0.0.0/8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    base: IpAddr,
-    prefix: u32,
-}
-
-/// A text that is no network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a network: expected an address and its length, such as `10.0.0.0/8` or `fd00::/8`")]
-pub struct NotANetwork {
-    text: String,
-}
-
-const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u32) -> Network {
-    Network { base: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
-}
-
-const fn v6(a: u16, b: u16, c: u16, prefix: u32) -> Network {
-    Network { base: IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)), prefix }
-}
+use crate::config::Network;
 
 /// Of IPv4 everything is public that is not here: the registry of special-purpose addresses (RFC 6890 and what followed),
 /// multicast, and what was never given out.
 #[rustfmt::skip]
 const NOT_PUBLIC_V4: &[Network] = &[
-    v4(0, 0, 0, 0, 8),         // "this network"; 0.0.0.0 is this machine
-    v4(10, 0, 0, 0, 8),        // private
-    v4(100, 64, 0, 0, 10),     // shared by a provider's customers; some clouds' metadata
-    v4(127, 0, 0, 0, 8),       // loopback
-    v4(168, 63, 129, 16, 32),  // Azure's platform, reachable from its machines alone
-    v4(169, 254, 0, 0, 16),    // link-local; most clouds' metadata at 169.254.169.254
-    v4(172, 16, 0, 0, 12),     // private
-    v4(192, 0, 0, 0, 24),      // protocol assignments; Oracle's metadata
-    v4(192, 0, 2, 0, 24),      // documentation
-    v4(192, 31, 196, 0, 24),   // AS112
-    v4(192, 52, 193, 0, 24),   // multicast tunnels
-    v4(192, 88, 99, 0, 24),    // 6to4 relays
-    v4(192, 168, 0, 0, 16),    // private
-    v4(192, 175, 48, 0, 24),   // AS112
-    v4(198, 18, 0, 0, 15),     // benchmarks
-    v4(198, 51, 100, 0, 24),   // documentation
-    v4(203, 0, 113, 0, 24),    // documentation
-    v4(224, 0, 0, 0, 4),       // multicast
-    v4(240, 0, 0, 0, 4),       // reserved; 255.255.255.255 is everyone
+    Network::v4(0, 0, 0, 0, 8),         // "this network"; 0.0.0.0 is this machine
+    Network::v4(10, 0, 0, 0, 8),        // private
+    Network::v4(100, 64, 0, 0, 10),     // shared by a provider's customers; some clouds' metadata
+    Network::v4(127, 0, 0, 0, 8),       // loopback
+    Network::v4(168, 63, 129, 16, 32),  // Azure's platform, reachable from its machines alone
+    Network::v4(169, 254, 0, 0, 16),    // link-local; most clouds' metadata at 169.254.169.254
+    Network::v4(172, 16, 0, 0, 12),     // private
+    Network::v4(192, 0, 0, 0, 24),      // protocol assignments; Oracle's metadata
+    Network::v4(192, 0, 2, 0, 24),      // documentation
+    Network::v4(192, 31, 196, 0, 24),   // AS112
+    Network::v4(192, 52, 193, 0, 24),   // multicast tunnels
+    Network::v4(192, 88, 99, 0, 24),    // 6to4 relays
+    Network::v4(192, 168, 0, 0, 16),    // private
+    Network::v4(192, 175, 48, 0, 24),   // AS112
+    Network::v4(198, 18, 0, 0, 15),     // benchmarks
+    Network::v4(198, 51, 100, 0, 24),   // documentation
+    Network::v4(203, 0, 113, 0, 24),    // documentation
+    Network::v4(224, 0, 0, 0, 4),       // multicast
+    Network::v4(240, 0, 0, 0, 4),       // reserved; 255.255.255.255 is everyone
 ];
 
 /// Of IPv6 nothing is public but this: global unicast. Outside are `::1`, IPv4 in its mapped and compatible forms, NAT64
 /// (`64:ff9b::/96`), unique local (`fc00::/7`, with AWS's metadata at `fd00:ec2::254`), link-local and multicast.
-const GLOBAL_V6: Network = v6(0x2000, 0, 0, 3);
+const GLOBAL_V6: Network = Network::v6(0x2000, 0, 0, 3);
 
 /// What is not public in that.
 #[rustfmt::skip]
 const NOT_PUBLIC_V6: &[Network] = &[
-    v6(0x2001, 0, 0, 23),          // protocol assignments: Teredo, which embeds IPv4, benchmarks, ORCHID
-    v6(0x2001, 0x0db8, 0, 32),     // documentation
-    v6(0x2002, 0, 0, 16),          // 6to4, which embeds IPv4
-    v6(0x2620, 0x004f, 0x8000, 48), // AS112
-    v6(0x3fff, 0, 0, 20),          // documentation
+    Network::v6(0x2001, 0, 0, 23),          // protocol assignments: Teredo, which embeds IPv4, benchmarks, ORCHID
+    Network::v6(0x2001, 0x0db8, 0, 32),     // documentation
+    Network::v6(0x2002, 0, 0, 16),          // 6to4, which embeds IPv4
+    Network::v6(0x2620, 0x004f, 0x8000, 48), // AS112
+    Network::v6(0x3fff, 0, 0, 20),          // documentation
 ];
-
-impl Network {
-    fn holds(&self, address: IpAddr) -> bool {
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - self.prefix).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - self.prefix).unwrap_or(0);
-                base.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = NotANetwork;
-
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
-        let parse = || {
-            let (base, prefix) = text.split_once('/')?;
-            let (base, prefix) = (base.parse::<IpAddr>().ok()?, prefix.parse::<u32>().ok()?);
-            let most = if base.is_ipv4() { 32 } else { 128 };
-            (prefix <= most).then_some(Self { base, prefix })
-        };
-        parse().ok_or_else(|| NotANetwork { text: text.chars().take(80).collect() })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix)
-    }
-}
 
 /// Which addresses may be dialled. By default the public ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -191,17 +133,5 @@ mod tests {
         assert_eq!(may_not.map(|text| rule.permits(address(text))), [false; 5]);
         let everything = AddressRule { opened: Vec::new(), closed: vec![network("0.0.0.0/0")] };
         assert!(!everything.permits(address("1.1.1.1")));
-    }
-
-    #[test]
-    fn a_network_reads_back_and_what_is_none_is_refused() {
-        for text in ["10.0.0.0/8", "0.0.0.0/0", "127.0.0.1/32", "fd00::/8", "::/0", "::1/128"] {
-            assert_eq!(text.parse::<Network>().unwrap().to_string(), text);
-        }
-        for wrong in
-            ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "fd00::/129", "::/-1", "host/8", "1.1.1.1/8/8"]
-        {
-            assert!(wrong.parse::<Network>().is_err(), "{wrong:?} was taken");
-        }
     }
 }

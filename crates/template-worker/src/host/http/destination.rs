@@ -117,6 +117,19 @@ impl Destination {
     }
 }
 
+/// Whether `host` is one that a request could go to, written as capabilities write it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_host(host: &str) -> Result<(), &'static str> {
+    // A URL shows what else the text could mean, such as an address in disguise.
+    let url = Url::parse(&format!("https://{host}/")).map_err(|_| "it has characters that no host has")?;
+    if url.domain() != Some(host) {
+        return Err("use its name alone, in lower case, without scheme, port or path");
+    }
+    is_public_name(host)
+}
+
 /// Whether `host` is `domain` or a name inside of it.
 fn is_within(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))

@@ -26,8 +26,8 @@ use std::time::Duration;
 use reqwest::{Client, redirect};
 use tokio::time::timeout;
 
-pub use addresses::{AddressRule, Network, NotANetwork};
-pub use destination::{Destination, Permit, capability_for};
+pub use addresses::AddressRule;
+pub use destination::{Destination, Permit, capability_for, check_host};
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};

@@ -1,7 +1,7 @@
 //! The embedded default: one SQLite file in the data folder.
 //!
 //! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates`,
-//! `limits` and `tokens`.
+//! `limits`, `secrets`, `objects` and `tokens`.
 //!
 //! There is one connection that writes and a few that read. Writers queue up for the one, in order and without polling;
 //! in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
@@ -11,6 +11,8 @@
 //! loses the last commits with the machine. Templates and tokens change rarely, so the flush per change is cheap.
 
 mod limits;
+mod objects;
+mod secrets;
 mod templates;
 mod tokens;
 
@@ -37,9 +39,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
     (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
+    (4, "secrets and objects", include_str!("../../../migrations/sqlite/0004_secrets_and_objects.sql")),
 ];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.
