@@ -11,6 +11,7 @@ use crate::host::{Gate, Host, Services, Stores};
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
 
@@ -56,11 +57,6 @@ pub enum Stopped {
     Hanging,
 }
 
-/// Makes ring what all TLS of the process is done with. Again is fine; whoever chose before has chosen.
-pub fn choose_tls() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 impl App {
     /// Opens the storage that `config` names and starts the service.
     ///
@@ -76,7 +72,7 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn start_with(config: Config, storage: Arc<dyn Storage>) -> Result<Arc<Self>, AppError> {
-        choose_tls();
+        tls::choose();
         let log = TemplateLog::default();
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));

@@ -16,6 +16,7 @@
 //! - [`template`]: a template, its name, and what an author sends to change it
 //! - [`host`]: everything that a template can do to the world, who may, and doing it; `plugins`: what scripts see of it
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
+//! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
 
 pub mod api;
@@ -37,4 +38,5 @@ pub mod shutdown;
 pub mod storage;
 pub mod telemetry;
 pub mod template;
+pub mod tls;
 pub mod vm;

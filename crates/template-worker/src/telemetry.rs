@@ -17,6 +17,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::tls;
+
 /// The target of the spans of events and executions: at `debug` of this they are made.
 pub const SPANS: &str = "template_worker::trace";
 
@@ -63,6 +65,8 @@ impl Traces {
     /// [`TelemetryError`]. That the collector answers is not looked at.
     pub fn start(endpoint: &str, sampling: f64, service: &str) -> Result<Self, TelemetryError> {
         let Some(url) = traces_url(endpoint) else { return Ok(Self(None)) };
+        // The exporter's client asks for it, though it speaks no TLS.
+        tls::choose();
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)

@@ -230,7 +230,7 @@ impl Drop for TestWorker {
 
 /// An HTTP client, as tests want one.
 pub fn client() -> Client {
-    template_worker::app::choose_tls();
+    template_worker::tls::choose();
     Client::new()
 }
 

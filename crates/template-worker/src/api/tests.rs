@@ -26,7 +26,7 @@ async fn serving(routes: Router) -> String {
 }
 
 fn client() -> Client {
-    crate::app::choose_tls();
+    crate::tls::choose();
     Client::new()
 }
 

@@ -285,9 +285,9 @@ pub(super) const GUILD_CPU: Declared = declared(
 );
 
 /// The names of all metrics.
-pub const NAMES: [&str; 22] = {
+pub const NAMES: [&str; 23] = {
     let gauges = [STAGES, TEMPLATE_MEMORY, LIMIT_VALUE, VMS, VM_MEMORY, OWED, QUEUED, RESIDENT, GUILD_CPU];
-    let mut names = [""; 22];
+    let mut names = [""; 23];
     let mut at = 0;
     while at < names.len() {
         names[at] =

@@ -11,6 +11,7 @@ mod every_limit;
 mod examples;
 mod extending;
 mod guild_limits;
+mod host_calls;
 mod isolation;
 mod limits;
 mod limits_page;

@@ -110,7 +110,7 @@ fn the_dashboard_asks_for_every_metric_and_for_nothing_else() {
     assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 39);
     let panels = dashboard["panels"].as_array().unwrap();
     let (rows, panels): (Vec<&Value>, Vec<&Value>) = panels.iter().partition(|panel| panel["type"] == "row");
-    assert_eq!((rows.len(), dashboard["templating"]["list"][0]["type"].as_str()), (6, Some("datasource")));
+    assert_eq!((rows.len(), dashboard["templating"]["list"][0]["type"].as_str()), (7, Some("datasource")));
     let mut asked = BTreeSet::new();
     for panel in panels {
         for target in panel["targets"].as_array().unwrap() {

@@ -13,6 +13,7 @@ use template_worker::config::{Config, Strategy};
 use template_worker::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use template_worker::events::Event;
 use template_worker::execution::{Compiler, OutcomeResult, TemplateLog};
+use template_worker::host::Nowhere;
 use template_worker::ids::{EventId, GuildId};
 use template_worker::limits::Limits;
 use template_worker::metrics::Metrics;
@@ -200,9 +201,10 @@ async fn blamed_for(signal: Signal) -> Vec<Break> {
     config.vm.process_program = testkit::program();
     let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::in_memory().await.unwrap());
     let limits = Arc::new(Limits { max_cpu_time_ms: 25_000, ..config.limits });
-    let (log, breaks, metrics) = (TemplateLog::default(), Arc::<Recorder>::default(), Metrics::new(&limits));
+    let (log, breaks, metrics) =
+        (TemplateLog::default(), Arc::<Recorder>::default(), Arc::new(Metrics::new(&limits)));
     let heard = Arc::clone(&breaks) as Arc<dyn BreakReports>;
-    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics, log.clone(), heard);
+    let shared = Shared::new(Arc::clone(&limits), &config.vm, metrics, log.clone(), heard, Arc::new(Nowhere));
     let shared = Arc::new(shared.unwrap());
     let strategy = strategy::start(&config.vm, true, &shared).unwrap();
     let compiler = Compiler::start(limits.max_vm_thread_stack_size).unwrap();

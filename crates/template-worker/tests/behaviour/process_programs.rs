@@ -10,7 +10,7 @@ use template_worker::config::Strategy;
 use testkit::{GUILD, TestWorker};
 
 /// It is locked in, in the words of the wire: a frame's length, the kind of message, the version, no locks.
-const READY: &str = r"\003\000\000\000\000\001\000";
+const READY: &str = r"\003\000\000\000\000\002\000";
 
 /// A program that runs these lines.
 fn script(folder: &Path, lines: &str) -> PathBuf {
@@ -74,7 +74,7 @@ async fn a_process_that_says_what_it_must_not_is_ended_and_what_it_owes_is_answe
     let done = r"printf '\004\000\000\000\001\001\000\000' >&0";
     for (lines, says) in [
         ("echo hello, this is no message >&0".to_owned(), "it said what nobody understands"),
-        (r"printf '\003\000\000\000\000\002\000' >&0".to_owned(), "restart the service"),
+        (r"printf '\003\000\000\000\000\011\000' >&0".to_owned(), "restart the service"),
         (done.to_owned(), "it said something before it was ready"),
         (format!("{ready}; {ready}"), "it was ready twice"),
         (
@@ -88,6 +88,10 @@ async fn a_process_that_says_what_it_must_not_is_ended_and_what_it_owes_is_answe
         (
             format!(r"{ready}; printf '\007\000\000\000\005\005\000\003why' >&0"),
             "it told of a break that cannot have been",
+        ),
+        (
+            format!(r"{ready}; printf '\010\000\000\000\007\001\005\001t\000\000\000' >&0"),
+            "it called for a template that is not its own",
         ),
         // A frame of 4 GiB is not waited for.
         (format!(r"{ready}; printf '\377\377\377\377' >&0"), "it said what nobody understands"),

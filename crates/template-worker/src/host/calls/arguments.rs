@@ -7,8 +7,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
 
-use khronos::KhronosValue;
 use khronos::declare::Function;
+use khronos::{KhronosValue, ValueLimits};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A type that a call can take.
@@ -122,6 +122,10 @@ impl<T: Argument> Argument for Option<T> {
     }
 }
 
+/// What a value may be that comes from a VM process: as large as one that left a VM by the default limits, and as an answer
+/// of the host.
+const MOST: ValueLimits = ValueLimits { depth: 64, nodes: 1_000_000, bytes: 64 << 20 };
+
 /// Any value. It travels as JSON with its types kept, which the reader on the other side can bound.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Any(pub KhronosValue);
@@ -136,15 +140,14 @@ impl Argument for Any {
 
 impl Serialize for Any {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
-        to.serialize_str(&text)
+        to.serialize_str(&self.0.to_typed_json())
     }
 }
 
 impl<'de> Deserialize<'de> for Any {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        serde_json::from_str(&text).map(Self).map_err(serde::de::Error::custom)
+        KhronosValue::from_typed_json(&text, MOST).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
@@ -170,6 +173,10 @@ pub(crate) fn kind(value: &KhronosValue) -> &'static str {
         KhronosValue::Null => "nil",
         KhronosValue::Boolean(_) => "a boolean",
         KhronosValue::Integer(_) | KhronosValue::Float(_) => "a number",
+        KhronosValue::UnsignedInteger(_) => "a U64",
+        KhronosValue::Timestamptz { .. } => "a DateTime",
+        KhronosValue::Interval { .. } => "a TimeDelta",
+        KhronosValue::TimeZone { .. } => "a Timezone",
         KhronosValue::Text(_) => "a string",
         KhronosValue::Buffer(_) => "a buffer",
         KhronosValue::Vector(_) => "a vector",
@@ -212,6 +219,10 @@ impl Arguments {
         if self.rest.into_inner().all(|extra| extra == KhronosValue::Null) {
             return Ok(());
         }
-        Err(format!("too many arguments to '{}': it takes {}", self.function.name, self.function.parameters.len()))
+        Err(format!(
+            "too many arguments to '{}': it takes {}",
+            self.function.name,
+            self.function.parameters.len()
+        ))
     }
 }

@@ -1,6 +1,6 @@
 //! `ctx.DataStores`: small stores, each a family of its own.
 
-use super::{Any, Bucket, Family, host_calls};
+use super::{Any, Bucket, host_calls};
 
 /// What the existing system allows each method of a store.
 const STORE: Bucket = Bucket { name: "data_stores", burst: 75, every_ms: 1_000 };

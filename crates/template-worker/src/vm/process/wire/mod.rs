@@ -92,17 +92,17 @@ pub(super) enum ToProcess {
         /// What.
         order: Order,
     },
+    /// Finish what runs, and exit. Calls are still served meanwhile.
+    Stop {
+        /// Milliseconds after which what still runs is ended.
+        within_ms: u64,
+    },
     /// What came of a call of the host.
     Reply {
         /// The number of the call.
         number: u64,
         /// What came of it.
         reply: HostReply,
-    },
-    /// Finish what runs, and exit. Calls are still served meanwhile.
-    Stop {
-        /// Milliseconds after which what still runs is ended.
-        within_ms: u64,
     },
 }
 
@@ -235,22 +235,6 @@ pub(super) enum ToService {
         /// How many.
         lines: u64,
     },
-    /// A template wants something of the world. Answered by [`ToProcess::Reply`] with the same number.
-    Call {
-        /// Told apart by it from others that are not answered.
-        number: u64,
-        /// Whose template.
-        #[serde(with = "as_image")]
-        guild: GuildId,
-        /// Which. What it may do, the service knows by itself.
-        #[serde(with = "as_image")]
-        template: TemplateName,
-        /// What the template has limited itself to, where it has.
-        #[serde(with = "as_image")]
-        limited: Option<Capabilities>,
-        /// What it wants.
-        call: HostCall,
-    },
     /// A VM broke.
     Broke {
         /// Whose.
@@ -280,6 +264,22 @@ pub(super) enum ToService {
         memory: u64,
         /// How much of the time its threads were busy, in thousandths.
         load_permille: u32,
+    },
+    /// A template wants something of the world. Answered by [`ToProcess::Reply`] with the same number.
+    Call {
+        /// Told apart by it from others that are not answered.
+        number: u64,
+        /// Whose template.
+        #[serde(with = "as_image")]
+        guild: GuildId,
+        /// Which. What it may do, the service knows by itself.
+        #[serde(with = "as_image")]
+        template: TemplateName,
+        /// What the template has limited itself to, where it has.
+        #[serde(with = "as_image")]
+        limited: Option<Capabilities>,
+        /// What it wants.
+        call: HostCall,
     },
 }
 

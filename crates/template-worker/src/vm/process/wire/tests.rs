@@ -4,13 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use khronos::{Bundle, BytecodeCache, Json, LogLevel};
+use khronos::{Bundle, BytecodeCache, Json, KhronosValue, LogLevel};
 use time::OffsetDateTime;
 
 use super::super::escape::Escape;
 use super::frame::{FrameError, Message};
 use super::*;
 use crate::execution::{Outcome, OutcomeResult};
+use crate::host::calls::{Any, CopyCall};
 use crate::ids::{EventId, UserId};
 use crate::template::TemplateInfo;
 use crate::vm::{VmState, VmStatus};
@@ -161,6 +162,7 @@ fn to_process() -> Vec<ToProcess> {
         act(actions().remove(action)),
         ToProcess::Order { number: 3, order: orders().remove(order) },
         ToProcess::Stop { within_ms: 10_000 },
+        ToProcess::Reply { number: 9, reply: HostReply::nothing() },
     ];
     all = in_order(all, |message| match message {
         ToProcess::Start(_) => 0,
@@ -171,7 +173,14 @@ fn to_process() -> Vec<ToProcess> {
         ToProcess::Act { .. } => 5,
         ToProcess::Order { .. } => 6,
         ToProcess::Stop { .. } => 7,
+        ToProcess::Reply { .. } => 8,
     });
+    let replies = [
+        HostReply::two(KhronosValue::List(vec![f64::NAN.into(), KhronosValue::Buffer(vec![0, 255])]), false),
+        HostReply::Json(r#"{"a":[1,"ä"]}"#.to_owned()),
+        HostReply::Failed("ä".to_owned()),
+    ];
+    all.extend(replies.map(|reply| ToProcess::Reply { number: u64::MAX, reply }));
     all.extend(actions().into_iter().map(act));
     all.extend(orders().into_iter().map(|order| ToProcess::Order { number: 4, order }));
     all
@@ -266,6 +275,13 @@ fn log(level: LogLevel, text: &str) -> LogEntry {
 fn to_service() -> Vec<ToService> {
     let lock = Lock { name: "landlock".to_owned(), state: "closed".to_owned() };
     let answer = |result| ToService::Answer { number: 8, index: 1, result };
+    let call = |limited| ToService::Call {
+        number: 1 << 40,
+        guild: guild(7),
+        template: "greet".parse().unwrap(),
+        limited,
+        call: CopyCall::Copy { value: Any(KhronosValue::Integer(i64::MIN)) }.into(),
+    };
     let (counts, memory) = (vec![0, 255, 1], 1 << 33);
     let mut all = vec![
         ToService::Ready { version: VERSION, locks: vec![lock; MAX_LOCKS] },
@@ -279,6 +295,7 @@ fn to_service() -> Vec<ToService> {
             reason: "spun".to_owned(),
         },
         ToService::Beat { counts, vms: 2_000, idle: 7, closing: 3, warm: 8, memory, load_permille: 999 },
+        call(None),
     ];
     all = in_order(all, |message| match message {
         ToService::Ready { .. } => 0,
@@ -288,7 +305,9 @@ fn to_service() -> Vec<ToService> {
         ToService::LogsDropped { .. } => 4,
         ToService::Broke { .. } => 5,
         ToService::Beat { .. } => 6,
+        ToService::Call { .. } => 7,
     });
+    all.push(call(Some(["kv:get:*".parse().unwrap()].into_iter().collect())));
     all.extend(results().into_iter().map(answer));
     all.extend([LogLevel::Warn, LogLevel::Error].map(|level| ToService::Log(log(level, "ä"))));
     all

@@ -1,0 +1,109 @@
+//! What every call of the host has in common: the way out of the VM and back, capabilities, and limiting a context.
+
+use serde_json::{Value, json};
+use template_worker::config::{Config, Strategy};
+use testkit::{GUILD, TestWorker};
+
+const STRATEGIES: [Strategy; 3] = [Strategy::ThreadPool, Strategy::ThreadPerGuild, Strategy::ProcessPool];
+
+async fn worker(strategy: Strategy) -> TestWorker {
+    TestWorker::start_with(|config: &mut Config| config.vm.strategy = strategy).await
+}
+
+/// What `source` returns, or the error that it throws, with these capabilities.
+async fn run(worker: &TestWorker, capabilities: &[&str], source: &str) -> Value {
+    let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": capabilities});
+    worker.put(&format!("/api/v1/guilds/{GUILD}/templates/t"), &body).await;
+    let mut outcome = worker.event(GUILD, &json!({})).await;
+    let outcome = outcome["t"].take();
+    if outcome["status"] == "ok" { outcome["value"].clone() } else { outcome["error"].clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_goes_out_of_the_vm_and_its_answer_comes_back_whatever_the_strategy() {
+    for strategy in STRATEGIES {
+        let worker = worker(strategy).await;
+        let source = r#"
+            local _, ctx = ...
+            local copy = ctx.DataStores.CopyDataStore
+            local got = copy.copy({a = {1, 2, buffer.fromstring("x")}, n = 0/0})
+            assert(buffer.tostring(got.a[3]) == "x" and got.n ~= got.n)
+            local events = ctx.DataStores.LinksStore:event_list()
+            local waited = coroutine.wrap(function() return copy:copy("inner") end)()
+            return {got.a[1], #events, waited, typeof(ctx.DataStores), typeof(copy), tostring(copy)}
+        "#;
+        let got = run(&worker, &["datastore:*"], source).await;
+        assert_eq!(
+            got,
+            json!([1, 78, "inner", "DataStores", "CopyDataStore", "CopyDataStore"]),
+            "{strategy:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_names_the_capability_and_who_gives_it() {
+    for strategy in STRATEGIES {
+        let worker = worker(strategy).await;
+        let source = "local _, ctx = ... return ctx.DataStores.StatsStore.stats()";
+        let denied = run(&worker, &["datastore:LinksStore"], source).await;
+        let denied = denied.as_str().unwrap();
+        assert!(denied.contains("it lacks the capability `datastore:StatsStore:stats`"), "{denied}");
+        assert!(denied.contains("an admin of the guild allows it"), "{denied}");
+    }
+    let worker =
+        TestWorker::start_with(|config| config.templates.capabilities = vec!["kv:*".parse().unwrap()]).await;
+    let denied = run(&worker, &["*"], "local _, ctx = ... return ctx.DataStores.StatsStore.stats()").await;
+    assert!(denied.as_str().unwrap().contains("the operator of this service has left out"), "{denied}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_can_be_limited_and_never_widened() {
+    for strategy in [Strategy::ThreadPool, Strategy::ProcessPool] {
+        let worker = worker(strategy).await;
+        let source = r#"
+            local _, ctx = ...
+            local less = ctx:withlimits{capabilities = {"datastore:LinksStore"}}
+            local none = less.withlimits{capabilities = {}}
+            local function try(f, ...)
+                local ok, error = pcall(f, ...)
+                return ok or string.match(error, "lacks the capability `(.-)`") or string.match(error, "without `(.-)`")
+            end
+            return {
+                try(less.DataStores.LinksStore.links),
+                try(less.DataStores.StatsStore.stats),
+                try(none.DataStores.LinksStore.links),
+                try(less.withlimits, {capabilities = {"datastore:*"}}),
+                try(none.withlimits, {capabilities = {"datastore:LinksStore"}}),
+                less:has_cap("datastore:LinksStore:links"), less:has_cap("datastore:StatsStore"),
+                less:has_any_cap({"kv:*", "datastore:LinksStore"}), less.has_any_cap({}),
+                #less.allowed_caps, typeof(less), less.guild_id == ctx.guild_id, less.store == ctx.store,
+            }
+        "#;
+        let got = run(&worker, &["datastore:*"], source).await;
+        let expected = json!([
+            true,
+            "datastore:StatsStore:stats",
+            "datastore:LinksStore:links",
+            "datastore:*",
+            "datastore:LinksStore",
+            true,
+            false,
+            true,
+            false,
+            1,
+            "TemplateContext",
+            true,
+            true,
+        ]);
+        assert_eq!(got, expected, "{strategy:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_arguments_say_which_and_what_was_expected() {
+    let worker = worker(Strategy::ThreadPool).await;
+    let source = "local _, ctx = ... return ctx.DataStores.CopyDataStore.copy(1, 2)";
+    let got = run(&worker, &["*"], source).await;
+    assert_eq!(got, json!("init.luau:1: too many arguments to 'copy': it takes 1"));
+}
