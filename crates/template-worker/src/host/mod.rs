@@ -8,6 +8,7 @@
 
 mod authorise;
 pub mod calls;
+pub mod captcha;
 pub mod http;
 mod line;
 pub mod objects;

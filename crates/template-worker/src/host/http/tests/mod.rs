@@ -54,7 +54,7 @@ fn setup(server: &Server, answers: &[&[&str]]) -> Setup {
         max_in_flight: 100,
         addresses: AddressRule { opened: vec!["127.0.0.1/32".parse().unwrap()], closed: Vec::new() },
     };
-    crate::app::choose_tls();
+    crate::tls::choose();
     let client = HttpClient::new(options, Arc::clone(&names) as _);
     Setup { client, names, url: format!("http://{HOST}:{}/v1?q=1", server.address.port()) }
 }
