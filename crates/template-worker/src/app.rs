@@ -7,7 +7,11 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{Compiler, TemplateLog};
-use crate::host::{Gate, Host, Services, Stores};
+use crate::host::captcha::Captchas;
+use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
+use crate::host::objects::{Contents, Objects};
+use crate::host::secrets::{KeyFile, Vault};
+use crate::host::{Gate, Host, Outside, Services, Stores};
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
 use crate::storage::{SqliteStorage, Storage, StorageError};
@@ -31,6 +35,10 @@ pub struct App {
     pub stopping: Stopping,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
+    /// Secrets of guilds.
+    pub vault: Vault,
+    /// Objects of guilds.
+    pub objects: Objects,
     strategy: Arc<dyn VmDistributionStrategy>,
 }
 
@@ -55,6 +63,47 @@ pub enum Stopped {
     Clean,
     /// Some thread did not end in time; its process has to.
     Hanging,
+}
+
+/// What serves the calls that reach out of the service. The limits of guilds are those of `service`, once it runs.
+fn outside(
+    config: &Config,
+    storage: &Arc<dyn Storage>,
+    metrics: &Arc<Metrics>,
+    service: &Arc<OnceLock<Weak<App>>>,
+) -> Outside {
+    let http = HttpOptions {
+        ports: config.http.ports.clone(),
+        denied_hosts: config.http.denied_hosts.clone(),
+        max_in_flight: config.http.max_requests_in_flight,
+        addresses: AddressRule {
+            opened: config.http.opened_networks.clone(),
+            closed: config.http.closed_networks.clone(),
+        },
+    };
+    let names = SystemNames::new(config.http.fixed_names.clone());
+    let data = config.storage.data.clone();
+    let key = match config.secrets.key_file.as_os_str().is_empty() {
+        true => KeyFile::new(data.join("secrets.key")),
+        false => KeyFile::new(config.secrets.key_file.clone()),
+    };
+    let contents = config.objects.clone();
+    let open = move || Contents::open(&contents, &data);
+    let limits = {
+        let (service, general) = (Arc::clone(service), Arc::new(config.limits.clone()));
+        move |guild| {
+            let app = service.get().and_then(Weak::upgrade);
+            app.map_or_else(|| Arc::clone(&general), |app| app.dispatcher.limits(guild))
+        }
+    };
+    Outside {
+        http: HttpClient::new(http, Arc::new(names)),
+        objects: Objects::new(Arc::clone(storage), open, Arc::clone(&key), &config.links.api_url),
+        captchas: Captchas::default(),
+        vault: Vault::new(Arc::clone(storage), key),
+        limits: Arc::new(limits),
+        metrics: Arc::clone(metrics),
+    }
 }
 
 impl App {
@@ -88,7 +137,10 @@ impl App {
             }
         };
         let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
-        let services = Services { stores: Stores::new(config.links.clone(), guilds) };
+        let outside = outside(&config, &storage, &metrics, &service);
+        outside.objects.take_over().await?;
+        let (vault, objects) = (outside.vault.clone(), outside.objects.clone());
+        let services = Services { stores: Stores::new(config.links.clone(), guilds), outside };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
@@ -110,7 +162,17 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
+        tokio::spawn({
+            let (objects, stopping) = (objects.clone(), stopping.clone());
+            async move {
+                tokio::select! {
+                    () = stopping.wait() => {}
+                    () = objects.sweep_for_ever() => {}
+                }
+            }
+        });
+        let app =
+            Self { config, storage, dispatcher, compiler, log, stopping, shared, vault, objects, strategy };
         let app = Arc::new(app);
         service.get_or_init(|| Arc::downgrade(&app));
         Ok(app)

@@ -239,7 +239,7 @@ impl Scheduler {
     }
 
     /// What an answer in JSON is to a script.
-    fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
+    pub(crate) fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
         let decoder = self.decoder.borrow().clone();
         let Some(decoder) = decoder else { return Err("internal error".to_owned()) };
         decoder.decode(lua, text, self.limits().json).map_err(|error| match error {

@@ -39,6 +39,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/metrics", Access::Public),
     endpoint("GET", "/openapi.json", Access::Public),
     endpoint("GET", "/docs", Access::Public),
+    endpoint("GET", "/objects/{token}", Access::Public),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates", Access::Guild(Right::TemplatesRead)),
     endpoint("PUT", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesWrite)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesRead)),
@@ -53,6 +54,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("POST", "/api/v1/guilds/{guild_id}/vm/actions", Access::Guild(Right::VmManage)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/limits", Access::Guild(Right::TemplatesRead)),
     endpoint("PUT", "/api/v1/guilds/{guild_id}/limits", Access::Admin),
+    endpoint("GET", "/api/v1/guilds/{guild_id}/secrets", Access::Guild(Right::SecretsWrite)),
+    endpoint("PUT", "/api/v1/guilds/{guild_id}/secrets/{name}", Access::Guild(Right::SecretsWrite)),
+    endpoint("DELETE", "/api/v1/guilds/{guild_id}/secrets/{name}", Access::Guild(Right::SecretsWrite)),
     endpoint("GET", "/api/v1/threads", Access::Admin),
     endpoint("DELETE", "/api/v1/threads/{id}", Access::Admin),
     endpoint("POST", "/api/v1/threads/{id}/ping", Access::Admin),
@@ -68,7 +72,8 @@ mod tests {
     use super::*;
 
     /// Adding to this list opens something to everyone.
-    const WITHOUT_TOKEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    const WITHOUT_TOKEN: [&str; 6] =
+        ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/objects/{token}"];
 
     /// What a guild must not do with itself.
     const OF_A_GUILD_FOR_ADMINS: [(&str, &str); 1] = [("PUT", "/api/v1/guilds/{guild_id}/limits")];

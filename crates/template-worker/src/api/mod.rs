@@ -14,9 +14,11 @@ mod health;
 mod impatient;
 mod limits;
 mod metrics;
+mod objects;
 mod openapi;
 mod problem;
 mod request_id;
+mod secrets;
 mod server;
 mod templates;
 mod threads;
@@ -68,6 +70,7 @@ fn admitted() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(openapi::docs))
+        .routes(routes!(objects::get_object))
         .nest("/api/v1", versioned())
 }
 
@@ -87,6 +90,8 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(vm::get_vm, vm::delete_vm))
         .routes(routes!(vm::act_on_vm))
         .routes(routes!(limits::get_limits, limits::put_limits))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::put_secret, secrets::delete_secret))
         .routes(routes!(threads::list_threads))
         .routes(routes!(threads::drain_thread))
         .routes(routes!(threads::ping_thread))

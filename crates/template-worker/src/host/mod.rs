@@ -12,6 +12,7 @@ pub mod captcha;
 pub mod http;
 mod line;
 pub mod objects;
+mod outside;
 mod rate_limits;
 pub mod secrets;
 mod stores;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
 pub use line::{Answer, Caller, HostLine, Nowhere};
+pub use outside::{LimitsOf, Outside};
 pub use stores::Stores;
 
 use crate::metrics::{Count, Metrics, Served};
@@ -51,6 +53,8 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
+    /// `ctx.HTTPClient`, `ctx.ObjectStorage`, `ctx.ImageCaptcha` and `ctx.secrets`.
+    pub outside: Outside,
 }
 
 impl Host {
@@ -61,12 +65,15 @@ impl Host {
     }
 
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
-        let _ = caller;
         let services = &self.0.services;
         match call {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
+            HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,
+            HostCall::Object(call) => services.outside.objects(caller, call).await,
+            HostCall::Captcha(call) => services.outside.captcha(call).await,
+            HostCall::Secret(call) => services.outside.secrets(&self.0.gate, caller, call).await,
         }
     }
 

@@ -57,6 +57,13 @@ limits! {
     EventBytes "event_bytes" max_event_bytes,
     EventDepth "event_depth" max_event_depth,
     TemplatesPerGuild "templates_per_guild" max_templates_per_guild,
+    HttpTime "http_time" max_http_time_ms,
+    HttpInFlight "http_in_flight" max_http_in_flight,
+    HttpRequestBytes "http_request_bytes" max_http_request_bytes,
+    HttpResponseBytes "http_response_bytes" max_http_response_bytes,
+    ObjectBytes "object_bytes" max_object_bytes,
+    Objects "objects" max_objects,
+    ObjectStorageBytes "object_storage_bytes" max_object_storage_bytes,
 }
 
 impl Limit {

@@ -3,12 +3,14 @@
 //! Owns how a declared family of calls becomes an object, and which objects there are. What a call does, and whether it may,
 //! is the host's business: nothing here decides it. A family whose face is more than functions has a file of its own.
 
+mod http;
+
 use std::sync::Arc;
 
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CopyCall, Family, LinksCall, StatsCall};
+use crate::host::calls::{CaptchaCall, CopyCall, Family, LinksCall, ObjectCall, SecretCall, StatsCall};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -29,6 +31,9 @@ object_types! {
     StatsStore "StatsStore",
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
+    ObjectStorage "ObjectStorage",
+    ImageCaptcha "ImageCaptcha",
+    Secrets "Secrets",
 }
 
 /// What it takes to make the objects of one context.
@@ -45,7 +50,13 @@ impl Plugins {
     /// # Errors
     /// For want of memory.
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
-        Ok(vec![("DataStores", self.stores(lua)?)])
+        Ok(vec![
+            ("DataStores", self.stores(lua)?),
+            ("HTTPClient", http::client(self, lua)?),
+            ("ObjectStorage", self.objects(lua)?),
+            ("ImageCaptcha", self.object::<ImageCaptcha, CaptchaCall>(lua, Vec::new())?),
+            ("secrets", self.object::<Secrets, SecretCall>(lua, Vec::new())?),
+        ])
     }
 
     fn stores(&self, lua: &Lua) -> mlua::Result<Value> {
@@ -55,6 +66,11 @@ impl Plugins {
             ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
         ];
         self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())
+    }
+
+    fn objects(&self, lua: &Lua) -> mlua::Result<Value> {
+        let bucket = lua.create_string(format!("antiraid.guild.{}", self.caller.guild))?;
+        self.object::<ObjectStorage, ObjectCall>(lua, vec![("bucket_name", Value::String(bucket))])
     }
 
     /// The functions of a family, as an object with some fields more.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use template_worker::limits::{Limit, Limits};
-use template_worker::{capabilities, dispatch, events, storage, template};
+use template_worker::{capabilities, dispatch, events, host, storage, template};
 
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 const AUTHORS: &str = include_str!("../../../../docs/quick-start-author.md");
@@ -104,6 +104,11 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("values in the data of an event", dispatch::MOST_VALUES),
         ("bytes of a log line; the rest is cut", khronos::MAX_LOG_LINE),
         ("actions on a guild's VM that wait for their answers", dispatch::MOST_ACTIONS),
+        ("bytes of a URL that is requested", host::http::MOST_URL_BYTES),
+        ("bytes of the key of an object", host::objects::MOST_KEY_BYTES),
+        ("objects of one list", host::objects::MOST_LISTED as usize),
+        ("secrets of a guild", host::secrets::MOST_SECRETS),
+        ("hosts that a secret is for", host::secrets::MOST_HOSTS),
     ];
     let rows = rows(PAGE, 2);
     for (what, most) in known {

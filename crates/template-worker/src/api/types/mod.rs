@@ -6,6 +6,7 @@
 mod events;
 mod limits;
 mod operations;
+mod secrets;
 mod templates;
 mod tokens;
 mod vm;
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 pub(super) use events::{Accepted, EventBody, Results};
 pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use operations::{DrainedBody, Evicted, Pong, ThreadBody, ThreadList, VmPage};
+pub(super) use secrets::{NewSecret, SecretBody, SecretList};
 pub(super) use templates::{
     PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };

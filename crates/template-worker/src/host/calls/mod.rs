@@ -5,7 +5,11 @@
 //! does, and whether it may, is said beside: in the folder of its family in `host`.
 
 mod arguments;
+mod captcha;
 mod declared;
+mod http;
+mod objects;
+mod secrets;
 mod stores;
 
 use std::fmt;
@@ -14,8 +18,12 @@ use khronos::KhronosValue;
 use serde::{Deserialize, Serialize};
 
 pub use arguments::{Any, Argument, Arguments, Bytes};
+pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
+pub use http::{Body, Headers, HttpCall, Seconds};
+pub use objects::ObjectCall;
+pub use secrets::SecretCall;
 pub use stores::{CopyCall, LinksCall, StatsCall};
 
 /// Declares which families there are.
@@ -73,6 +81,14 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// Requests to the public internet.
+    Http(HttpCall),
+    /// Files of the guild.
+    Object(ObjectCall),
+    /// Pictures for people.
+    Captcha(CaptchaCall),
+    /// Which secrets there are.
+    Secret(SecretCall),
 }
 
 impl fmt::Display for HostCall {

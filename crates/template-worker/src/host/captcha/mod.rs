@@ -3,6 +3,7 @@
 //! Owns what may be asked for, and that drawing costs a bounded part of the machine: a few pictures at a time, on threads
 //! that nobody waits for. What is drawn is for `drawing`, `glyphs` and `filters`.
 
+mod config;
 mod drawing;
 mod filters;
 mod glyphs;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub(super) use config::read;
 pub use filters::{Direction, Filter};
 
 use drawing::{Canvas, Dice};

@@ -9,7 +9,7 @@ use super::error::{HttpError, shortened};
 use crate::capabilities::Capabilities;
 
 /// Most bytes of a URL.
-const MOST_URL_BYTES: usize = 8 * 1024;
+pub const MOST_URL_BYTES: usize = 8 * 1024;
 
 /// Ends of names that no public host has, whatever a resolver says.
 const NOT_PUBLIC: [&str; 8] =
@@ -86,6 +86,12 @@ impl Destination {
         }
         url.set_fragment(None);
         Ok(Self { url, host })
+    }
+
+    /// The same, whatever its port: for asking about its host.
+    pub fn parse_any_port(text: &str) -> Option<Self> {
+        let port = Url::parse(text).ok().and_then(|url| url.port());
+        Self::parse(text, port.as_slice()).ok()
     }
 
     /// The host, as capabilities name it.

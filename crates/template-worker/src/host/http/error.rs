@@ -123,9 +123,6 @@ pub enum HttpError {
         /// The limit.
         limit: usize,
     },
-    /// A secret cannot be put into the request.
-    #[error("{0}")]
-    Secret(String),
     /// Connecting failed, or TLS, or the answer is no HTTP.
     #[error("the request to `{host}` failed: {why}")]
     Failed {

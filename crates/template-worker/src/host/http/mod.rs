@@ -27,7 +27,7 @@ use reqwest::{Client, redirect};
 use tokio::time::timeout;
 
 pub use addresses::AddressRule;
-pub use destination::{Destination, Permit, capability_for, check_host};
+pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check_host};
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};
@@ -81,6 +81,18 @@ impl HttpClient {
     pub fn new(options: HttpOptions, names: Arc<dyn Names>) -> Self {
         let in_flight = Arc::new(InFlight::new(options.max_in_flight));
         Self { options, names, client: OnceLock::new(), in_flight }
+    }
+
+    /// The host that `request` goes to, once its form and its size are known to be fine.
+    ///
+    /// # Errors
+    /// [`HttpError`], in words for the template's author.
+    pub fn destination(&self, request: &HttpRequest, limits: HttpLimits) -> Result<String, HttpError> {
+        if request.body.len() > limits.request_bytes {
+            return Err(HttpError::RequestTooLarge { limit: limits.request_bytes });
+        }
+        request::headers(&request.headers)?;
+        Ok(Destination::parse(&request.url, &self.options.ports)?.host().to_owned())
     }
 
     /// Sends `request` for `guild`, if the template's `permit` for its host lets it.

@@ -13,6 +13,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 
 use super::addresses::AddressRule;
+use crate::config::FixedName;
 
 /// Lookups that wait for a name server at the same time, each holding a thread.
 const MOST_LOOKUPS: usize = 128;
@@ -26,22 +27,31 @@ pub trait Names: Send + Sync {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// The names that the operating system knows.
+/// The names that the operating system knows, and those that the operator has fixed.
 #[derive(Debug)]
-pub struct SystemNames(Arc<Semaphore>);
+pub struct SystemNames {
+    fixed: Vec<FixedName>,
+    turns: Arc<Semaphore>,
+}
 
-impl Default for SystemNames {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_LOOKUPS)))
+impl SystemNames {
+    /// Looks up whatever is not `fixed`.
+    pub fn new(fixed: Vec<FixedName>) -> Self {
+        Self { fixed, turns: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
     }
 }
 
 #[async_trait]
 impl Names for SystemNames {
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let fixed: Vec<IpAddr> =
+            self.fixed.iter().filter(|known| known.name == host).map(|known| known.address).collect();
+        if !fixed.is_empty() {
+            return Ok(fixed);
+        }
         // The dot says that the name is whole: without it the system may try it inside of its own domain first.
         let whole = format!("{host}.");
-        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(io::Error::other)?;
         let lookup = move || {
             // A lookup goes on when nobody waits for it any more, and holds its turn for that long.
             let _turn = turn;

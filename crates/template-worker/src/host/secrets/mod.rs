@@ -26,7 +26,7 @@ pub const MOST_SECRETS: usize = 64;
 /// Bytes of a value. Shorter ones could not be told from ordinary text in an answer.
 pub const VALUE_BYTES: std::ops::RangeInclusive<usize> = 8..=4096;
 /// Hosts that a secret is for.
-const MOST_HOSTS: usize = 16;
+pub const MOST_HOSTS: usize = 16;
 const MOST_NAME_BYTES: usize = 64;
 
 /// Why something about secrets was not done. No text holds a value.
@@ -274,6 +274,11 @@ impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vault").field("key", &self.key).finish_non_exhaustive()
     }
+}
+
+/// The names of all secrets that `request` has placeholders for.
+pub fn mentioned(request: &HttpRequest) -> std::collections::BTreeSet<String> {
+    placeholders::mentioned(request)
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,0 +1,121 @@
+//! What the objects of `ctx.HTTPClient` are, for type files and the reference.
+
+use khronos::declare::{Field, Function, Parameter, Type};
+
+const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
+    Field { name, ty, doc }
+}
+
+const fn parameter(name: &'static str, ty: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, ty, doc }
+}
+
+const NAME: &[Parameter] = &[parameter("name", "string", "The name of the header; its case does not count.")];
+
+/// A URL.
+pub(super) const URL: Type = Type {
+    name: "Url",
+    doc: "A URL, part by part. `tostring` gives all of it.",
+    is_object: true,
+    fields: &[
+        field("scheme", "string", "`https` or `http`."),
+        field("host", "string?", "The name of the host."),
+        field("port", "number?", "The port, where it is not that of the scheme."),
+        field("path", "string", "From the first slash on."),
+        field("query", "string?", "What follows the question mark."),
+        field("fragment", "string?", "What follows the hash; it is not sent."),
+    ],
+    methods: &[],
+    operators: &[],
+};
+
+/// Headers.
+pub(super) const HEADERS: Type = Type {
+    name: "Headers",
+    doc: "Headers of a request or an answer. Where an answer has a name several times, the values stand behind each other, \
+          with commas between.",
+    is_object: true,
+    fields: &[],
+    methods: &[
+        Function {
+            name: "get",
+            doc: "The value of a header; nil where there is none.",
+            parameters: NAME,
+            returns: "string?",
+        },
+        Function {
+            name: "set",
+            doc: "Sets a header, in place of one with its name.",
+            parameters: &[NAME[0], parameter("value", "(string | buffer)", "Its value.")],
+            returns: "()",
+        },
+        Function { name: "remove", doc: "Removes a header. Again is fine.", parameters: NAME, returns: "()" },
+        Function {
+            name: "headers_str",
+            doc: "All of them, as texts.",
+            parameters: &[],
+            returns: "{[string]: string}",
+        },
+        Function {
+            name: "headers_bytes",
+            doc: "All of them, as buffers.",
+            parameters: &[],
+            returns: "{[string]: buffer}",
+        },
+    ],
+    operators: &[],
+};
+
+/// A request.
+pub(super) const REQUEST: Type = Type {
+    name: "Request",
+    doc: "A request that was not sent yet, or that is sent again.",
+    is_object: true,
+    fields: &[
+        field("method", "string", "`GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`."),
+        field("url", "string", "Where to; a `Url` can be set as well."),
+        field("headers", "Headers", "What is sent before the body. Changing them changes the request."),
+        field(
+            "body_bytes",
+            "(string | buffer | {any} | {[string]: any})?",
+            "The body; a table is sent as JSON.",
+        ),
+        field(
+            "timeout",
+            "(TimeDelta | number)?",
+            "How long it may take, a number in seconds; never longer than the guild may.",
+        ),
+        field("version", "string", "Kept for templates that set it. What is spoken is HTTP/1.1."),
+    ],
+    methods: &[Function {
+        name: "send",
+        doc: "Sends it and waits for the answer. Redirects are answers like others.",
+        parameters: &[],
+        returns: "Response",
+    }],
+    operators: &[],
+};
+
+/// An answer.
+pub(super) const RESPONSE: Type = Type {
+    name: "Response",
+    doc: "The answer to a request.",
+    is_object: true,
+    fields: &[
+        field("url", "string", "What was asked for."),
+        field("status", "number", "The status, such as 200."),
+        field("content_length", "number", "Bytes of the body, decompressed."),
+        field("headers", "Headers", "What came before the body."),
+    ],
+    methods: &[
+        Function { name: "text", doc: "The body as a string.", parameters: &[], returns: "string" },
+        Function {
+            name: "json",
+            doc: "The body as what it is in JSON; its tables cannot be changed. Throws where it is no JSON.",
+            parameters: &[],
+            returns: "any",
+        },
+        Function { name: "blob", doc: "The body as a buffer.", parameters: &[], returns: "buffer" },
+    ],
+    operators: &[],
+};
