@@ -46,15 +46,19 @@ async fn app(guilds: u64) -> Arc<App> {
 }
 
 async fn app_with(config: Config, guilds: u64) -> Arc<App> {
+    app_of(HANDLER, config, guilds).await
+}
+
+async fn app_of(handler: &str, config: Config, guilds: u64) -> Arc<App> {
     let storage = Arc::new(SqliteStorage::in_memory().await.unwrap());
     let app = App::start_with(config, storage).await.unwrap();
-    let files = [("init.luau".to_owned(), HANDLER.to_owned())];
+    let files = [("init.luau".to_owned(), handler.to_owned())];
     let bundle = Arc::new(khronos::Bundle::new(files).unwrap());
     for index in 0..guilds {
         let draft = TemplateDraft {
             bundle: Arc::clone(&bundle),
             events: vec!["MESSAGE_CREATE".parse().unwrap()],
-            capabilities: Default::default(),
+            capabilities: std::iter::once("*".parse().unwrap()).collect(),
             description: String::new(),
             error_channel: None,
             paused: false,
@@ -236,5 +240,63 @@ fn many_guilds_beside_few(_: &mut Criterion) {
     runtime.block_on(async { (few.stop().await, many.stop().await) });
 }
 
-criterion_group!(benches, warm_dispatch, processes_beside_threads, many_guilds_beside_few);
+/// What a call of the host takes that is answered at once, by the difference between an event with a hundred calls and one with
+/// none.
+fn host_calls(_: &mut Criterion) {
+    const CALLS: u64 = 100;
+    let (runtime, data) = (runtime(), payload());
+    let handler = |calls: u64| {
+        format!(
+            "return function(event, ctx) local copy = ctx.DataStores.CopyDataStore
+            for _ = 1, {calls} do copy:copy('pong') end return 'pong' end"
+        )
+    };
+    let app = |strategy, calls| {
+        let mut config = Config::default();
+        config.templates.rate_limits = false;
+        config.vm.strategy = strategy;
+        config.vm.process_program = env!("CARGO_BIN_EXE_template-worker").into();
+        runtime.block_on(app_of(&handler(calls), config, AT_ONCE))
+    };
+    let [none, threads] = [0, CALLS].map(|calls| app(Strategy::ThreadPool, calls));
+    let [none_there, processes] = [0, CALLS].map(|calls| app(Strategy::ProcessPool, calls));
+    let once =
+        |app: &App, guilds| timed(&runtime, 5, guilds, async || all_answered(app, 0..guilds, &data).await);
+    let bare = || {
+        let lua = Lua::new();
+        let copy = lua.create_function(|_, text: mlua::LuaString| Ok(text)).unwrap();
+        let calls: Function =
+            lua.load("local copy = ... for _ = 1, 100 do copy('pong') end").into_function().unwrap();
+        move || {
+            let (_alive, began) = (&lua, Instant::now());
+            for _ in 0..100 {
+                calls.call::<()>(&copy).unwrap();
+            }
+            began.elapsed().as_secs_f64() * 1e6 / 10_000.0
+        }
+    };
+    let [nothing, one, idle, many, idle_there, there, bare] = in_turn(
+        60,
+        [
+            &mut || once(&none, 1),
+            &mut || once(&threads, 1),
+            &mut || once(&none, AT_ONCE),
+            &mut || once(&threads, AT_ONCE),
+            &mut || once(&none_there, AT_ONCE),
+            &mut || once(&processes, AT_ONCE),
+            &mut bare(),
+        ],
+    );
+    let a_call = |with: f64, without: f64| (with - without) / CALLS as f64;
+    println!("a call of the host that is answered at once, in microseconds:");
+    println!("  bare mlua, a function of Rust        {bare:8.2}");
+    println!("  thread pool, one guild               {:8.2}", a_call(one, nothing));
+    println!("  thread pool, {AT_ONCE} guilds at once      {:8.2}", a_call(many, idle));
+    println!("  process pool, {AT_ONCE} guilds at once     {:8.2}", a_call(there, idle_there));
+    runtime.block_on(async {
+        (none.stop().await, threads.stop().await, none_there.stop().await, processes.stop().await)
+    });
+}
+
+criterion_group!(benches, host_calls, warm_dispatch, processes_beside_threads, many_guilds_beside_few);
 criterion_main!(benches);

@@ -2,22 +2,32 @@
 //! services as it likes.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use khronos::Bundle;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{Compiler, TemplateLog};
+use crate::execution::{CompileFailure, Compiler, TemplateLog};
 use crate::host::captcha::Captchas;
 use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
 use crate::host::objects::{Contents, Objects};
 use crate::host::secrets::{KeyFile, Vault};
-use crate::host::{Gate, Host, Outside, Services, Stores};
+use crate::host::{Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
+use crate::ids::GuildId;
+use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
-use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::sources::Sources;
+use crate::storage::{Clock, SqliteStorage, Storage, StorageError};
+use crate::template::TemplateName;
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
+
+/// After the last answer, how long it may take to store what it means for keys that expired.
+const TIME_TO_STORE: Duration = Duration::from_secs(2);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -35,6 +45,9 @@ pub struct App {
     pub stopping: Stopping,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
+    /// What time it is for whatever is stored with a time.
+    pub clock: Clock,
+    sources: Sources,
     /// Secrets of guilds.
     pub vault: Vault,
     /// Objects of guilds.
@@ -65,12 +78,12 @@ pub enum Stopped {
     Hanging,
 }
 
-/// What serves the calls that reach out of the service. The limits of guilds are those of `service`, once it runs.
+/// What serves the calls that reach out of the service.
 fn outside(
     config: &Config,
     storage: &Arc<dyn Storage>,
     metrics: &Arc<Metrics>,
-    service: &Arc<OnceLock<Weak<App>>>,
+    limits: impl Fn(GuildId) -> Arc<Limits> + Send + Sync + 'static,
 ) -> Outside {
     let http = HttpOptions {
         ports: config.http.ports.clone(),
@@ -89,13 +102,6 @@ fn outside(
     };
     let contents = config.objects.clone();
     let open = move || Contents::open(&contents, &data);
-    let limits = {
-        let (service, general) = (Arc::clone(service), Arc::new(config.limits.clone()));
-        move |guild| {
-            let app = service.get().and_then(Weak::upgrade);
-            app.map_or_else(|| Arc::clone(&general), |app| app.dispatcher.limits(guild))
-        }
-    };
     Outside {
         http: HttpClient::new(http, Arc::new(names)),
         objects: Objects::new(Arc::clone(storage), open, Arc::clone(&key), &config.links.api_url),
@@ -126,21 +132,23 @@ impl App {
         let stopping = Stopping::default();
         let quarantine = Arc::new(Quarantine::new(log.clone()));
         let metrics = Arc::new(Metrics::new(&config.limits));
-        let service = Arc::new(OnceLock::<Weak<Self>>::new());
-        let guilds = {
+        let service = Arc::new(Behind::default());
+        let most = config.templates.capabilities.iter().cloned().collect();
+        let gate = Gate::new(most, config.templates.rate_limits);
+        let clock = Clock::System;
+        let limits = {
             let service = Arc::clone(&service);
-            move || {
-                service.get().and_then(Weak::upgrade).map_or(0, |app| {
-                    let levels = app.levels();
-                    levels.idle + levels.busy
-                })
-            }
+            move |guild| service.limits(guild)
         };
-        let gate = Gate::new(config.templates.capabilities.iter().cloned().collect());
-        let outside = outside(&config, &storage, &metrics, &service);
+        let outside = outside(&config, &storage, &metrics, limits.clone());
         outside.objects.take_over().await?;
         let (vault, objects) = (outside.vault.clone(), outside.objects.clone());
-        let services = Services { stores: Stores::new(config.links.clone(), guilds), outside };
+        let services = Services {
+            outside,
+            stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
+            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+        };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
             Arc::new(config.limits.clone()),
@@ -171,10 +179,23 @@ impl App {
                 }
             }
         });
-        let app =
-            Self { config, storage, dispatcher, compiler, log, stopping, shared, vault, objects, strategy };
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let app = Self {
+            config,
+            storage,
+            dispatcher,
+            compiler,
+            log,
+            stopping,
+            shared,
+            clock,
+            sources,
+            vault,
+            objects,
+            strategy,
+        };
         let app = Arc::new(app);
-        service.get_or_init(|| Arc::downgrade(&app));
+        service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
     }
 
@@ -214,11 +235,71 @@ impl App {
     /// still be served. Again is fine.
     pub async fn stop(&self) -> Stopped {
         self.stopping.begin();
-        if self.strategy.stop(self.stop_by()).await { Stopped::Clean } else { Stopped::Hanging }
+        let stopped = self.strategy.stop(self.stop_by()).await;
+        // All answers are given by then: what is left is to store what came of them.
+        let stored = tokio::time::timeout(TIME_TO_STORE, self.sources.ended()).await;
+        if stored.is_err() {
+            tracing::warn!("failed to store in time which keys were handled; their events are sent again");
+        }
+        if stopped { Stopped::Clean } else { Stopped::Hanging }
     }
 
     /// Closes the storage, when nobody is served any more.
     pub async fn close(&self) {
         self.storage.close().await;
+    }
+}
+
+/// The service as its own host sees it, which is built before the rest.
+#[derive(Default)]
+struct Behind(OnceLock<Weak<App>>);
+
+impl Behind {
+    fn app(&self) -> Option<Arc<App>> {
+        self.0.get()?.upgrade()
+    }
+}
+
+impl std::fmt::Debug for Behind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Behind")
+    }
+}
+
+#[async_trait]
+impl Service for Behind {
+    fn guilds(&self) -> usize {
+        self.app().map_or(0, |app| {
+            let levels = app.levels();
+            levels.idle + levels.busy
+        })
+    }
+
+    fn limits(&self, guild: GuildId) -> Arc<Limits> {
+        self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {
+        let app = self.app().ok_or("the service is stopping")?;
+        match app.compiler.compile(bundle).await {
+            Ok(_) => Ok(()),
+            Err(CompileFailure::Errors(errors)) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Err(format!("the template does not compile: {}", lines.join("; ")))
+            }
+            Err(failure) => Err(failure.to_string()),
+        }
+    }
+
+    async fn files_changed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.files_changed(guild, name).await;
+        }
+    }
+
+    async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
+        if let Some(app) = self.app() {
+            app.dispatcher.template_removed(guild, name).await;
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Claims about capabilities: what is one, what covers what, and that nothing widens.
 
+use proptest::prelude::*;
+
 use super::closed_list::CLOSED_LIST;
 use super::*;
 
@@ -189,6 +191,44 @@ fn nothing_ever_widens() {
             for wanted in patterns.iter().filter(|wanted| inner.covers(wanted)) {
                 assert!(outer.covers(wanted), "{outer} hands out {inner}, which covers {wanted}");
             }
+        }
+    }
+}
+
+/// Texts that look like capabilities, legal or not: what a template may name, or ask for.
+fn texts() -> impl Strategy<Value = String> {
+    let part = || {
+        prop::sample::select(vec!["a", "x", "get", "set", "*", "]", "[", "a:b", "]:", "stats", "list", ""])
+    };
+    let family =
+        prop::sample::select(vec!["kv", "kv.meta", "discord", "datastore", "http", "captcha", "*", ""]);
+    (family, prop::option::of(part()), prop::collection::vec(part(), 0..4)).prop_map(
+        |(family, scope, rest)| {
+            let scope = scope.map(|scope| format!("[{scope}]")).unwrap_or_default();
+            rest.iter().fold(format!("{family}{scope}"), |text, part| format!("{text}:{part}"))
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_096))]
+
+    /// What `withlimits` does: each of the new capabilities has to be covered by one that is held. Whatever is asked of the
+    /// new set, it never says yes where the old one says no.
+    #[test]
+    fn limiting_a_context_never_widens_it(
+        held in prop::collection::vec(texts(), 0..6),
+        wanted in prop::collection::vec(texts(), 0..6),
+        asked in prop::collection::vec(texts(), 1..24),
+    ) {
+        let legal = |texts: Vec<String>| texts.into_iter().filter_map(|text| text.parse::<Capability>().ok());
+        let held: Capabilities = legal(held).collect();
+        let limited: Capabilities = legal(wanted.clone()).filter(|wanted| held.allows(wanted.as_str())).collect();
+        for asked in asked.iter().chain(&wanted) {
+            prop_assert!(
+                !limited.allows(asked) || held.allows(asked),
+                "{held:?} was limited to {limited:?}, which allows {asked}"
+            );
         }
     }
 }

@@ -148,6 +148,9 @@ settings! {
         /// The most that any template may do, whatever the admins of guilds allow: capabilities as templates have them. ["*"]
         /// leaves it to them.
         pub capabilities: Vec<Capability> = ["*"].iter().filter_map(|all| all.parse().ok()).collect();
+        /// Whether a guild's calls under ctx are limited in how often it may make them. Without, what Discord and the guild's
+        /// quotas allow still holds: for a service of your own guilds.
+        pub rate_limits: bool = true;
     }
 }
 

@@ -97,13 +97,13 @@ impl HostError {
 pub struct Gate {
     /// The most that any template may do.
     most: Capabilities,
-    rates: RateLimits,
+    rates: Option<RateLimits>,
 }
 
 impl Gate {
-    /// A gate that lets nothing through but what `most` covers.
-    pub fn new(most: Capabilities) -> Self {
-        Self { most, rates: RateLimits::default() }
+    /// A gate that lets nothing through but what `most` covers; `rated` where guilds may call only so often.
+    pub fn new(most: Capabilities, rated: bool) -> Self {
+        Self { most, rates: rated.then(RateLimits::default) }
     }
 
     /// Whether the call may be served: what it wants is covered by what the operator, the guild's admin and the context allow,
@@ -115,7 +115,7 @@ impl Gate {
         for capability in call.wants() {
             self.check(caller, capability)?;
         }
-        self.rates.take(caller.guild, call.buckets())
+        self.rates.as_ref().map_or(Ok(()), |rates| rates.take(caller.guild, call.buckets()))
     }
 
     /// Whether one capability is covered: for what is only known while a call is served.

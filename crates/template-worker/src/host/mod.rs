@@ -10,12 +10,16 @@ mod authorise;
 pub mod calls;
 pub mod captcha;
 pub mod http;
+mod kv;
 mod line;
 pub mod objects;
 mod outside;
 mod rate_limits;
 pub mod secrets;
 mod stores;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future as _;
 use std::sync::Arc;
@@ -25,9 +29,11 @@ use tokio::runtime::Handle;
 
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
+pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use outside::{LimitsOf, Outside};
 pub use stores::Stores;
+pub use templates::{Service, Templates};
 
 use crate::metrics::{Count, Metrics, Served};
 
@@ -53,6 +59,10 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
+    /// `ctx.DataStores.TemplateStore`.
+    pub templates: Templates,
+    /// `ctx.KV`.
+    pub kv: Kv,
     /// `ctx.HTTPClient`, `ctx.ObjectStorage`, `ctx.ImageCaptcha` and `ctx.secrets`.
     pub outside: Outside,
 }
@@ -70,6 +80,8 @@ impl Host {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
+            HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
             HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,
             HostCall::Object(call) => services.outside.objects(caller, call).await,
             HostCall::Captcha(call) => services.outside.captcha(call).await,

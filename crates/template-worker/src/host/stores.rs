@@ -1,31 +1,32 @@
 //! `ctx.DataStores`, served.
 
-use std::fmt;
+use std::sync::Arc;
 
 use khronos::KhronosValue;
 use time::OffsetDateTime;
 
-use super::HostReply;
 use super::calls::{CopyCall, LinksCall, StatsCall};
+use super::{HostReply, Service};
 use crate::config::LinksConfig;
 use crate::events;
 
 /// Serves the stores that need nothing but memory.
+#[derive(Debug)]
 pub struct Stores {
     links: LinksConfig,
     started: OffsetDateTime,
-    guilds: Box<dyn Fn() -> usize + Send + Sync>,
+    service: Arc<dyn Service>,
 }
 
 impl Stores {
-    /// `guilds` tells how many guilds have a VM right now.
-    pub fn new(links: LinksConfig, guilds: impl Fn() -> usize + Send + Sync + 'static) -> Self {
-        Self { links, started: OffsetDateTime::now_utc(), guilds: Box::new(guilds) }
+    /// The stores of a service that starts now.
+    pub fn new(links: LinksConfig, service: Arc<dyn Service>) -> Self {
+        Self { links, started: OffsetDateTime::now_utc(), service }
     }
 
     pub(super) fn stats(&self, call: &StatsCall) -> HostReply {
         let StatsCall::Stats {} = call;
-        let guilds = i64::try_from((self.guilds)()).unwrap_or(i64::MAX);
+        let guilds = i64::try_from(self.service.guilds()).unwrap_or(i64::MAX);
         HostReply::value([
             ("total_cached_guilds", KhronosValue::Integer(guilds)),
             ("total_guilds", KhronosValue::Integer(guilds)),
@@ -52,11 +53,5 @@ impl Stores {
     pub(super) fn copy(call: CopyCall) -> HostReply {
         let (CopyCall::Copy { value } | CopyCall::CopySync { value }) = call;
         HostReply::Values(vec![value])
-    }
-}
-
-impl fmt::Debug for Stores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stores").field("links", &self.links).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CaptchaCall, CopyCall, Family, LinksCall, ObjectCall, SecretCall, StatsCall};
+use crate::host::calls::{
+    CaptchaCall, CopyCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall, TemplatesCall,
+};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -31,6 +33,8 @@ object_types! {
     StatsStore "StatsStore",
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
+    TemplateStore "TemplateStore",
+    Kv "KV",
     ObjectStorage "ObjectStorage",
     ImageCaptcha "ImageCaptcha",
     Secrets "Secrets",
@@ -52,6 +56,7 @@ impl Plugins {
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
         Ok(vec![
             ("DataStores", self.stores(lua)?),
+            ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
             ("HTTPClient", http::client(self, lua)?),
             ("ObjectStorage", self.objects(lua)?),
             ("ImageCaptcha", self.object::<ImageCaptcha, CaptchaCall>(lua, Vec::new())?),
@@ -63,6 +68,7 @@ impl Plugins {
         let stores = vec![
             ("StatsStore", self.object::<StatsStore, StatsCall>(lua, Vec::new())?),
             ("LinksStore", self.object::<LinksStore, LinksCall>(lua, Vec::new())?),
+            ("TemplateStore", self.object::<TemplateStore, TemplatesCall>(lua, Vec::new())?),
             ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
         ];
         self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())

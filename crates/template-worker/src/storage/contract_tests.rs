@@ -121,6 +121,10 @@ async fn an_if_match_conflict_changes_nothing<F: Fixture>(place: F) {
     let after = storage.get_template(guild(1), &name("greet")).await.unwrap().unwrap();
     assert_eq!(seen(&after), seen(&before));
     assert_eq!(storage.template_versions(guild(1), &name("greet")).await.unwrap().len(), 1);
+
+    let none = storage.put_template(guild(1), &name("greet"), draft("return 2"), Some(0), MANY).await;
+    assert!(matches!(none, Err(StorageError::VersionConflict { current: Some(1) })), "{none:?}");
+    storage.put_template(guild(1), &name("new"), draft("return 1"), Some(0), MANY).await.unwrap();
 }
 
 async fn a_patch_keeps_the_files_and_whatever_it_does_not_name<F: Fixture>(place: F) {
@@ -375,3 +379,7 @@ macro_rules! contract {
 }
 
 contract!(sqlite: SqliteOnDisk);
+
+mod expiry;
+mod kv;
+mod kv_model;

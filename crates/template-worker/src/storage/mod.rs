@@ -1,11 +1,14 @@
-//! What outlives the process: templates with their versions, limits of single guilds, and access tokens.
+//! What outlives the process: templates with their versions, limits of single guilds, access tokens, and key-value records.
 //!
-//! Owns the [`Storage`] trait and what it promises; a backend owns how. What is acknowledged is stored: a method that
+//! Owns the [`Storage`] trait and what it promises, for records in `kv` and `expiry`; a backend owns how. What is acknowledged is stored: a method that
 //! changes something returns after the change is safe, also from a crash of the machine. A method that fails has
 //! changed nothing. Who may call what is decided before, in `api`.
 
+mod clock;
+pub mod expiry;
 mod folder;
 mod guild_secrets;
+pub mod kv;
 mod objects;
 mod secret;
 pub mod sqlite;
@@ -19,8 +22,11 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+pub use clock::Clock;
+pub use expiry::ExpiryStorage;
 pub use folder::DataLock;
 pub use guild_secrets::{SealedSecret, SecretStorage};
+pub use kv::KvStorage;
 pub use objects::{LooseBlob, ObjectBooks, ObjectQuota, ObjectRecord};
 pub use secret::{SecretError, TokenHash, TokenSecret};
 pub use sqlite::SqliteStorage;
@@ -137,12 +143,12 @@ pub enum StorageError {
 
 /// A backend. Guilds need no set-up: a guild exists from its first template on.
 #[async_trait]
-pub trait Storage: SecretStorage + ObjectBooks + Send + Sync {
+pub trait Storage: KvStorage + ExpiryStorage + SecretStorage + ObjectBooks {
     /// Creates or replaces a template. Versions count up from 1; the last [`KEPT_VERSIONS`] are kept.
     ///
     /// # Errors
-    /// `VersionConflict` unless the template is in version `if_match`, where that is given; `TooManyTemplates` for a new
-    /// one in a guild that has `max_templates` already.
+    /// `VersionConflict` unless the template is in version `if_match`, where that is given (0: unless there is none);
+    /// `TooManyTemplates` for a new one in a guild that has `max_templates` already.
     async fn put_template(
         &self,
         guild: GuildId,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
 mod admission;
+mod api_kv;
 mod api_templates;
 mod api_tokens;
 mod backpressure;
@@ -10,12 +11,15 @@ mod captcha;
 mod dispatching;
 mod every_limit;
 mod examples;
+mod expiry;
 mod extending;
 mod guild_limits;
 mod host_calls;
 mod http_client;
 mod internet;
 mod isolation;
+mod kv;
+mod kv_crash;
 mod limits;
 mod limits_page;
 mod locks;
@@ -28,8 +32,10 @@ mod process;
 mod process_pool;
 mod process_programs;
 mod quarantine;
+mod read_only;
 mod secrets;
 mod strategies;
+mod template_store;
 mod traces;
 mod vm_life;
 mod vms;

@@ -8,9 +8,11 @@ mod arguments;
 mod captcha;
 mod declared;
 mod http;
+mod kv;
 mod objects;
 mod secrets;
 mod stores;
+mod templates;
 
 use std::fmt;
 
@@ -22,9 +24,11 @@ pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
 pub use http::{Body, Headers, HttpCall, Seconds};
+pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use objects::ObjectCall;
 pub use secrets::SecretCall;
 pub use stores::{CopyCall, LinksCall, StatsCall};
+pub use templates::TemplatesCall;
 
 /// Declares which families there are.
 macro_rules! families {
@@ -41,6 +45,17 @@ macro_rules! families {
                 let mut all = Vec::new();
                 $( all.extend($call::CALLS.iter().map(|declared| ($call::OBJECT, declared))); )+
                 all.into_iter()
+            }
+
+            /// The call of this name, with these arguments, of the object of that name.
+            ///
+            /// # Errors
+            /// Says what is wrong.
+            pub fn named(object: &str, name: &str, arguments: Vec<KhronosValue>) -> Result<Self, String> {
+                $( if object == $call::OBJECT && let Some(number) = $call::NAMES.iter().position(|known| *known == name) {
+                    return $call::from_arguments(number, arguments).map(Self::$variant);
+                } )+
+                Err(format!("there is no {object}.{name}"))
             }
 
             /// What is declared of it.
@@ -81,6 +96,10 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// The guild's templates.
+    Templates(TemplatesCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
     /// Requests to the public internet.
     Http(HttpCall),
     /// Files of the guild.

@@ -3,7 +3,7 @@
 use super::{Any, Bucket, host_calls};
 
 /// What the existing system allows each method of a store.
-const STORE: Bucket = Bucket { name: "data_stores", burst: 75, every_ms: 1_000 };
+pub(super) const STORE: Bucket = Bucket { name: "data_stores", burst: 75, every_ms: 1_000 };
 
 host_calls! {
     /// Numbers about the service.
@@ -45,6 +45,6 @@ host_calls! {
     buckets(_call) { &[STORE] }
 }
 
-fn method(store: &str, method: &str) -> String {
+pub(super) fn method(store: &str, method: &str) -> String {
     format!("datastore:{store}:{method}")
 }

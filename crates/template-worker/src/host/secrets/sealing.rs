@@ -113,7 +113,8 @@ impl SealingKey {
         let mut hash = Sha256::new();
         hash.update(self.0);
         hash.update(purpose);
-        Sealer(Aes256Gcm::new(&hash.finalize()))
+        let derived: [u8; KEY_BYTES] = hash.finalize().into();
+        Sealer(Aes256Gcm::new(&derived.into()))
     }
 }
 

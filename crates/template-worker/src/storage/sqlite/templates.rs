@@ -195,7 +195,7 @@ async fn current(
 }
 
 fn check_version(wanted: Option<u32>, current: Option<u32>) -> Result<(), StorageError> {
-    if wanted.is_some() && wanted != current {
+    if wanted.is_some_and(|wanted| wanted != current.unwrap_or(0)) {
         Err(StorageError::VersionConflict { current })
     } else {
         Ok(())

@@ -1,0 +1,141 @@
+//! Claims about the gate, for every call that there is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use khronos::KhronosValue;
+use time::OffsetDateTime;
+
+use super::calls::HostCall;
+use super::*;
+use crate::capabilities::{CLOSED_LIST, Capabilities, Capability};
+use crate::ids::GuildId;
+use crate::template::TemplateInfo;
+
+/// Calls that nothing gates, each with the reason.
+const UNGATED: &[(&str, &str)] = &[];
+
+fn text(text: &str) -> KhronosValue {
+    text.into()
+}
+
+/// Arguments that a call takes: one call for each that is declared.
+fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
+    let table = || KhronosValue::Map(BTreeMap::new());
+    let scopes = || KhronosValue::from(vec!["a", "b"]);
+    Some(match (object, name) {
+        ("DataStores.StatsStore" | "DataStores.LinksStore", _) | ("DataStores.TemplateStore", "list") => {
+            vec![]
+        }
+        ("DataStores.CopyDataStore", _) => vec![text("x")],
+        ("DataStores.TemplateStore", "create" | "update") => vec![table()],
+        ("DataStores.TemplateStore", _) => vec![text("greet")],
+        ("KV", "list_scopes") => vec![],
+        ("KV", "keys") => vec![scopes()],
+        ("KV", "set") => vec![text("k"), text("v"), scopes()],
+        ("KV", "increment") => vec![text("k"), scopes(), KhronosValue::Integer(1)],
+        ("KV", "batch") => vec![KhronosValue::List(vec![
+            KhronosValue::from([("op", text("set")), ("key", text("k")), ("scopes", scopes())]),
+            KhronosValue::from([("op", text("delete")), ("key", text("other")), ("scopes", scopes())]),
+        ])],
+        ("KV", id) if id.ends_with("id") => vec![text("id")],
+        ("KV", _) => vec![text("k"), scopes()],
+        _ => return None,
+    })
+}
+
+fn every_call() -> Vec<HostCall> {
+    let call = |(object, declared): (&'static str, &'static calls::Declared)| {
+        let name = declared.function.name;
+        let arguments =
+            arguments(object, name).unwrap_or_else(|| panic!("no arguments are known for {object}.{name}"));
+        HostCall::named(object, name, arguments).unwrap_or_else(|wrong| panic!("{object}.{name}: {wrong}"))
+    };
+    HostCall::all().map(call).collect()
+}
+
+fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
+    let guild = GuildId::new(1).unwrap();
+    let template = Arc::new(TemplateInfo {
+        guild,
+        name: "greet".parse().unwrap(),
+        version: 1,
+        events: Vec::new(),
+        capabilities,
+        description: String::new(),
+        error_channel: None,
+        paused: false,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        updated_at: OffsetDateTime::UNIX_EPOCH,
+    });
+    Caller { guild, template, limited: limited.map(Arc::new) }
+}
+
+fn set(texts: &[String]) -> Capabilities {
+    texts.iter().map(|text| text.parse::<Capability>().unwrap()).collect()
+}
+
+fn all() -> Capabilities {
+    set(&["*".to_owned()])
+}
+
+#[test]
+fn every_call_is_let_through_with_what_it_wants_and_with_nothing_less() {
+    for call in every_call() {
+        let (wants, name) = (call.wants(), call.to_string());
+        if wants.is_empty() {
+            assert!(
+                UNGATED.contains(&(call.object(), call.declared().function.name)),
+                "nothing gates {name}"
+            );
+            continue;
+        }
+        let gate = Gate::new(all(), false);
+        gate.authorise(&caller(set(&wants), None), &call).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for missing in 0..wants.len() {
+            let mut rest = wants.clone();
+            let missing = rest.remove(missing);
+            let names_it = |refused: Result<(), HostError>| {
+                let said = refused.expect_err(&name).to_string();
+                assert!(said.contains(&format!("`{missing}`")), "{name}: {said}");
+            };
+            names_it(gate.authorise(&caller(set(&rest), None), &call));
+            names_it(gate.authorise(&caller(all(), Some(set(&rest))), &call));
+            names_it(Gate::new(set(&rest), false).authorise(&caller(all(), None), &call));
+        }
+    }
+}
+
+#[test]
+fn every_call_is_declared_with_a_form_of_the_closed_list_that_what_it_wants_has() {
+    for call in every_call() {
+        let form = call.declared().capability;
+        if call.wants().is_empty() {
+            assert_eq!(form, "", "{call}");
+            continue;
+        }
+        assert!(CLOSED_LIST.iter().any(|entry| entry.form == form), "{call}: `{form}` is not on the list");
+        let family = form.split([':', '[']).next().unwrap();
+        for wanted in call.wants() {
+            assert_eq!(wanted.split([':', '[']).next().unwrap(), family, "{call}");
+        }
+    }
+}
+
+#[test]
+fn every_call_has_a_rate_and_a_guild_that_calls_too_often_hears_when_to_try_again() {
+    for call in every_call() {
+        let Some(rarest) = call.buckets().iter().map(|bucket| bucket.burst).min() else {
+            panic!("{call} has no rate");
+        };
+        let gate = Gate::new(all(), true);
+        let caller = caller(all(), None);
+        for _ in 0..rarest {
+            gate.authorise(&caller, &call).unwrap_or_else(|error| panic!("{call}: {error}"));
+        }
+        // While this ran, the bucket may have filled by a few.
+        let refused = (0..=rarest).find_map(|_| gate.authorise(&caller, &call).err());
+        let said = refused.unwrap_or_else(|| panic!("{call} is not limited")).to_string();
+        assert!(said.contains("try again in"), "{call}: {said}");
+    }
+}
