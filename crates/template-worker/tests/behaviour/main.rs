@@ -22,6 +22,7 @@ mod limits_page;
 mod locks;
 mod logs;
 mod metrics_page;
+mod modules;
 mod operations;
 mod panics;
 mod process;
