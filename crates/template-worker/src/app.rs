@@ -127,7 +127,7 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
         let app =
             Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
         let app = Arc::new(app);
