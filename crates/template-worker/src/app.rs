@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
-use crate::host::{Gate, Host, Kv, Service, Services, Stores, Templates};
+use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
@@ -40,6 +40,8 @@ pub struct App {
     pub log: TemplateLog,
     /// The signal that the service is stopping.
     pub stopping: Stopping,
+    /// Serves what templates want of the world.
+    pub host: Host,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
     /// What time it is for whatever is stored with a time.
@@ -105,6 +107,7 @@ impl App {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
             kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
+            discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -113,7 +116,7 @@ impl App {
             metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
-            Arc::new(host),
+            Arc::new(host.clone()),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -128,8 +131,19 @@ impl App {
             stopping.clone(),
         );
         let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
-        let app =
-            Self { config, storage, dispatcher, compiler, log, stopping, shared, clock, sources, strategy };
+        let app = Self {
+            config,
+            storage,
+            dispatcher,
+            compiler,
+            log,
+            stopping,
+            host,
+            shared,
+            clock,
+            sources,
+            strategy,
+        };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)

@@ -8,11 +8,13 @@ pub mod environment;
 mod explain;
 mod load;
 mod machine;
+mod secret;
 mod sections;
 
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
+pub use secret::Secret;
 pub use sections::{
-    Backend, Config, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
-    TelemetryConfig, TemplatesConfig, VmConfig,
+    Backend, Config, DiscordConfig, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig,
+    StorageConfig, Strategy, TelemetryConfig, TemplatesConfig, VmConfig,
 };

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod declared;
+mod discord;
 mod kv;
 mod stores;
 mod templates;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
+pub use discord::DiscordCall;
 pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
@@ -88,6 +90,8 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// Discord.
+    Discord(DiscordCall),
     /// The guild's templates.
     Templates(TemplatesCall),
     /// What a guild's templates remember.
