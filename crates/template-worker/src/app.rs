@@ -130,7 +130,7 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
         let app = Self {
             config,
             storage,
