@@ -156,7 +156,7 @@ settings! {
     pub struct DiscordConfig {
         /// The bot's token; empty for none, and templates cannot reach Discord. Never shown; best set by the environment.
         pub token: Secret = Secret::default();
-        /// Where Discord's API is: "https://discord.com", or a proxy that stands before it.
+        /// Where Discord's API is: its own address, or that of a proxy that stands before it.
         pub address: String = "https://discord.com".to_owned();
         /// The id of the application that the bot belongs to; empty asks Discord.
         pub application_id: String = String::new();
