@@ -5,16 +5,17 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use khronos::Bundle;
+use khronos::{Bundle, LogLevel};
+use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{CompileFailure, Compiler, TemplateLog};
+use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
 use crate::host::captcha::Captchas;
 use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
 use crate::host::objects::{Contents, Objects};
 use crate::host::secrets::{KeyFile, Vault};
-use crate::host::{Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
+use crate::host::{Discord, Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
@@ -43,6 +44,8 @@ pub struct App {
     pub log: TemplateLog,
     /// The signal that the service is stopping.
     pub stopping: Stopping,
+    /// Serves what templates want of the world.
+    pub host: Host,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
     /// What time it is for whatever is stored with a time.
@@ -83,7 +86,7 @@ fn outside(
     config: &Config,
     storage: &Arc<dyn Storage>,
     metrics: &Arc<Metrics>,
-    limits: impl Fn(GuildId) -> Arc<Limits> + Send + Sync + 'static,
+    service: Arc<dyn Service>,
 ) -> Outside {
     let http = HttpOptions {
         ports: config.http.ports.clone(),
@@ -107,7 +110,7 @@ fn outside(
         objects: Objects::new(Arc::clone(storage), open, Arc::clone(&key), &config.links.api_url),
         captchas: Captchas::default(),
         vault: Vault::new(Arc::clone(storage), key),
-        limits: Arc::new(limits),
+        service,
         metrics: Arc::clone(metrics),
     }
 }
@@ -136,18 +139,21 @@ impl App {
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
         let clock = Clock::System;
-        let limits = {
-            let service = Arc::clone(&service);
-            move |guild| service.limits(guild)
-        };
-        let outside = outside(&config, &storage, &metrics, limits.clone());
+        let outside = outside(&config, &storage, &metrics, Arc::clone(&service) as _);
         outside.objects.take_over().await?;
         let (vault, objects) = (outside.vault.clone(), outside.objects.clone());
+        let kv = Kv::new(
+            Arc::clone(&storage) as _,
+            clock.clone(),
+            Arc::clone(&service) as _,
+            Arc::clone(&metrics),
+        );
         let services = Services {
             outside,
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
-            kv: Kv::new(Arc::clone(&storage) as _, clock.clone(), limits, Arc::clone(&metrics)),
+            discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -156,7 +162,7 @@ impl App {
             metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
-            Arc::new(host),
+            Arc::new(host.clone()),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -179,7 +185,7 @@ impl App {
                 }
             }
         });
-        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
         let app = Self {
             config,
             storage,
@@ -187,6 +193,7 @@ impl App {
             compiler,
             log,
             stopping,
+            host,
             shared,
             clock,
             sources,
@@ -277,6 +284,19 @@ impl Service for Behind {
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {
         self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    fn warn(&self, guild: GuildId, name: &TemplateName, text: String) {
+        if let Some(app) = self.app() {
+            app.log.write(LogEntry {
+                at: OffsetDateTime::now_utc(),
+                guild,
+                template: Arc::from(name.as_str()),
+                event: None,
+                level: LogLevel::Warn,
+                text,
+            });
+        }
     }
 
     async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {

@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(test)]
+pub(crate) use closed_list::DISCORD as DISCORD_METHODS;
 pub use closed_list::{CLOSED_LIST, Entry};
 
 use crate::ids::text_outside;

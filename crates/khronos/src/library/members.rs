@@ -11,7 +11,6 @@ use mlua::{Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::Library;
 use super::arguments::{Argument, Arguments, Bytes};
-use super::datamgmt::Blob;
 use crate::declare;
 use crate::scheduler::collector::Charge;
 use crate::scheduler::inbox::Reply;
@@ -30,7 +29,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn into_text(self, scheduler: &Scheduler) -> String {
+    pub(super) fn into_text(self, scheduler: &Scheduler) -> String {
         match self {
             Self::Because(text) => text,
             Self::NoRoom(bytes) => {
@@ -213,13 +212,9 @@ impl<'a> Maker<'a> {
     {
         let declared = self.functions.find(name)?;
         let (lua, library) = (self.lua(), self.library());
-        let weak = Rc::downgrade(library);
-        let finish = move |lua: &Lua, mut values: MultiValue| {
-            let bytes = values.pop_front().and_then(Bytes::read).ok_or("the answer is no bytes")?;
-            let library = weak.upgrade().ok_or("the VM is closing")?;
-            let call = Call { lua, library: &library };
-            let blob = Blob::copy(&call, &bytes).and_then(|blob| Ok(blob.into_lua_multi(lua)?));
-            blob.map_err(|refusal| refusal.into_text(&library.scheduler))
+        let finish = |lua: &Lua, mut values: MultiValue| {
+            let blob = super::blob_of(lua, values.pop_front().unwrap_or(Value::Nil))?;
+            Ok(MultiValue::from_iter([blob]))
         };
         let lane = library.scheduler.options.base.slow_lane.clone();
         let jobs = library.slow_jobs.clone();

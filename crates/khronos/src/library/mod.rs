@@ -19,13 +19,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, Table};
+use mlua::{Function, Lua, Table, Value};
 
 use crate::declare::Module;
 use crate::sandbox::Prelude;
 use crate::scheduler::Scheduler;
 use crate::slow_lane::Jobs;
-use members::Maker;
+use arguments::{Argument, Bytes};
+use members::{Call, Maker};
 
 /// A module, and what puts it together.
 struct Entry {
@@ -128,6 +129,19 @@ pub(crate) fn load(lua: &Lua, path: &str, globals: &Table) -> Option<mlua::Resul
         let table = make(lua, &library, entry, globals)?;
         lua.create_function(move |_, ()| Ok(table.clone()))
     }))
+}
+
+/// A `Blob` of `@antiraid/datamgmt` with the bytes of `value`, which is a buffer or a string: for what a host function
+/// returns. (As an argument, a blob arrives as [`KhronosValue::Buffer`](crate::KhronosValue::Buffer).)
+///
+/// # Errors
+/// A text for a script, where there is no memory for it.
+pub fn blob_of(lua: &Lua, value: Value) -> Result<Value, String> {
+    let bytes = Bytes::read(value).ok_or("the answer is no bytes")?;
+    let library = Library::of(lua).map_err(|error| error.to_string())?;
+    let blob = datamgmt::Blob::copy(&Call { lua, library: &library }, &bytes);
+    let blob = blob.and_then(|blob| Ok(Value::UserData(lua.create_userdata(blob)?)));
+    blob.map_err(|refusal| refusal.into_text(&library.scheduler))
 }
 
 fn make(lua: &Lua, library: &Rc<Library>, entry: &'static Entry, globals: &Table) -> mlua::Result<Table> {

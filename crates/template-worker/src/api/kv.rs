@@ -278,11 +278,12 @@ async fn change(
 ) -> Result<KvDone, ApiError> {
     to_the_end(async move {
         let quota = KvQuota::of(&app.dispatcher.limits(guild));
-        let done = app.storage.kv_write(guild, vec![op], quota, app.clock.now()).await;
-        let done = done.inspect_err(|error| {
+        let written = app.storage.kv_write(guild, vec![op], quota, app.clock.now()).await;
+        let written = written.inspect_err(|error| {
             error.limit().inspect(|limit| app.shared.metrics.exceeded(*limit));
         })?;
-        let done = done.into_iter().next().ok_or_else(|| ApiError::internal("nothing came of a change"))?;
+        let done =
+            written.done.into_iter().next().ok_or_else(|| ApiError::internal("nothing came of a change"))?;
         let action = match &done {
             KvDone::Set { existed: false, .. } => "Create",
             KvDone::Deleted { existed: true } => "Delete",

@@ -3,8 +3,9 @@
 //! Owns what records look like to scripts, and whose quota they count against. What is stored, and how, is the storage's
 //! business.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,12 +13,12 @@ use khronos::{KhronosValue, TimeZone, Timestamp, ValueLimits};
 use time::OffsetDateTime;
 
 use super::calls::{KvCall, Moment};
-use super::{HostError, HostReply};
+use super::{Caller, HostError, HostReply, Service};
 use crate::ids::GuildId;
-use crate::limits::Limits;
+use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::storage::kv::{
-    KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, MOST_EXAMINED,
+    KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, KvUsage, MOST_EXAMINED,
     MOST_FOUND, MOST_SCOPE_SETS, Scopes,
 };
 use crate::storage::{Clock, KvStorage};
@@ -27,30 +28,29 @@ const STORED: ValueLimits = ValueLimits { depth: 128, nodes: 10_000_000, bytes: 
 /// Most bytes of a cursor that anybody sends: a key and its scopes.
 const MOST_CURSOR_BYTES: usize = 16 << 10;
 
-/// What a guild may use.
-type LimitsOf = Box<dyn Fn(GuildId) -> Arc<Limits> + Send + Sync>;
-
 /// Serves `ctx.KV`.
 pub struct Kv {
     storage: Arc<dyn KvStorage>,
     clock: Clock,
-    limits: LimitsOf,
+    service: Arc<dyn Service>,
     metrics: Arc<Metrics>,
+    /// Guilds that are near a limit and have been told so.
+    told: Mutex<BTreeSet<(GuildId, Limit)>>,
 }
 
 impl Kv {
-    /// `limits` tells what a guild may use.
+    /// Records as `storage` has them; `service` tells what a guild may use.
     pub fn new(
         storage: Arc<dyn KvStorage>,
         clock: Clock,
-        limits: impl Fn(GuildId) -> Arc<Limits> + Send + Sync + 'static,
+        service: Arc<dyn Service>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { storage, clock, limits: Box::new(limits), metrics }
+        Self { storage, clock, service, metrics, told: Mutex::default() }
     }
 
-    pub(super) async fn serve(&self, guild: GuildId, call: KvCall) -> Result<HostReply, HostError> {
-        self.answer(guild, call).await.map_err(|error| {
+    pub(super) async fn serve(&self, caller: &Caller, call: KvCall) -> Result<HostReply, HostError> {
+        self.answer(caller, call).await.map_err(|error| {
             if let Some(limit) = error.limit() {
                 self.metrics.exceeded(limit);
             }
@@ -58,7 +58,8 @@ impl Kv {
         })
     }
 
-    async fn answer(&self, guild: GuildId, call: KvCall) -> Result<HostReply, KvError> {
+    async fn answer(&self, caller: &Caller, call: KvCall) -> Result<HostReply, KvError> {
+        let guild = caller.guild;
         match call {
             KvCall::Get { key, scopes } => self.value(guild, &by_key(key, scopes)?).await,
             KvCall::GetById { id } => self.value(guild, &by_id(&id)?).await,
@@ -78,27 +79,27 @@ impl Kv {
                     expires_at: time_of(expires_at),
                     resume: resume.unwrap_or_default(),
                 };
-                self.write(guild, op).await?;
+                self.write(caller, op).await?;
                 Ok(HostReply::nothing())
             }
             KvCall::SetExpiryById { id, expires_at } => {
                 let op = KvOp::SetExpiry { at: by_id(&id)?, expires_at: time_of(expires_at) };
-                self.write(guild, op).await?;
+                self.write(caller, op).await?;
                 Ok(HostReply::nothing())
             }
             KvCall::DeleteById { id } => {
-                self.write(guild, KvOp::Delete { at: by_id(&id)? }).await?;
+                self.write(caller, KvOp::Delete { at: by_id(&id)? }).await?;
                 Ok(HostReply::nothing())
             }
             KvCall::Batch { ops } => {
                 let ops: Vec<KvOp> =
                     ops.0.into_iter().map(KvCall::from).map(op_of).collect::<Result<_, _>>()?;
-                let done = self.write_all(guild, ops).await?;
+                let done = self.write_all(caller, ops).await?;
                 Ok(HostReply::value(KhronosValue::List(done.into_iter().map(result).collect())))
             }
             call => {
                 let says_nothing = matches!(call, KvCall::Delete { .. } | KvCall::SetExpiry { .. });
-                let done = self.write(guild, op_of(call)?).await?;
+                let done = self.write(caller, op_of(call)?).await?;
                 Ok(if says_nothing { HostReply::nothing() } else { HostReply::value(result(done)) })
             }
         }
@@ -149,7 +150,7 @@ impl Kv {
         scopes: Vec<String>,
         cursor: Option<String>,
     ) -> Result<HostReply, KvError> {
-        let most_bytes = (self.limits)(guild).max_kv_key_bytes;
+        let most_bytes = self.service.limits(guild).max_kv_key_bytes;
         let scopes = Scopes::new(scopes)?;
         let after = cursor.map(read_cursor::<String>).transpose()?;
         let query = KvQuery {
@@ -164,14 +165,49 @@ impl Kv {
         Ok(HostReply::two(KhronosValue::List(records), optional(cursor)))
     }
 
-    async fn write(&self, guild: GuildId, op: KvOp) -> Result<KvDone, KvError> {
+    async fn write(&self, caller: &Caller, op: KvOp) -> Result<KvDone, KvError> {
         let nothing = || KvError::BadBatch { count: 0 };
-        self.write_all(guild, vec![op]).await?.pop().ok_or_else(nothing)
+        self.write_all(caller, vec![op]).await?.pop().ok_or_else(nothing)
     }
 
-    async fn write_all(&self, guild: GuildId, ops: Vec<KvOp>) -> Result<Vec<KvDone>, KvError> {
-        let quota = KvQuota::of(&(self.limits)(guild));
-        self.storage.kv_write(guild, ops, quota, self.clock.now()).await
+    async fn write_all(&self, caller: &Caller, ops: Vec<KvOp>) -> Result<Vec<KvDone>, KvError> {
+        let quota = KvQuota::of(&self.service.limits(caller.guild));
+        let written = self.storage.kv_write(caller.guild, ops, quota, self.clock.now()).await?;
+        self.warn(caller, &quota, written.usage);
+        Ok(written.done)
+    }
+
+    /// Tells the author once when the guild has used four fifths of what it may store; again, when it was less meanwhile.
+    fn warn(&self, caller: &Caller, quota: &KvQuota, usage: KvUsage) {
+        let used = [
+            (Limit::KvRecords, usage.records, quota.records, "keys", "delete some, or let them expire"),
+            (
+                Limit::KvBytes,
+                usage.bytes,
+                quota.bytes,
+                "bytes in its keys",
+                "delete some, or store less in each",
+            ),
+        ];
+        for (limit, used, most, what, advice) in used {
+            let is_near = most > 0 && used.saturating_mul(5) >= (most as u64).saturating_mul(4);
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_first = if is_near {
+                told.insert((caller.guild, limit))
+            } else {
+                told.remove(&(caller.guild, limit));
+                false
+            };
+            drop(told);
+            if is_first {
+                self.metrics.warned(limit);
+                let name = limit.field_name();
+                let text = format!(
+                    "near a limit: this guild has {used} {what}, and {most} are the most ({name}); {advice}"
+                );
+                self.service.warn(caller.guild, &caller.template.name, text);
+            }
+        }
     }
 }
 

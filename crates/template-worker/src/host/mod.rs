@@ -9,6 +9,7 @@
 mod authorise;
 pub mod calls;
 pub mod captcha;
+pub mod discord;
 pub mod http;
 mod kv;
 mod line;
@@ -29,12 +30,14 @@ use tokio::runtime::Handle;
 
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
+pub use discord::Discord;
 pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
-pub use outside::{LimitsOf, Outside};
+pub use outside::Outside;
 pub use stores::Stores;
 pub use templates::{Service, Templates};
 
+use crate::ids::GuildId;
 use crate::metrics::{Count, Metrics, Served};
 
 /// Most calls that are served at the same time, of all guilds.
@@ -59,6 +62,8 @@ struct Inner {
 pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
+    /// `ctx.Discord`.
+    pub discord: Discord,
     /// `ctx.DataStores.TemplateStore`.
     pub templates: Templates,
     /// `ctx.KV`.
@@ -74,18 +79,34 @@ impl Host {
         Self(Arc::new(Inner { gate, services, metrics, places, runtime: Handle::current() }))
     }
 
+    /// What serves each family.
+    pub fn services(&self) -> &Services {
+        &self.0.services
+    }
+
+    /// Takes in what Discord says happened in `guild`, before its templates hear of it. Only for what comes from Discord, or
+    /// from the operator: what a template may do depends on it.
+    pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
+        self.0.services.discord.observe(guild, event, data).await;
+    }
+
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
         let services = &self.0.services;
         match call {
             HostCall::Stats(call) => Ok(services.stores.stats(&call)),
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
+            HostCall::Discord(call) => {
+                let method = call.method();
+                let arguments = call.arguments.into_iter().map(|argument| argument.0).collect();
+                services.discord.serve(caller.guild, method, arguments).await
+            }
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
-            HostCall::Kv(call) => services.kv.serve(caller.guild, call).await,
             HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,
             HostCall::Object(call) => services.outside.objects(caller, call).await,
             HostCall::Captcha(call) => services.outside.captcha(call).await,
             HostCall::Secret(call) => services.outside.secrets(&self.0.gate, caller, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }
     }
 

@@ -13,14 +13,10 @@ use super::captcha::{self, CaptchaError, CaptchaRequest, Captchas};
 use super::http::{HttpClient, HttpError, HttpLimits, HttpRequest, Permit};
 use super::objects::{ObjectLimits, Objects, ObjectsError};
 use super::secrets::{self, SecretsError, Vault};
-use super::{Caller, HostReply};
-use crate::ids::GuildId;
-use crate::limits::{Limit, Limits};
+use super::{Caller, HostReply, Service};
+use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::storage::{ObjectQuota, ObjectRecord, StorageError};
-
-/// The limits of each guild.
-pub type LimitsOf = Arc<dyn Fn(GuildId) -> Arc<Limits> + Send + Sync>;
 
 /// What reaches out of the service.
 pub struct Outside {
@@ -33,7 +29,7 @@ pub struct Outside {
     /// Keeps secrets.
     pub vault: Vault,
     /// What each guild may use.
-    pub limits: LimitsOf,
+    pub service: Arc<dyn Service>,
     /// Counts limits that are met.
     pub metrics: Arc<Metrics>,
 }
@@ -51,7 +47,7 @@ impl Outside {
         caller: &Caller,
         call: HttpCall,
     ) -> Result<HostReply, HostError> {
-        let limits = (self.limits)(caller.guild);
+        let limits = self.service.limits(caller.guild);
         let limits = HttpLimits {
             time: limits.max_http_time(),
             in_flight: limits.max_http_in_flight,
@@ -121,7 +117,7 @@ impl Outside {
                     HostReply::value(objects.url(guild, &key, expiry.duration()).await?)
                 }
                 ObjectCall::UploadFile { key, content } => {
-                    let limits = (self.limits)(guild);
+                    let limits = self.service.limits(guild);
                     let limits = ObjectLimits {
                         object_bytes: limits.max_object_bytes,
                         quota: ObjectQuota {

@@ -13,7 +13,14 @@ use crate::ids::GuildId;
 use crate::template::TemplateInfo;
 
 /// Calls that nothing gates, each with the reason.
-const UNGATED: &[(&str, &str)] = &[];
+const UNGATED: &[(&str, &str)] = &[
+    // They do nothing but tell what templates were always told: AntiRaid gated none of them either.
+    ("Discord", "antiraid_check_channel_permissions"),
+    ("Discord", "antiraid_check_permissions"),
+    ("Discord", "antiraid_check_permissions_and_hierarchy"),
+    ("Discord", "antiraid_check_reason"),
+    ("Discord", "antiraid_get_fused_member"),
+];
 
 fn text(text: &str) -> KhronosValue {
     text.into()
@@ -40,6 +47,8 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
         ])],
         ("KV", id) if id.ends_with("id") => vec![text("id")],
         ("KV", _) => vec![text("k"), scopes()],
+        // Theirs are checked where they are served.
+        ("Discord", _) => vec![],
         _ => return None,
     })
 }

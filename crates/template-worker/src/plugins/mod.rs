@@ -11,7 +11,8 @@ use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
 use crate::host::calls::{
-    CaptchaCall, CopyCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall, TemplatesCall,
+    CaptchaCall, CopyCall, DiscordCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall,
+    TemplatesCall,
 };
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
@@ -33,6 +34,7 @@ object_types! {
     StatsStore "StatsStore",
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
+    Discord "Discord",
     TemplateStore "TemplateStore",
     Kv "KV",
     ObjectStorage "ObjectStorage",
@@ -56,11 +58,12 @@ impl Plugins {
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
         Ok(vec![
             ("DataStores", self.stores(lua)?),
-            ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
             ("HTTPClient", http::client(self, lua)?),
             ("ObjectStorage", self.objects(lua)?),
             ("ImageCaptcha", self.object::<ImageCaptcha, CaptchaCall>(lua, Vec::new())?),
             ("secrets", self.object::<Secrets, SecretCall>(lua, Vec::new())?),
+            ("Discord", self.object::<Discord, DiscordCall>(lua, Vec::new())?),
+            ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
         ])
     }
 

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::ids::GuildId;
+use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::kv::KvError;
 use crate::storage::{Clock, ExpiryStorage};
@@ -31,12 +32,13 @@ use telling::{Tell, Turn};
 const MOST_OF_A_GUILD: usize = 8;
 /// Keys of all guilds that are told at the same time; one whose handlers take longer than a few seconds no longer counts.
 const MOST_AT_ONCE: usize = 1_024;
-/// Guilds that have something due and a task each.
-const MOST_GUILDS: usize = 4_096;
+/// Guilds that have something due and a task each. A task that waits for a handler costs a kilobyte.
+const MOST_GUILDS: usize = 16_384;
 /// Guilds that are looked up at a time.
 const ROUND: usize = 256;
-/// What happens within so long is looked at together.
+/// What happens within so long is looked at together; longer, the more guilds have a task, since a look passes them all.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(5);
+const FOR_EACH_TASK: Duration = Duration::from_micros(20);
 /// How long to wait after the storage failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -46,6 +48,7 @@ pub(super) struct Expiry {
     teller: Arc<dyn Tell>,
     clock: Clock,
     stopping: Stopping,
+    metrics: Arc<Metrics>,
     turns: Arc<Semaphore>,
     /// Held as long as anything is left to settle.
     _held: Arc<watch::Sender<()>>,
@@ -66,10 +69,11 @@ impl Expiry {
         teller: Arc<dyn Tell>,
         clock: Clock,
         stopping: Stopping,
+        metrics: Arc<Metrics>,
         held: Arc<watch::Sender<()>>,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(MOST_AT_ONCE));
-        Self { storage, teller, clock, stopping, turns, _held: held }
+        Self { storage, teller, clock, stopping, metrics, turns, _held: held }
     }
 
     /// Goes on until the service stops. Handlers that run then are waited for by what they hold.
@@ -105,11 +109,12 @@ impl Expiry {
                 changed = changes.changed() => if changed.is_err() { return },
                 () = self.clock.sleep_until(next) => {}
             }
-            tokio::time::sleep(BETWEEN_ROUNDS).await;
+            let tasks = u32::try_from(served.with_task.len()).unwrap_or(u32::MAX);
+            tokio::time::sleep(BETWEEN_ROUNDS + FOR_EACH_TASK * tasks).await;
         }
     }
 
-    /// Gives each guild a task that has something due and none yet. Returns when another one has something due.
+    /// Gives guilds a task that have something due and none yet. Returns when to look for others, if nothing happens before.
     async fn round(
         self: &Arc<Self>,
         served: &mut Served,
@@ -120,12 +125,17 @@ impl Expiry {
         }
         // Those that have a task may be first on the list, since they wait longest.
         let limit = (served.with_task.len() + ROUND).min(MOST_GUILDS);
-        for guild in self.storage.due_guilds(now, limit).await? {
+        let due = self.storage.due_guilds(now, limit).await?;
+        let are_all = due.len() < limit;
+        for guild in due {
             if served.with_task.len() < MOST_GUILDS && served.with_task.insert(guild) {
                 let places = served.places.entry(guild);
                 let places = Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_A_GUILD))));
                 served.tasks.spawn(Arc::clone(self).serve_guild(guild, places));
             }
+        }
+        if !are_all && served.with_task.len() < MOST_GUILDS {
+            return Ok(Some(now));
         }
         self.storage.next_due(now).await
     }

@@ -271,11 +271,14 @@ async fn a_thousand_reads_of_a_hundred_guilds_at_once_lose_nothing() {
     let worker = TestWorker::start_with(|config| config.vm.threads = 2).await;
     let guild = |index: u64| (818_880_986_845_679_757 + index).to_string();
     let source = r#"
-        local got = {}
+        local got, done = table.create(10, false), 0
         for index = 1, 10 do
-            task.spawn(function() got[index] = kv:get("k", {"s"}) end)
+            task.spawn(function()
+                got[index] = kv:get("k", {"s"})
+                done += 1
+            end)
         end
-        while #got < 10 do task.wait(0.01) end
+        while done < 10 do task.wait(0.01) end
         return got
     "#;
     for index in 0..100 {
@@ -287,11 +290,12 @@ async fn a_thousand_reads_of_a_hundred_guilds_at_once_lose_nothing() {
     let events: Vec<_> = (0..100)
         .map(|index| {
             let (worker, guild) = (std::sync::Arc::clone(&worker), guild(index));
-            tokio::spawn(async move { worker.event(&guild, &json!({})).await["t"]["value"].take() })
+            tokio::spawn(async move { worker.event(&guild, &json!({})).await["t"].take() })
         })
         .collect();
     for (index, event) in events.into_iter().enumerate() {
-        assert_eq!(event.await.unwrap(), json!(vec![index; 10]), "guild {index}");
+        let outcome = event.await.unwrap();
+        assert_eq!(outcome["value"], json!(vec![index; 10]), "guild {index}: {outcome:#}");
     }
 }
 
@@ -311,6 +315,29 @@ async fn a_guild_that_calls_too_often_hears_when_to_try_again_and_costs_nobody_e
         "{got:#}"
     );
     assert_eq!(run_in(&worker, OTHER, &["kv:*"], "return kv:exists('k', {'s'})").await, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_author_is_told_once_when_the_guild_has_nearly_all_that_it_may() {
+    let worker = TestWorker::start().await;
+    let limits = json!({"max_kv_records": 10, "max_kv_bytes": 100_000});
+    worker.put(&format!("/api/v1/guilds/{GUILD}/limits"), &limits).await.expect(200);
+    let mut log = worker.app().log.subscribe();
+    let source = r#"
+        for n = 1, 7 do kv:set("k" .. n, n, {"s"}) end
+        print("seven")
+        for n = 8, 10 do kv:set("k" .. n, n, {"s"}) end
+        kv:delete("k1", {"s"}) kv:delete("k2", {"s"}) kv:delete("k3", {"s"})
+        print("again")
+        kv:set("k1", 1, {"s"})
+    "#;
+    run(&worker, &["kv:*"], source).await;
+    let mut lines = Vec::new();
+    while let Ok(line) = log.try_recv() {
+        lines.push(line.text);
+    }
+    let warning = "near a limit: this guild has 8 keys, and 10 are the most (MAX_KV_RECORDS); delete some, or let them expire";
+    assert_eq!(lines, ["seven", warning, "again", warning]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ mod limits_page;
 mod locks;
 mod logs;
 mod metrics_page;
+mod modules;
 mod object_storage;
 mod operations;
 mod panics;

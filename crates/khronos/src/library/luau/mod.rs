@@ -6,6 +6,8 @@
 
 mod format;
 
+use std::rc::Rc;
+
 use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, LuaString, MultiValue, Table};
 
@@ -50,7 +52,11 @@ const CHUNK: Type = declare_object(
             "{[string]: any}?",
             "Its globals: those of the template, unless another table was assigned.",
         ),
-        field("optimization_level", "number", "How much the compiler optimizes: 0, 1 or 2; 1 at first."),
+        field(
+            "optimization_level",
+            "number",
+            "How much the compiler optimizes: 0, 1 or 2; 1 at first. 2 is the same as 1, as by inlining a little code can become very much.",
+        ),
         field("code", "string", "The code."),
         field(
             "chunk_name",
@@ -68,11 +74,15 @@ const CHUNK: Type = declare_object(
 /// The compiler takes the more time, the more there is: see the tests for what takes longest.
 const LONGEST_CODE: usize = 32 << 10;
 const LONGEST_NAME: usize = 100;
+/// What a chunk takes besides its code. It is less; but each may hold an environment, and there must not be a million of those.
+const A_CHUNK: usize = 1_024;
+/// From the next level on, the compiler inlines.
+const MOST_OPTIMIZED: u8 = 1;
 
 pub(super) fn make(module: &mut Maker<'_>, globals: &Globals<'_>) -> mlua::Result<()> {
-    let globals = globals.0.clone();
+    let globals = Rc::new(globals.0.clone());
     module.function("load", move |call, (code,): (LuaString,)| {
-        Chunk::new(call, code.as_bytes().as_ref(), globals.clone())
+        Chunk::new(call, code.as_bytes().as_ref(), Rc::clone(&globals))
     })?;
     module.function("format", |call, values: MultiValue| {
         call.room(format::LONGEST * 2)?;
@@ -85,7 +95,7 @@ struct Chunk {
     code: Vec<u8>,
     name: String,
     level: u8,
-    globals: Table,
+    globals: Rc<Table>,
     /// Instead of the globals.
     environment: Option<Table>,
     /// Made when it is called for the first time.
@@ -96,7 +106,7 @@ struct Chunk {
 object!(Chunk);
 
 impl Chunk {
-    fn new(call: &Call<'_>, code: &[u8], globals: Table) -> Outcome<Self> {
+    fn new(call: &Call<'_>, code: &[u8], globals: Rc<Table>) -> Outcome<Self> {
         let charge = Self::charge(call, code)?;
         let (code, name) = (code.to_vec(), "loaded".to_owned());
         Ok(Self { code, name, level: 1, globals, environment: None, compiled: None, charge })
@@ -109,7 +119,7 @@ impl Chunk {
             )
             .into());
         }
-        call.charge(code.len() + size_of::<Self>())
+        call.charge(code.len() + A_CHUNK)
     }
 
     /// A function that runs it.
@@ -138,7 +148,10 @@ impl Chunk {
 }
 
 fn compile(code: &[u8], level: u8) -> Result<Vec<u8>, String> {
-    let compiler = Compiler::new().set_optimization_level(level).set_debug_level(1).set_type_info_level(1);
+    let compiler = Compiler::new()
+        .set_optimization_level(level.min(MOST_OPTIMIZED))
+        .set_debug_level(1)
+        .set_type_info_level(1);
     let compile = |covered| compiler.clone().set_coverage_level(u8::from(covered)).compile(code);
     match safepoints::compile(compile) {
         Ok(Ok(bytecode)) => Ok(bytecode),

@@ -20,6 +20,7 @@ use super::super::members::{Call, Maker, Outcome};
 use super::regex_work;
 use crate::declare::{Module, Parameter, Type};
 use crate::scheduler::collector::Charge;
+use crate::value::patience::Patience;
 
 const TEXT: Parameter = parameter("text", "string", "The text.");
 const WITH: Parameter =
@@ -115,8 +116,8 @@ const NESTING: u32 = 50;
 /// The longest text, and the bound on places of the expression times bytes of the text: some 40 ms of the slowest.
 const LONGEST_TEXT: usize = 64 << 10;
 const MOST_WORK: usize = 800_000;
-/// Searching again and again may take this long; one search more may be in it.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How often the CPU time is looked at, which takes longer than a small search.
+const LOOK: Duration = Duration::from_millis(5);
 /// What an expansion and a replacement may come to.
 const LONGEST_RESULT: usize = 1 << 20;
 
@@ -191,14 +192,14 @@ impl Regex {
 
     fn replaced(&self, text: &str, replacer: &str, most: usize) -> Outcome<String> {
         let (mut result, mut from) = (String::new(), 0);
-        let since = Instant::now();
+        let mut watch = Watch::new();
         for captures in self.engine.captures_iter(self.look(text)?).take(most) {
             let Some(found) = captures.get_match() else { break };
             result.push_str(&text[from..found.start()]);
             captures.interpolate_string_into(text, replacer, &mut result);
             from = found.end();
             is_short(&result)?;
-            is_soon(since)?;
+            watch.one_more()?;
         }
         result.push_str(&text[from..]);
         Ok(result)
@@ -220,11 +221,30 @@ fn is_short(text: &str) -> Outcome<()> {
     Ok(())
 }
 
-fn is_soon(since: Instant) -> Outcome<()> {
-    if since.elapsed() > PATIENCE {
-        return Err("this takes too long: use a simpler expression, or a shorter text".into());
+/// Searching again and again may take as long as what is found explains; one search more may be in it.
+struct Watch {
+    next: Instant,
+    found: usize,
+    patience: Patience,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self { next: Instant::now() + LOOK, found: 0, patience: Patience::default() }
     }
-    Ok(())
+
+    fn one_more(&mut self) -> Outcome<()> {
+        self.found += 1;
+        let now = Instant::now();
+        if now < self.next {
+            return Ok(());
+        }
+        self.next = now + LOOK;
+        if self.patience.is_over(self.found) {
+            return Err("this takes too long: use a simpler expression, or a shorter text".into());
+        }
+        Ok(())
+    }
 }
 
 fn found(call: &Call<'_>, text: &str, span: regex_automata::Span) -> Outcome<Match> {
@@ -268,10 +288,10 @@ impl Regex {
     fn split(&self, call: &Call<'_>, text: &str) -> Outcome<Table> {
         call.room(text.len() * 64)?;
         let parts = call.lua.create_table()?;
-        let since = Instant::now();
+        let mut watch = Watch::new();
         for part in self.engine.split(self.look(text)?) {
             parts.raw_push(&text[part])?;
-            is_soon(since)?;
+            watch.one_more()?;
         }
         Ok(parts)
     }

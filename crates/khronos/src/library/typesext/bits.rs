@@ -12,7 +12,7 @@ const N: Parameter =
     parameter("n", "number | string | U64 | I64", "The integer; of a negative one, the bits count.");
 const BY: Parameter =
     parameter("by", "number", "How many bits, -63 to 63; a negative number goes the other way.");
-const ALL: Parameter = parameter("..", "number | string | U64 | I64", "Any number of integers.");
+const ALL: Parameter = parameter("..", "...(number | string | U64 | I64)", "Any number of integers.");
 const FIRST: Parameter = parameter("first", "number", "The lowest bit: 0 to 63.");
 const WIDTH: Parameter = parameter("width", "number?", "How many bits, 1 if left out.");
 

@@ -58,7 +58,7 @@ fn what_is_made_smaller_comes_back() {
         for (bytes, smaller) in [
             ("''", "true"),
             ("'hello'", "true"),
-            ("string.rep('hello ', 20000)", "#p < 6000"),
+            ("string.rep('hello ', 10000)", "#p < 6000"),
             ("'\\255\\0\\1'", "true"),
         ] {
             let script = format!(
@@ -76,7 +76,7 @@ fn what_is_made_smaller_comes_back() {
 fn a_bomb_is_given_up() {
     let vm = Vm::new();
     // Two megabytes and a byte of zeros, in parts that each may be made smaller, one after the other as these formats allow.
-    let gzip = "local p = lune.serde.compress('gzip', string.rep('\\0', 2^20)) return pcall(lune.serde.decompress, 'gzip', p .. p .. p)";
+    let gzip = "local p = lune.serde.compress('gzip', string.rep('\\0', 2^17)) return pcall(lune.serde.decompress, 'gzip', string.rep(p, 17))";
     let seen = result(&vm, gzip).unwrap();
     assert!(seen.contains("more than 2097152 bytes in this"), "{seen}");
     for (format, text) in [("zlib", zlib_bomb()), ("brotli", brotli_bomb())] {
@@ -154,14 +154,14 @@ fn what_is_too_much_or_not_in_the_format_is_an_error() {
         ("local t = {} t.t = t lune.serde.encode('yaml', t)", "nested deeper than 64 levels"),
         ("lune.serde.encode('toml', 5)", "cannot write this as toml"),
         ("lune.serde.encode('json', string.rep('x', 2^20 + 1))", "more than 1048576 bytes"),
-        ("lune.serde.decode('json', string.rep('[', 500000))", "nested deeper"),
-        ("lune.serde.decode('json', '[' .. string.rep('1,', 200000) .. '1]')", "parts"),
+        ("lune.serde.decode('json', string.rep('[', 200000))", "nested deeper"),
+        ("lune.serde.decode('json', '[' .. string.rep('1,', 100000) .. '1]')", "parts"),
         ("lune.serde.decode('json', '1 2')", "trailing"),
         ("lune.serde.decode('json', '\\255')", "not UTF-8"),
-        ("lune.serde.decode('json', string.rep(' ', 2^20 + 1))", "too much at once"),
+        ("lune.serde.decode('json', string.rep(' ', 2^18 + 1))", "too much at once"),
         ("lune.serde.decode('yaml', string.rep('[', 200))", "nested too deep"),
-        ("lune.serde.decode('yaml', string.rep('- ', 30000))", "nested too deep"),
-        ("lune.serde.decode('yaml', string.rep('? ', 30000))", ""),
+        ("lune.serde.decode('yaml', string.rep('- ', 16000))", "nested too deep"),
+        ("lune.serde.decode('yaml', string.rep('? ', 16000))", ""),
         ("lune.serde.decode('yaml', string.rep('a:\\n', 1) .. string.rep(' ', 65536))", "too much at once"),
         ("lune.serde.decode('yaml', 'a: &x [1]\\nb: *x')", "aliases"),
         ("lune.serde.decode('yaml', '!!str 5')", "tags"),
@@ -169,12 +169,12 @@ fn what_is_too_much_or_not_in_the_format_is_an_error() {
         ("lune.serde.decode('yaml', '[1, 2]: 3')", "only texts can be keys"),
         ("lune.serde.decode('yaml', 'a: \"')", "not yaml"),
         ("lune.serde.decode('toml', 'a = ')", "not toml"),
-        ("lune.serde.decode('toml', 'a = ' .. string.rep('[', 60000))", "not toml"),
-        ("lune.serde.decode('toml', string.rep('a.', 30000) .. 'a = 1')", "not toml"),
-        ("lune.serde.decode('toml', '[' .. string.rep('a.', 30000) .. 'a]')", "not toml"),
-        ("lune.serde.decode('toml', string.rep('x = {', 10000))", "not toml"),
-        ("lune.serde.compress('gzip', buffer.create(2^20 + 1))", "too much at once"),
-        ("lune.serde.compress('brotli', buffer.create(2^18 + 1))", "too much at once"),
+        ("lune.serde.decode('toml', 'a = ' .. string.rep('[', 30000))", "not toml"),
+        ("lune.serde.decode('toml', string.rep('a.', 16000) .. 'a = 1')", "not toml"),
+        ("lune.serde.decode('toml', '[' .. string.rep('a.', 16000) .. 'a]')", "not toml"),
+        ("lune.serde.decode('toml', string.rep('x = {', 6000))", "not toml"),
+        ("lune.serde.compress('gzip', buffer.create(2^17 + 1))", "too much at once"),
+        ("lune.serde.compress('brotli', buffer.create(2^16 + 1))", "too much at once"),
         ("lune.serde.compress('gzip', '', 7)", "the level is 0 to 6"),
         ("lune.serde.compress('brotli', '', -1)", "the level is 0 to 5"),
         ("lune.serde.decompress('gzip', 'x')", "not in that format"),
@@ -190,8 +190,8 @@ fn what_is_too_much_or_not_in_the_format_is_an_error() {
 #[test]
 fn dotted_keys_of_toml_inside_each_other_are_an_error() {
     let vm = Vm::new();
-    let script = "local s = '1' for i = 1, 70 do s = '{' .. string.rep('a.', 70) .. 'a = ' .. s .. '}' end \
-        return #s < 65536, pcall(lune.serde.decode, 'toml', 'x = ' .. s)";
+    let script = "local s = '1' for i = 1, 70 do s = '{' .. string.rep('a.', 70) .. 'a=' .. s .. '}' end \
+        return #s < 32768, pcall(lune.serde.decode, 'toml', 'x = ' .. s)";
     let seen = result(&vm, script).unwrap();
     assert!(seen.starts_with("[true,false,") && seen.contains("not toml"), "{seen}");
 }

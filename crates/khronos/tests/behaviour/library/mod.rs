@@ -12,7 +12,7 @@ mod typesext;
 
 use std::collections::BTreeSet;
 
-use khronos::declare::{Module, Type};
+use khronos::declare::{Function, Module, Type};
 use khronos::{KhronosValue, Verdict, modules};
 
 use crate::vm::Vm;
@@ -101,6 +101,39 @@ fn what_a_module_has_is_what_is_declared() {
         let declared = module.functions.iter().map(|f| f.name).chain(module.fields.iter().map(|f| f.name));
         assert_eq!(texts(&vm.value(&keys)), names(declared), "{}", module.path);
         assert!(!module.doc.is_empty());
+    }
+}
+
+/// A type that is not Luau would not be seen before somebody's editor reads it.
+#[test]
+fn what_is_declared_is_documented_and_its_types_are_luau() {
+    let vm = Vm::new();
+    for module in modules() {
+        let mut text = String::new();
+        let mut function = |function: &Function| {
+            let parameters = function.parameters.iter().map(|parameter| {
+                assert!(!parameter.doc.is_empty() || function.name.starts_with("__"), "{parameter:?}");
+                if parameter.ty.starts_with("...") {
+                    parameter.ty.to_owned()
+                } else {
+                    format!("{}: {}", parameter.name, parameter.ty)
+                }
+            });
+            let parameters = parameters.collect::<Vec<_>>().join(", ");
+            text += &format!("type _{} = ({parameters}) -> {}\n", text.len(), function.returns);
+            assert!(function.doc.ends_with('.'), "{}", function.name);
+        };
+        module.functions.iter().for_each(&mut function);
+        for ty in module.types {
+            ty.methods.iter().chain(ty.operators).for_each(&mut function);
+            assert!(ty.doc.ends_with('.'), "{}", ty.name);
+        }
+        for field in module.fields.iter().chain(module.types.iter().flat_map(|ty| ty.fields)) {
+            text += &format!("type _{} = {}\n", text.len(), field.ty);
+            assert!(field.doc.ends_with('.'), "{}", field.name);
+        }
+        assert!(module.doc.ends_with('.'), "{}", module.path);
+        assert_eq!(vm.value(&format!("{text} return 'fine'")), "fine".into(), "{}", module.path);
     }
 }
 

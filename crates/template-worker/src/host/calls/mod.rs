@@ -7,6 +7,7 @@
 mod arguments;
 mod captcha;
 mod declared;
+mod discord;
 mod http;
 mod kv;
 mod objects;
@@ -23,6 +24,7 @@ pub use arguments::{Any, Argument, Arguments, Bytes};
 pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
+pub use discord::DiscordCall;
 pub use http::{Body, Headers, HttpCall, Seconds};
 pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use objects::ObjectCall;
@@ -96,6 +98,8 @@ families! {
     Links(LinksCall),
     /// Gives back what it gets.
     Copy(CopyCall),
+    /// Discord.
+    Discord(DiscordCall),
     /// The guild's templates.
     Templates(TemplatesCall),
     /// What a guild's templates remember.

@@ -75,6 +75,7 @@ impl Scene {
             Arc::clone(&teller) as _,
             Clock::Said(said),
             stopping.clone(),
+            Arc::new(Metrics::new(&Limits::default())),
             Arc::new(held),
         );
         tokio::spawn(expiry.run());
@@ -220,6 +221,18 @@ async fn a_guild_with_very_many_due_keys_does_not_delay_another() {
     scene.told(31).await;
     scene.until_states(1, &[]).await;
     assert_eq!(scene.teller.at_once.lock().unwrap().1, MOST_OF_A_GUILD);
+}
+
+#[tokio::test]
+async fn all_that_is_due_at_one_instant_is_told_once() {
+    let scene = Scene::start().await;
+    let guilds = 2 * ROUND as u64 + 50;
+    for guild in 1..=guilds {
+        scene.set(guild, "k", 10).await;
+    }
+    scene.pass(Duration::from_secs(10));
+    let told: BTreeSet<_> = scene.told(guilds as usize).await.into_iter().collect();
+    assert_eq!(told.len(), guilds as usize, "each guild once");
 }
 
 #[tokio::test]

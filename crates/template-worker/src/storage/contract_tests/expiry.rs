@@ -1,6 +1,6 @@
 //! What every backend promises about the expiry of records.
 
-use super::kv::{NOW, at, put, quota, scopes, set, set_until, write};
+use super::kv::{NOW, at, put, quota, scopes, set, set_until, write, write_all};
 use super::*;
 use crate::storage::expiry::*;
 use crate::storage::kv::*;
@@ -68,7 +68,7 @@ async fn what_was_set_again_meanwhile_stays<F: Fixture>(place: F) {
     let id = expiring(&*storage, guild(1), "k", SOON).await;
     let due = claim(&*storage, guild(1), SOON).await.unwrap();
     let again = set_until(at("k", &["s"]), "2", LATER);
-    let done = storage.kv_write(guild(1), vec![again], quota(), SOON).await.unwrap();
+    let done = write_all(&*storage, guild(1), vec![again], quota(), SOON).await.unwrap();
     assert!(matches!(&done[..], [KvDone::Set { existed: false, id: new }] if *new != id), "{done:?}");
     for settlement in [Settlement::Told, failed(None)] {
         assert!(!storage.settle(&due, settlement).await.unwrap());
@@ -80,7 +80,7 @@ async fn what_was_set_again_meanwhile_stays<F: Fixture>(place: F) {
     let due = claim(&*storage, guild(1), LATER).await.unwrap();
     let end = LATER + Duration::HOUR;
     let put_off = KvOp::SetExpiry { at: KvAt::Id(due.id.clone()), expires_at: Some(end) };
-    storage.kv_write(guild(1), vec![put_off], quota(), LATER).await.unwrap();
+    write_all(&*storage, guild(1), vec![put_off], quota(), LATER).await.unwrap();
     assert!(!storage.settle(&due, Settlement::Told).await.unwrap());
     let record = storage.kv_record(guild(1), &at("k", &["s"]), LATER).await.unwrap().unwrap();
     assert_eq!((record.id, record.expires_at), (due.id, Some(end)));

@@ -30,9 +30,22 @@ pub(super) fn set_until(at: KvAt, value: &str, expires_at: OffsetDateTime) -> Kv
     KvOp::Set { at, value: value.to_owned(), expires_at: Some(expires_at), resume: false }
 }
 
+/// Does all of `ops`, and says what came of them.
+pub(super) async fn write_all(
+    storage: &dyn Storage,
+    guild: GuildId,
+    ops: Vec<KvOp>,
+    quota: KvQuota,
+    now: OffsetDateTime,
+) -> Result<Vec<KvDone>, KvError> {
+    let written = storage.kv_write(guild, ops, quota, now).await?;
+    assert_eq!(storage.kv_usage(guild).await?, written.usage);
+    Ok(written.done)
+}
+
 /// Does one operation at [`NOW`].
 pub(super) async fn write(storage: &dyn Storage, guild: GuildId, op: KvOp) -> KvDone {
-    storage.kv_write(guild, vec![op], quota(), NOW).await.unwrap().remove(0)
+    storage.kv_write(guild, vec![op], quota(), NOW).await.unwrap().done.remove(0)
 }
 
 /// Sets a value and returns whether it was there, and its id.
@@ -114,7 +127,7 @@ async fn a_set_replaces_value_and_expiry_and_keeps_id_and_birth<F: Fixture>(plac
         expires_at: Some(later + Duration::HOUR),
         resume: true,
     };
-    let done = storage.kv_write(guild(1), vec![op], quota(), later).await.unwrap();
+    let done = write_all(&*storage, guild(1), vec![op], quota(), later).await.unwrap();
     assert_eq!(done, [KvDone::Set { existed: true, id: id.clone() }]);
     let record = read(&*storage, guild(1), &at("k", &["a"]), later).await.unwrap();
     assert_eq!((&*record.value, record.created_at, record.updated_at), ("2", NOW, later));
@@ -137,7 +150,7 @@ async fn an_expired_record_is_gone_for_everything_that_goes_by_keys<F: Fixture>(
     assert!(storage.kv_find(guild(1), &query("%", None), end).await.unwrap().records.is_empty());
     assert!(storage.kv_keys(guild(1), &scopes(&["a"]), None, end).await.unwrap().is_empty());
     assert!(storage.kv_scopes(guild(1), None, end).await.unwrap().is_empty());
-    let by_key = async |op| storage.kv_write(guild(1), vec![op], quota(), end).await;
+    let by_key = async |op| write_all(&*storage, guild(1), vec![op], quota(), end).await;
     let expiry = KvOp::SetExpiry { at: at("k", &["a"]), expires_at: None };
     assert!(matches!(by_key(expiry).await, Err(KvError::NoSuchKey { .. })));
     let swap = KvOp::CompareAndSet { key: key("k", &["a"]), expected: Some("1".into()), value: "2".into() };
@@ -159,7 +172,7 @@ async fn nothing_expires_in_the_past<F: Fixture>(place: F) {
             KvOp::SetExpiry { at: at("k", &["a"]), expires_at: Some(end) },
         ];
         for op in ops {
-            let refused = storage.kv_write(guild(1), vec![op], quota(), NOW).await;
+            let refused = write_all(&*storage, guild(1), vec![op], quota(), NOW).await;
             assert!(matches!(refused, Err(KvError::ExpiresInThePast)), "{refused:?}");
         }
     }
@@ -172,7 +185,7 @@ async fn what_is_not_there_cannot_be_changed_by_its_id<F: Fixture>(place: F) {
     // An id of another guild is as good as none.
     for op in [set(KvAt::Id(id.clone()), "2"), KvOp::SetExpiry { at: KvAt::Id(id.clone()), expires_at: None }]
     {
-        let refused = storage.kv_write(guild(2), vec![op], quota(), NOW).await;
+        let refused = write_all(&*storage, guild(2), vec![op], quota(), NOW).await;
         assert!(matches!(refused, Err(KvError::NoSuchId)), "{refused:?}");
     }
     let delete = || KvOp::Delete { at: KvAt::Id(id.clone()) };
@@ -186,7 +199,7 @@ async fn a_guild_stores_no_more_than_it_may<F: Fixture>(place: F) {
     let storage = place.open().await;
     let small = KvQuota { key_bytes: 4, value_bytes: 10, records: 2, bytes: 40 };
     let put = async |text: &str, value: &str| {
-        storage.kv_write(guild(1), vec![set(at(text, &["a"]), value)], small, NOW).await.map(|_| ())
+        write_all(&*storage, guild(1), vec![set(at(text, &["a"]), value)], small, NOW).await.map(|_| ())
     };
     assert!(matches!(put("", "1").await, Err(KvError::EmptyKey)));
     assert!(matches!(put("12345", "1").await, Err(KvError::KeyTooLong { bytes: 5, limit: 4 })));
@@ -198,10 +211,10 @@ async fn a_guild_stores_no_more_than_it_may<F: Fixture>(place: F) {
     assert!(matches!(put("c", "1").await, Err(KvError::TooManyRecords { limit: 2 })));
     let tight = KvQuota { bytes: 31, ..small };
     let shrink = vec![set(at("a", &["a"]), "123456789")];
-    storage.kv_write(guild(1), shrink, tight, NOW).await.unwrap();
-    let grow = storage.kv_write(guild(1), vec![set(at("a", &["a"]), "1234567890")], tight, NOW).await;
+    write_all(&*storage, guild(1), shrink, tight, NOW).await.unwrap();
+    let grow = write_all(&*storage, guild(1), vec![set(at("a", &["a"]), "1234567890")], tight, NOW).await;
     assert!(matches!(grow, Err(KvError::TooManyBytes { bytes: 32, limit: 31 })), "{grow:?}");
-    storage.kv_write(guild(2), vec![set(at("c", &["a"]), "1")], tight, NOW).await.unwrap();
+    write_all(&*storage, guild(2), vec![set(at("c", &["a"]), "1")], tight, NOW).await.unwrap();
     write(&*storage, guild(1), KvOp::Delete { at: at("a", &["a"]) }).await;
     put("c", "1").await.unwrap();
     assert_eq!(storage.kv_usage(guild(1)).await.unwrap(), KvUsage { records: 2, bytes: 16 + 7 });
@@ -220,19 +233,19 @@ async fn a_batch_is_done_as_a_whole_or_not_at_all<F: Fixture>(place: F) {
     };
     let mut bad = good();
     bad.insert(2, KvOp::Increment { key: key("text", &["a"]), by: 1.0 });
-    let refused = storage.kv_write(guild(1), bad, quota(), NOW).await.unwrap_err();
+    let refused = write_all(&*storage, guild(1), bad, quota(), NOW).await.unwrap_err();
     assert!(matches!(&refused, KvError::InBatch { index: 3, .. }), "{refused:?}");
     assert!(refused.to_string().contains("operation 3 of the batch: the value of \"text\" is no number"));
     assert_eq!(value(&*storage, guild(1), &at("one", &["a"])).await, None);
     assert_eq!(storage.kv_usage(guild(1)).await.unwrap(), before);
 
-    let done = storage.kv_write(guild(1), good(), quota(), NOW).await.unwrap();
+    let done = write_all(&*storage, guild(1), good(), quota(), NOW).await.unwrap();
     assert!(matches!(done[..], [KvDone::Set { existed: false, .. }, _, KvDone::Deleted { existed: true }]));
     assert_eq!(value(&*storage, guild(1), &at("one", &["a"])).await.as_deref(), Some("3.5"));
     let many = vec![set(at("k", &["a"]), "1"); MOST_BATCH_OPS + 1];
-    let refused = storage.kv_write(guild(1), many, quota(), NOW).await;
+    let refused = write_all(&*storage, guild(1), many, quota(), NOW).await;
     assert!(matches!(refused, Err(KvError::BadBatch { count: 101 })), "{refused:?}");
-    assert!(storage.kv_write(guild(1), Vec::new(), quota(), NOW).await.is_err());
+    assert!(write_all(&*storage, guild(1), Vec::new(), quota(), NOW).await.is_err());
 }
 
 async fn a_change_that_cannot_be_done_leaves_those_beside_it_alone<F: Fixture>(place: F) {
@@ -283,7 +296,7 @@ async fn a_number_is_counted_as_far_as_it_can_be<F: Fixture>(place: F) {
     let storage = place.open().await;
     let add = async |by| {
         let op = KvOp::Increment { key: key("n", &["a"]), by };
-        storage.kv_write(guild(1), vec![op], quota(), NOW).await
+        write_all(&*storage, guild(1), vec![op], quota(), NOW).await
     };
     for (by, stored) in [(0.0, "0"), (2.0, "2"), (-0.5, "1.5"), (-1.5, "0"), (1e300, "1e+300")] {
         add(by).await.unwrap();
@@ -380,8 +393,34 @@ async fn records_outlive_the_storage<F: Fixture>(place: F) {
     assert_eq!(read(&*storage, guild(1), &KvAt::Id(id), NOW).await.unwrap().value, "1");
     assert_eq!(storage.kv_usage(guild(1)).await.unwrap(), usage);
     storage.close().await;
-    let closed = storage.kv_write(guild(1), vec![set(at("k", &["a"]), "2")], quota(), NOW).await;
+    let closed = write_all(&*storage, guild(1), vec![set(at("k", &["a"]), "2")], quota(), NOW).await;
     assert!(matches!(closed, Err(KvError::Storage(_))), "{closed:?}");
+}
+
+async fn a_flood_of_keys_holds_up_neither_templates_nor_other_guilds<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood: Vec<_> = (0..200)
+        .map(|task| {
+            let (storage, done) = (Arc::clone(&storage), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut count = 0_u64;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    put(&*storage, guild(1), at(&format!("{task}"), &["a"]), "1").await;
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    for index in 0..20 {
+        super::put(&*storage, guild(1), &format!("t{index}"), "return 1").await;
+        put(&*storage, guild(2), at("k", &["a"]), "1").await;
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    for task in flood {
+        assert!(task.await.unwrap() > 0);
+    }
 }
 
 async fn what_waits_when_the_storage_closes_is_written<F: Fixture>(place: F) {
@@ -421,5 +460,6 @@ contract!(sqlite, SqliteOnDisk:
     a_page_ends_where_it_would_be_too_large,
     keys_and_scopes_are_listed,
     records_outlive_the_storage,
+    a_flood_of_keys_holds_up_neither_templates_nor_other_guilds,
     what_waits_when_the_storage_closes_is_written,
 );

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::kv::{NOW, at, key, quota, scopes};
+use super::kv::{NOW, at, key, quota, scopes, write_all};
 use super::*;
 use crate::storage::kv::*;
 
@@ -176,7 +176,7 @@ async fn run<F: Fixture>(steps: Vec<Step>) {
             Step::Pass(seconds) => now += Duration::seconds(seconds),
             Step::Do(of, changes) => {
                 let ops = changes.iter().map(|change| op(change, now)).collect();
-                let done = storage.kv_write(guild(of), ops, quota(), now).await;
+                let done = write_all(&*storage, guild(of), ops, quota(), now).await;
                 assert_eq!(done.is_ok(), model.apply(of, &changes, now), "{changes:?}: {done:?}");
             }
         }

@@ -153,6 +153,15 @@ pub struct KvUsage {
     pub bytes: u64,
 }
 
+/// What came of changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KvWritten {
+    /// Of each, in their order.
+    pub done: Vec<KvDone>,
+    /// What the guild has stored then.
+    pub usage: KvUsage,
+}
+
 /// What a guild may store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KvQuota {
@@ -233,7 +242,7 @@ pub trait KvStorage: Send + Sync {
         ops: Vec<KvOp>,
         quota: KvQuota,
         now: OffsetDateTime,
-    ) -> Result<Vec<KvDone>, KvError>;
+    ) -> Result<KvWritten, KvError>;
 
     /// What the guild has stored.
     ///

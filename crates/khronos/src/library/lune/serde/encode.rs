@@ -2,17 +2,20 @@
 //!
 //! Between a text and the VM there is always a [`KhronosValue`], with its limits on depth, parts and bytes.
 
+use std::io::{self, Write};
+
 use mlua::Value;
 
 use super::super::super::arguments::{Bytes, string};
 use super::super::super::members::{Call, Outcome};
 use super::yaml;
 use crate::value::reader::{self, Types};
-use crate::value::{KhronosValue, convert};
+use crate::value::{KhronosValue, ValueLimits, convert};
 
-const MOST_JSON: usize = 1 << 20;
-const MOST_OTHERS: usize = 64 << 10;
-const MOST_WRITTEN: usize = 4 << 20;
+const MOST_JSON: usize = 256 << 10;
+const MOST_OTHERS: usize = 32 << 10;
+const MOST_PARTS: usize = 30_000;
+const MOST_WRITTEN: usize = 2 << 20;
 
 const FORMATS: &str = "there is no such format: there are json, yaml and toml";
 
@@ -21,27 +24,49 @@ pub(super) fn encode(call: &Call<'_>, format: &str, value: &Value, pretty: bool)
     call.room(limits.bytes)?;
     let value = convert::from_luau(value, "value", Some(&call.library.array), limits);
     let value = value.map_err(|error| error.to_string())?;
-    let text = match format.to_ascii_lowercase().as_str() {
-        "json" if pretty => serde_json::to_string_pretty(&value).map_err(|error| error.to_string()),
-        "json" => serde_json::to_string(&value).map_err(|error| error.to_string()),
-        "yaml" => Ok(yaml::write(&value)),
-        "toml" if pretty => toml::to_string_pretty(&value).map_err(|error| error.to_string()),
-        "toml" => toml::to_string(&value).map_err(|error| error.to_string()),
+    let mut text = Text(Vec::new());
+    let written = match format.to_ascii_lowercase().as_str() {
+        "json" if pretty => {
+            serde_json::to_writer_pretty(&mut text, &value).map_err(|error| error.to_string())
+        }
+        "json" => serde_json::to_writer(&mut text, &value).map_err(|error| error.to_string()),
+        "yaml" => yaml::write(&value, &mut text).map_err(|error| error.to_string()),
+        "toml" => {
+            let written = if pretty { toml::to_string_pretty(&value) } else { toml::to_string(&value) };
+            let written = written.map_err(|error| error.to_string());
+            written.and_then(|written| text.write_all(written.as_bytes()).map_err(|error| error.to_string()))
+        }
         _ => return Err(FORMATS.into()),
     };
-    let text = text.map_err(|error| format!("cannot write this as {format}: {error}"))?;
-    // Much of a text is not its value's bytes: brackets, indentation, what has to be escaped.
-    if text.len() > MOST_WRITTEN {
-        return Err(format!("the text would have more than {MOST_WRITTEN} bytes").into());
-    }
+    written.map_err(|error| format!("cannot write this as {format}: {error}"))?;
+    let text = text.0;
     call.room(text.len())?;
     string(call.lua, text)
+}
+
+/// A text that does not get too long: much of it is not its value's bytes, but brackets, indentation, and what has to be
+/// escaped.
+struct Text(Vec<u8>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_WRITTEN {
+            return Err(io::Error::other(format!("the text would have more than {MOST_WRITTEN} bytes")));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) fn decode(call: &Call<'_>, format: &str, text: Bytes) -> Outcome<Value> {
     let format = format.to_ascii_lowercase();
     let text = text.at_most(if format == "json" { MOST_JSON } else { MOST_OTHERS })?;
     let limits = call.library.scheduler.limits().values;
+    let limits = ValueLimits { nodes: limits.nodes.min(MOST_PARTS), ..limits };
     call.room(text.len() * 8)?;
     let text = String::from_utf8(text.to_vec()).map_err(|_| "the text is not UTF-8")?;
     let value = match format.as_str() {

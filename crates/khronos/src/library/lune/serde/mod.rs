@@ -25,7 +25,7 @@ const ALGORITHM: Parameter = parameter(
     "\"md5\" | \"sha1\" | \"sha224\" | \"sha256\" | \"sha384\" | \"sha512\" | \"sha3-224\" | \"sha3-256\" | \"sha3-384\" | \"sha3-512\" | \"blake3\"",
     "The algorithm.",
 );
-const MESSAGE: Parameter = parameter("message", "string | buffer | Blob", "The bytes, at most 2 MiB.");
+const MESSAGE: Parameter = parameter("message", "string | buffer | Blob", "The bytes, at most 1 MiB.");
 
 pub(in super::super) const MODULE: Module = Module {
     path: "@lune/serde",
@@ -40,7 +40,7 @@ pub(in super::super) const MODULE: Module = Module {
                 parameter("pretty", "boolean?", "Whether people are to read it."),
             ],
             "string",
-            "A value as text. It is limited as results are.",
+            "A value as text. It is limited as results are, and the text has at most 2 MiB.",
         ),
         function(
             "decode",
@@ -49,11 +49,11 @@ pub(in super::super) const MODULE: Module = Module {
                 parameter(
                     "text",
                     "string | buffer | Blob",
-                    "The text: at most 1 MiB of JSON, 64 KiB of the others.",
+                    "The text: at most 256 KiB of JSON, 32 KiB of the others.",
                 ),
             ],
             "any",
-            "The value that a text stands for. YAML may have one document, without aliases.",
+            "The value that a text stands for, of at most 30,000 parts. YAML may have one document, without aliases.",
         ),
         function(
             "compress",
@@ -62,7 +62,7 @@ pub(in super::super) const MODULE: Module = Module {
                 parameter(
                     "bytes",
                     "string | buffer | Blob",
-                    "The bytes: at most 1 MiB, for `brotli` 256 KiB.",
+                    "The bytes: at most 64 KiB for `brotli`, 1 MiB for `lz4`, 128 KiB for the others, and 512 KiB up to level 1.",
                 ),
                 parameter("level", "number?", "0 to 6, for `brotli` 0 to 5; those if left out."),
             ],
@@ -71,7 +71,7 @@ pub(in super::super) const MODULE: Module = Module {
         ),
         function(
             "decompress",
-            &[COMPRESSION, parameter("bytes", "string | buffer | Blob", "The bytes, at most 1 MiB.")],
+            &[COMPRESSION, parameter("bytes", "string | buffer | Blob", "The bytes, at most 2 MiB.")],
             "string",
             "What was made smaller. Fails where that was more than 2 MiB.",
         ),

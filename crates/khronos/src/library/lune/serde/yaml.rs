@@ -4,7 +4,7 @@
 //! are refused: a few of them can stand for any number of values.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::io::{self, Write};
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -113,67 +113,65 @@ fn resolve(text: &str) -> Option<KhronosValue> {
 }
 
 /// `value` in blocks, as people write it.
-pub(super) fn write(value: &KhronosValue) -> String {
-    let mut text = String::new();
-    block(value, 0, &mut text);
-    text.push('\n');
-    text
+pub(super) fn write(value: &KhronosValue, text: &mut impl Write) -> io::Result<()> {
+    block(value, 0, text)?;
+    text.write_all(b"\n")
 }
 
-fn block(value: &KhronosValue, depth: usize, text: &mut String) {
+fn block(value: &KhronosValue, depth: usize, text: &mut impl Write) -> io::Result<()> {
     match value {
         KhronosValue::List(items) if !items.is_empty() => {
             for (index, item) in items.iter().enumerate() {
-                start(text, depth, index);
-                text.push_str("- ");
-                inner(item, depth + 1, text, true);
+                // The first entry goes on where its list or map was begun.
+                if index > 0 {
+                    line(depth, text)?;
+                }
+                text.write_all(b"- ")?;
+                block(item, depth + 1, text)?;
             }
+            Ok(())
         }
         KhronosValue::Map(entries) if !entries.is_empty() => {
             for (index, (key, item)) in entries.iter().enumerate() {
-                start(text, depth, index);
-                scalar(&KhronosValue::Text(key.clone()), text);
-                text.push(':');
-                inner(item, depth + 1, text, false);
+                if index > 0 {
+                    line(depth, text)?;
+                }
+                words(key, text)?;
+                text.write_all(b":")?;
+                if is_block(item) {
+                    line(depth + 1, text)?;
+                } else {
+                    text.write_all(b" ")?;
+                }
+                block(item, depth + 1, text)?;
             }
+            Ok(())
         }
-        other => scalar(other, text),
+        KhronosValue::Text(plain) => words(plain, text),
+        KhronosValue::Float(n) if n.is_nan() => text.write_all(b".nan"),
+        KhronosValue::Float(n) if n.is_infinite() => {
+            text.write_all(if *n > 0.0 { b".inf" } else { b"-.inf" })
+        }
+        // JSON's numbers, its empty lists and its empty objects are YAML's as well.
+        other => Ok(serde_json::to_writer(text, other)?),
     }
 }
 
-/// The line of an entry; the first one goes on where its list or map was begun.
-fn start(text: &mut String, depth: usize, index: usize) {
-    if index > 0 {
-        text.push('\n');
-        text.extend(std::iter::repeat_n("  ", depth));
-    }
-}
-
-fn inner(item: &KhronosValue, depth: usize, text: &mut String, is_of_list: bool) {
-    let is_block = match item {
+fn is_block(value: &KhronosValue) -> bool {
+    match value {
         KhronosValue::List(items) => !items.is_empty(),
         KhronosValue::Map(entries) => !entries.is_empty(),
         _ => false,
-    };
-    if is_block && !is_of_list {
-        text.push('\n');
-        text.extend(std::iter::repeat_n("  ", depth));
-    } else if !is_of_list {
-        text.push(' ');
     }
-    block(item, depth, text);
 }
 
-fn scalar(value: &KhronosValue, text: &mut String) {
-    match value {
-        KhronosValue::Text(plain) if is_plain(plain) => text.push_str(plain),
-        KhronosValue::Float(n) if n.is_nan() => text.push_str(".nan"),
-        KhronosValue::Float(n) if n.is_infinite() => text.push_str(if *n > 0.0 { ".inf" } else { "-.inf" }),
-        // JSON's texts and numbers, and its empty lists and objects, are YAML's as well.
-        other => {
-            let _ = write!(text, "{}", serde_json::to_string(other).unwrap_or_default());
-        }
-    }
+fn line(depth: usize, text: &mut impl Write) -> io::Result<()> {
+    write!(text, "\n{:1$}", "", depth * 2)
+}
+
+/// In quotes, where they are needed, as JSON has them: those are YAML's as well.
+fn words(plain: &str, text: &mut impl Write) -> io::Result<()> {
+    if is_plain(plain) { text.write_all(plain.as_bytes()) } else { Ok(serde_json::to_writer(text, plain)?) }
 }
 
 /// Whether a text needs no quotes: it is a word that means nothing else, in any version of YAML.

@@ -40,7 +40,7 @@ use crate::ids::GuildId;
 use crate::storage::StorageError;
 use crate::storage::expiry::{DueKey, ExpiryStorage, KeyExpiry, ResumeKey, Settlement};
 use crate::storage::kv::{
-    KvAt, KvDone, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, Scopes,
+    KvAt, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, KvWritten, Scopes,
     check_all,
 };
 
@@ -114,6 +114,8 @@ async fn commit(pool: &SqlitePool, jobs: &[Job]) -> Result<(Vec<Result<Answer, K
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
         match transaction.apply(job).await {
+            // One row that somebody has changed by hand is no reason for the others to fail.
+            answer @ Err(KvError::Storage(StorageError::Unreadable { .. })) => answers.push(answer),
             Err(error) if error.is_internal() => return Err(error),
             answer => answers.push(answer),
         }
@@ -173,10 +175,10 @@ impl KvStorage for SqliteStorage {
         ops: Vec<KvOp>,
         quota: KvQuota,
         now: OffsetDateTime,
-    ) -> Result<Vec<KvDone>, KvError> {
+    ) -> Result<KvWritten, KvError> {
         check_all(&ops, &quota, now)?;
         match self.kv.work(guild, Work::Ops { ops, quota }, now).await? {
-            Answer::Ops(done) => Ok(done),
+            Answer::Ops(written) => Ok(written),
             _ => Err(misunderstood()),
         }
     }

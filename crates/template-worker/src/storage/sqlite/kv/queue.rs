@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::ids::GuildId;
 use crate::storage::expiry::{DueKey, Settlement};
-use crate::storage::kv::{KvDone, KvError, KvId, KvOp, KvQuota, MOST_WAITING};
+use crate::storage::kv::{KvError, KvId, KvOp, KvQuota, KvWritten, MOST_WAITING};
 
 /// Most that waits: of one guild, and of all together.
 const MOST_OF_A_GUILD: Amount = Amount { jobs: MOST_WAITING, bytes: 8 << 20 };
@@ -35,7 +35,7 @@ pub(super) enum Work {
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Ops(Vec<KvDone>),
+    Ops(KvWritten),
     Claimed(Option<DueKey>),
     Changed(bool),
 }

@@ -13,7 +13,9 @@ use super::due;
 use super::queue::{Answer, Job, Work};
 use crate::ids::GuildId;
 use crate::storage::StorageError;
-use crate::storage::kv::{KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuota, in_batch, number, readable};
+use crate::storage::kv::{
+    KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuota, KvUsage, KvWritten, in_batch, number, readable,
+};
 
 /// One transaction's work, as far as it is done.
 pub(super) struct Transaction<'a> {
@@ -74,7 +76,12 @@ impl<'a> Transaction<'a> {
     pub(super) async fn apply(&mut self, job: &Job) -> Result<Answer, KvError> {
         let now = to_micros(job.now);
         match &job.work {
-            Work::Ops { ops, quota } => self.all(job.guild, ops, quota, now).await.map(Answer::Ops),
+            Work::Ops { ops, quota } => {
+                let done = self.all(job.guild, ops, quota, now).await?;
+                let Usage { records, bytes, .. } = *self.usage(job.guild).await?;
+                let usage = KvUsage { records: records.unsigned_abs(), bytes: bytes.unsigned_abs() };
+                Ok(Answer::Ops(KvWritten { done, usage }))
+            }
             Work::Claim => due::claim(self, job.guild, now).await.map(Answer::Claimed),
             Work::Settle { due, settlement } => due::settle(self, due, settlement).await.map(Answer::Changed),
             Work::Retry { id } => due::retry(self, job.guild, id, now).await.map(Answer::Changed),

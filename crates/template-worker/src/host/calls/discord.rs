@@ -1,0 +1,88 @@
+//! `ctx.Discord`. Its calls are declared in a table of their own, `host::discord::table`: a method there is a call here.
+
+use khronos::KhronosValue;
+use serde::{Deserialize, Serialize};
+
+use super::super::discord::methods;
+use super::super::discord::table::Method;
+use super::{Any, Bucket, Declared, Family};
+
+/// What a template wants of Discord.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiscordCall {
+    method: Name,
+    /// What it is called with; checked where it is served.
+    pub arguments: Vec<Any>,
+}
+
+/// The number of a method in the table. It travels as the name, and one that is not there is no call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+struct Name(usize);
+
+impl From<Name> for &'static str {
+    fn from(name: Name) -> Self {
+        methods::NAMES[name.0]
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let at = methods::NAMES.iter().position(|known| *known == name);
+        at.map(Self).ok_or_else(|| "there is no such method of Discord".to_owned())
+    }
+}
+
+impl DiscordCall {
+    /// The method that is called.
+    pub fn method(&self) -> &'static Method {
+        &methods::ALL[self.method.0]
+    }
+}
+
+impl Family for DiscordCall {
+    const OBJECT: &'static str = "Discord";
+    const DOC: &'static str =
+        "Discord, as far as it is the guild's: messages, members, roles, channels, and the rest.";
+    const CALLS: &'static [Declared] = methods::DECLARED;
+    const NAMES: &'static [&'static str] = methods::NAMES;
+
+    fn from_arguments(number: usize, arguments: Vec<KhronosValue>) -> Result<Self, String> {
+        if number >= Self::NAMES.len() {
+            return Err("there is no such function".to_owned());
+        }
+        Ok(Self { method: Name(number), arguments: arguments.into_iter().map(Any).collect() })
+    }
+
+    fn declared(&self) -> &'static Declared {
+        &Self::CALLS[self.method.0]
+    }
+
+    fn wants(&self) -> Vec<String> {
+        self.method().capability().into_iter().collect()
+    }
+
+    fn buckets(&self) -> &'static [Bucket] {
+        self.method().buckets()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_travels_by_name_and_one_that_is_not_there_is_none() {
+        let at = DiscordCall::NAMES.iter().position(|name| *name == "get_channel").unwrap();
+        let call = DiscordCall::from_arguments(at, vec!["12".into()]).unwrap();
+        let text = serde_json::to_string(&call).unwrap();
+        assert!(text.contains(r#""method":"get_channel""#), "{text}");
+        assert_eq!(serde_json::from_str::<DiscordCall>(&text).unwrap(), call);
+        assert!(serde_json::from_str::<DiscordCall>(&text.replace("get_channel", "get_chanel")).is_err());
+        assert_eq!(call.wants(), ["discord:get_channel"]);
+        assert_eq!(call.declared().function.name, "get_channel");
+        assert!(DiscordCall::from_arguments(DiscordCall::NAMES.len(), vec![]).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a request to Discord came to nothing, in words for template authors.
+
+use std::time::Duration;
+
+use super::super::HostError;
+
+/// What went wrong with a request.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// The operator has given no token.
+    #[error(
+        "there is no bot here: the operator of this service has to set `discord.token` in the configuration \
+         (or TEMPLATE_WORKER_DISCORD__TOKEN)"
+    )]
+    NotConfigured,
+    /// Discord does not take the token any more.
+    #[error(
+        "Discord does not accept the bot's token: the operator of this service has to set `discord.token` to a good one, \
+         and to start the service anew"
+    )]
+    BadToken,
+    /// The guild had too many requests refused.
+    #[error(
+        "Discord refused too many requests of this guild's templates, so no more are made for now: try again in {} s, and \
+         check what they ask for before they ask",
+        left.as_secs()
+    )]
+    Closed {
+        /// Until it may ask again.
+        left: Duration,
+    },
+    /// All guilds together had.
+    #[error("Discord refused too many requests of this service, so no more are made for now: try again in {} s", left.as_secs())]
+    AllClosed {
+        /// Until anybody may ask again.
+        left: Duration,
+    },
+    /// There is no turn soon enough.
+    #[error("there are too many requests to Discord right now: try again in a few seconds")]
+    Busy,
+    /// Discord's own limit is used up.
+    #[error("Discord's rate limit for this is used up: try again in a few seconds")]
+    RateLimited,
+    /// Discord says no.
+    #[error("Discord refused: {text}")]
+    Refused {
+        /// The status: 400 and above, below 500.
+        status: u16,
+        /// What it says about it.
+        text: String,
+    },
+    /// Discord failed.
+    #[error("Discord failed ({status}): it may or may not have been done; look before you try again")]
+    Failed {
+        /// The status: 500 and above.
+        status: u16,
+    },
+    /// There was no answer in time.
+    #[error("Discord did not answer in time: it may or may not have been done; look before you try again")]
+    TimedOut,
+    /// There was no connection, or it broke.
+    #[error("the connection to Discord broke: it may or may not have been done; look before you try again")]
+    Disconnected,
+    /// The answer is nothing that a template could get.
+    #[error("Discord's answer {0}")]
+    BadAnswer(&'static str),
+}
+
+impl From<Failure> for HostError {
+    fn from(failure: Failure) -> Self {
+        let text = failure.to_string();
+        match failure {
+            Failure::NotConfigured | Failure::BadToken => Self::Unavailable(text),
+            Failure::Closed { .. } => Self::Quota(text),
+            Failure::AllClosed { .. } | Failure::Busy | Failure::RateLimited => Self::Quota(text),
+            Failure::Refused { status: 404, .. } => Self::NotFound(text),
+            Failure::Refused { .. }
+            | Failure::Failed { .. }
+            | Failure::TimedOut
+            | Failure::Disconnected
+            | Failure::BadAnswer(_) => Self::Refused(text),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything behind `ctx.Discord`.
+//!
+//! Owns the way of one call: arguments, limits, whose things they are, who may, the guild's share, the request. What the
+//! methods are is one table (`table`, `methods`), what they take is in `shapes` and `validate`, whether they may in
+//! `checks`, and the way to Discord in `rest`.
+//!
+//! # Whom it believes
+//! Arguments are an attacker's. Discord is believed about what is whose, by its answers and by [`Discord::observe`], which
+//! only the gateway may call: an event that a guild posts over the HTTP API proves nothing.
+
+mod book;
+mod breaker;
+mod checks;
+mod failure;
+mod host_work;
+pub mod methods;
+mod pace;
+mod permissions;
+mod request;
+mod rest;
+pub mod shapes;
+mod state;
+pub mod table;
+pub mod validate;
+
+use book::Book;
+use checks::Check;
+use host_work::Turns;
+use khronos::KhronosValue;
+use rest::Rest;
+use state::State;
+use table::{Method, Route, Verb, Work};
+use validate::Decoded;
+
+use super::{HostError, HostReply};
+use crate::config::DiscordConfig;
+use crate::ids::GuildId;
+
+/// Serves `ctx.Discord`.
+#[derive(Debug)]
+pub struct Discord {
+    rest: Rest,
+    state: State,
+    book: Book,
+    turns: Turns,
+}
+
+impl Discord {
+    /// To be called on the runtime that it works on.
+    pub fn new(config: &DiscordConfig) -> Self {
+        Self {
+            rest: Rest::new(config),
+            state: State::new(config.application()),
+            book: Book::default(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Takes in what Discord itself says happened in `guild`, before its templates hear of it: who has which permissions,
+    /// and which interactions they may answer. Nothing that anybody else says may come here.
+    pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
+        if event == "INTERACTION_CREATE" {
+            self.book.write(guild, data);
+        } else {
+            self.state.observe(guild, event, data).await;
+        }
+    }
+
+    /// Serves a call of `method` by a template of `guild`.
+    ///
+    /// # Errors
+    /// Why it was not done, for the template's author.
+    pub async fn serve(
+        &self,
+        guild: GuildId,
+        method: &'static Method,
+        arguments: Vec<KhronosValue>,
+    ) -> Result<HostReply, HostError> {
+        let decoded = method.decode(arguments).map_err(|invalid| HostError::Invalid(invalid.to_string()))?;
+        match method.work {
+            Work::Host(work) => self.host_work(guild, work, &decoded).await,
+            Work::Request(route) => self.request(guild, method, &route, decoded).await,
+        }
+    }
+
+    async fn request(
+        &self,
+        guild: GuildId,
+        method: &'static Method,
+        route: &Route,
+        decoded: Decoded,
+    ) -> Result<HostReply, HostError> {
+        self.rest.ready()?;
+        Check::new((&self.rest, &self.state, &self.book), guild, method, &decoded).run().await?;
+        let application = if route.path.contains("{application}") {
+            Some(self.state.application(&self.rest, guild).await?)
+        } else {
+            None
+        };
+        let changed = Changed::of(route, &decoded);
+        let answer = self.rest.send(guild, request::of(route, guild, application, decoded)).await;
+        // Also where it is not known whether it was done.
+        changed.forget(&self.state, guild).await;
+        let answer = answer?;
+        Ok(match method.gives {
+            "()" => HostReply::nothing(),
+            _ => HostReply::Json(format!(r#"{{"data":{answer}}}"#)),
+        })
+    }
+}
+
+/// What a request may have changed of what is known.
+#[derive(Debug, Default)]
+struct Changed {
+    is_guild: bool,
+    channels: Vec<u64>,
+    member: Option<u64>,
+}
+
+impl Changed {
+    fn of(route: &Route, decoded: &Decoded) -> Self {
+        if route.verb == Verb::Get {
+            return Self::default();
+        }
+        let path = route.path;
+        let is_channel = path == "channels/{channel_id}" || path.contains("/permissions/");
+        let channels = if is_channel || path == "guilds/{guild}/channels" {
+            let channels = decoded.references.iter().filter(|one| one.thing == validate::Thing::Channel);
+            channels.map(|one| one.id).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            is_guild: path == "guilds/{guild}" || path.starts_with("guilds/{guild}/roles"),
+            channels,
+            member: path.starts_with("guilds/").then(|| decoded.id("user_id")).flatten(),
+        }
+    }
+
+    async fn forget(self, state: &State, guild: GuildId) {
+        if self.is_guild {
+            state.forget_guild(guild).await;
+        }
+        for channel in self.channels {
+            state.forget_channel(guild, channel).await;
+        }
+        if let Some(member) = self.member {
+            state.forget_member(guild, member).await;
+        }
+    }
+}

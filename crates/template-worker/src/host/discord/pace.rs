@@ -1,0 +1,149 @@
+//! How fast requests go out: Discord lets a bot make 50 a second, all its guilds together.
+//!
+//! Owns that guilds share these fairly: a guild has few requests on their way at a time, and whoever is next in line has
+//! the next place. A guild that asks for much waits behind its own requests, not the others behind it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::failure::Failure;
+use crate::ids::GuildId;
+
+/// Between two requests: 40 a second.
+const BETWEEN: Duration = Duration::from_millis(25);
+/// How many may go at once after a quiet time: with those of a second fewer than 50.
+const AT_ONCE: u32 = 5;
+/// Requests of a guild that are on their way at the same time.
+const ON_THEIR_WAY: usize = 5;
+/// The longest that a request waits for its guild, and again for all.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Guilds that are remembered before those without requests are forgotten.
+const REMEMBERED: usize = 1024;
+
+/// The pace of all requests.
+#[derive(Debug)]
+pub struct Pace {
+    guilds: Mutex<HashMap<GuildId, Arc<Semaphore>>>,
+    /// When the next request would be due if none had been saved up.
+    next: Mutex<Instant>,
+}
+
+/// The place of a request; given back when it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits for the turn of a request of `guild`. Requests that Discord does not count to all need none of those.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] where that would take too long.
+    pub async fn turn(&self, guild: GuildId, is_counted: bool) -> Result<Turn, Failure> {
+        let place = timeout(LONGEST, self.places(guild).acquire_owned()).await;
+        let place = place.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        if is_counted {
+            let due = self.reserve().ok_or(Failure::Busy)?;
+            sleep_until(due).await;
+        }
+        Ok(Turn { _place: place })
+    }
+
+    fn places(&self, guild: GuildId) -> Arc<Semaphore> {
+        let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
+        if guilds.len() >= REMEMBERED && !guilds.contains_key(&guild) {
+            guilds.retain(|_, places| Arc::strong_count(places) > 1);
+        }
+        Arc::clone(guilds.entry(guild).or_insert_with(|| Arc::new(Semaphore::new(ON_THEIR_WAY))))
+    }
+
+    /// When the next request may go; nothing where that is too far away.
+    fn reserve(&self) -> Option<Instant> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let due = (*next).max(now);
+        let goes = due.checked_sub(BETWEEN * AT_ONCE).unwrap_or(now).max(now);
+        if goes.duration_since(now) > LONGEST {
+            return None;
+        }
+        *next = due + BETWEEN;
+        Some(goes)
+    }
+
+    /// Lets nothing more go for a while: Discord has said that it is too much.
+    pub fn hold(&self, time: Duration) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = Instant::now() + time + BETWEEN * AT_ONCE;
+        *next = (*next).max(held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guild(id: u64) -> GuildId {
+        GuildId::new(id).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fewer_than_50_requests_go_out_in_any_second() {
+        let (pace, start) = (Pace::new(), Instant::now());
+        let mut went = Vec::new();
+        for id in 1..=200 {
+            pace.turn(guild(id), true).await.unwrap();
+            went.push(start.elapsed());
+        }
+        for (at, first) in went.iter().enumerate() {
+            let within = went[at..].iter().filter(|one| **one < *first + Duration::from_secs(1)).count();
+            assert!(within <= 46, "{within} went within a second from {first:?}");
+        }
+        assert!(went[199] <= Duration::from_secs(5), "{:?}", went[199]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guild_that_asks_for_much_does_not_keep_another_waiting() {
+        let pace = Arc::new(Pace::new());
+        let mut greedy = Vec::new();
+        for _ in 0..300 {
+            let pace = Arc::clone(&pace);
+            greedy.push(tokio::spawn(async move {
+                let turn = pace.turn(guild(1), true).await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                drop(turn);
+            }));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let start = Instant::now();
+        pace.turn(guild(2), true).await.unwrap();
+        assert!(start.elapsed() <= BETWEEN * 6, "{:?}", start.elapsed());
+        greedy.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_would_wait_too_long_is_told_so_and_takes_no_place() {
+        let pace = Pace::new();
+        pace.hold(LONGEST * 2);
+        assert!(matches!(pace.turn(guild(1), true).await, Err(Failure::Busy)));
+        pace.turn(guild(1), false).await.unwrap();
+        tokio::time::sleep(LONGEST * 2).await;
+        pace.turn(guild(1), true).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guilds_without_requests_are_forgotten() {
+        let pace = Pace::new();
+        for id in 1..=5_000 {
+            pace.turn(guild(id), false).await.unwrap();
+        }
+        assert!(pace.guilds.lock().unwrap().len() <= REMEMBERED);
+    }
+}

@@ -1,0 +1,450 @@
+//! The one walk over a value that came out of a VM: checks it against a rule and makes the JSON that Discord gets.
+//!
+//! Owns what is found on the way: ids of things that have to belong to the guild, files, and wishes to mention everyone.
+//! Depth is bounded by the rules themselves, which are finite; size, by the limits of values that leave a VM.
+
+use std::collections::BTreeMap;
+
+use khronos::KhronosValue;
+use serde_json::{Map, Value};
+
+use super::text::{self, count};
+use super::{Field, Invalid, Rule, Shape, Thing};
+use crate::ids::UserId;
+use crate::nearest::{did_you_mean, nearest};
+
+/// Bytes of all files of one call: Discord takes 10 MiB for a request of a guild without boosts.
+const MOST_FILE_BYTES: usize = 8 << 20;
+
+/// An id in an argument of which something has to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Where it was: `data.parent_id`.
+    pub path: String,
+    /// What it is the id of.
+    pub thing: Thing,
+    /// The id.
+    pub id: u64,
+}
+
+/// A file to be sent along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name, with nothing in it that could leave a header.
+    pub name: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+}
+
+/// Arguments of a method that were checked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decoded {
+    /// By name.
+    pub arguments: Map<String, Value>,
+    /// The ids in them, with those of the path first.
+    pub references: Vec<Reference>,
+    /// The files in them.
+    pub files: Vec<File>,
+    /// Whether a message asks to mention everyone.
+    pub mentions_everyone: bool,
+}
+
+impl Decoded {
+    /// Checks `arguments` against what a method takes.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn of(fields: &'static [Field], arguments: &BTreeMap<String, KhronosValue>) -> Result<Self, Invalid> {
+        let mut walk = Walk::new("");
+        let arguments = walk.fields(fields, arguments)?;
+        Ok(Self { arguments, ..walk.found })
+    }
+
+    /// The id in an argument; nothing where it was left out.
+    pub fn id(&self, argument: &str) -> Option<u64> {
+        self.arguments.get(argument)?.as_str()?.parse().ok()
+    }
+
+    /// The text in an argument.
+    pub fn text(&self, argument: &str) -> Option<&str> {
+        self.arguments.get(argument)?.as_str()
+    }
+
+    /// The fields of `data`.
+    pub fn data(&self) -> Option<&Map<String, Value>> {
+        self.arguments.get("data")?.as_object()
+    }
+}
+
+/// One walk.
+pub(super) struct Walk {
+    path: String,
+    found: Decoded,
+    file_bytes: usize,
+}
+
+impl Walk {
+    pub(super) fn new(path: &str) -> Self {
+        Self { path: path.to_owned(), found: Decoded::default(), file_bytes: 0 }
+    }
+
+    fn wrong<T>(&self, problem: impl Into<String>) -> Result<T, Invalid> {
+        let path = if self.path.is_empty() { "options" } else { &self.path };
+        Err(Invalid { path: path.to_owned(), problem: problem.into() })
+    }
+
+    /// Something else than what was expected.
+    fn expected<T>(&self, expected: &str, got: &KhronosValue) -> Result<T, Invalid> {
+        self.wrong(format!("is {}: expected {expected}", kind(got)))
+    }
+
+    /// Goes into a part, and comes back.
+    fn inside<T>(
+        &mut self,
+        part: &str,
+        walk: impl FnOnce(&mut Self) -> Result<T, Invalid>,
+    ) -> Result<T, Invalid> {
+        let outside = self.path.len();
+        if !self.path.is_empty() && !part.starts_with('[') {
+            self.path.push('.');
+        }
+        self.path.push_str(part);
+        let result = walk(self);
+        self.path.truncate(outside);
+        result
+    }
+
+    /// A value against its rule.
+    pub(super) fn value(&mut self, rule: &Rule, value: &KhronosValue) -> Result<Value, Invalid> {
+        match rule {
+            Rule::Boolean => match value {
+                KhronosValue::Boolean(b) => Ok((*b).into()),
+                other => self.expected("true or false", other),
+            },
+            Rule::Integer(least, most) => self.integer(*least, *most, value).map(Value::from),
+            Rule::Choice(choices) => {
+                let number = self.integer(i64::MIN, i64::MAX, value)?;
+                if choices.contains(&number) {
+                    return Ok(number.into());
+                }
+                self.wrong(format!("is {number}: expected one of {}", list(choices)))
+            }
+            Rule::Number(least, most) => self.number(*least, *most, value),
+            Rule::Text(least, most) => self.text(*least, *most, value).map(Value::from),
+            Rule::Word(words) => self.word(words, value),
+            Rule::Token(most) => self.token(*most, value),
+            Rule::Link => self.link(value),
+            Rule::Moment => {
+                let moment = self.text(10, 40, value)?;
+                if text::is_moment(moment) {
+                    return Ok(moment.into());
+                }
+                self.wrong("is no moment: expected ISO 8601 with a time zone, such as 2026-01-31T18:00:00Z")
+            }
+            Rule::Image(types) => self.image(types, value),
+            Rule::Id(thing) => self.id(*thing, value),
+            Rule::Permissions => self.permissions(value),
+            Rule::Emoji => match text::emoji(value) {
+                Ok(emoji) => Ok(emoji.into()),
+                Err(problem) => self.wrong(problem),
+            },
+            Rule::Content => self.content(value),
+            Rule::OrNull(rule) => {
+                if is_null(value) {
+                    Ok(Value::Null)
+                } else {
+                    self.value(rule, value)
+                }
+            }
+            Rule::List(of, least, most) => self.list(of, *least, *most, value),
+            Rule::Languages(rule) => self.languages(rule, value),
+            Rule::Object(shape) => self.object(shape, value),
+            Rule::Tagged(tag, shapes) => self.tagged(tag, shapes, value),
+            Rule::Either(one, other) => match self.value(one, value) {
+                Ok(value) => Ok(value),
+                Err(_) => self.value(other, value),
+            },
+        }
+    }
+
+    /// The fields of a table.
+    fn fields(
+        &mut self,
+        fields: &'static [Field],
+        table: &BTreeMap<String, KhronosValue>,
+    ) -> Result<Map<String, Value>, Invalid> {
+        if let Some(unknown) = table.keys().find(|key| fields.iter().all(|field| field.name != **key)) {
+            let meant = nearest(unknown, fields.iter().map(|field| field.name));
+            let shown: String = unknown.chars().filter(|char| !char.is_control()).take(60).collect();
+            let problem = format!("is not a field that there is{}", did_you_mean(meant));
+            return self.inside(&shown, |walk| walk.wrong(problem));
+        }
+        let mut found = Map::new();
+        for field in fields {
+            match table.get(field.name) {
+                Some(value) if !(is_missing(value) && field.is_optional()) => {
+                    let value = self.inside(field.name, |walk| walk.value(&field.rule, value))?;
+                    // A file travels beside the JSON, which says its number.
+                    let key = if matches!(field.rule, Rule::Content) { "id" } else { field.name };
+                    found.insert(key.to_owned(), value);
+                }
+                Some(value) if matches!(field.rule, Rule::OrNull(_)) && is_null(value) => {
+                    found.insert(field.name.to_owned(), Value::Null);
+                }
+                None if !field.is_optional() => {
+                    return self.inside(field.name, |walk| walk.wrong("is missing"));
+                }
+                Some(_) | None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn object(&mut self, shape: &'static Shape, value: &KhronosValue) -> Result<Value, Invalid> {
+        let files = self.found.files.len();
+        let mut fields = match value {
+            KhronosValue::Map(table) => self.fields(shape.fields, table)?,
+            // An empty table with the array metatable.
+            KhronosValue::List(items) if items.is_empty() => self.fields(shape.fields, &BTreeMap::new())?,
+            other => return self.expected("a table with named fields", other),
+        };
+        if let Some(together) = shape.together
+            && let Err(wrong) = together(&mut fields)
+        {
+            if wrong.at.is_empty() {
+                return self.wrong(wrong.what);
+            }
+            return self.inside(&wrong.at, |walk| walk.wrong(wrong.what));
+        }
+        if let Some(file) = self.found.files.get_mut(files)
+            && let Some(name) = fields.get("filename").and_then(Value::as_str)
+            && fields.contains_key("id")
+            && file.name.is_empty()
+        {
+            name.clone_into(&mut file.name);
+        }
+        if let Some(Value::Array(parse)) = fields.get("parse") {
+            self.found.mentions_everyone |= parse.iter().any(|what| what == "everyone");
+        }
+        Ok(Value::Object(fields))
+    }
+
+    fn tagged(
+        &mut self,
+        tag: &'static str,
+        shapes: &'static [(i64, &'static Shape)],
+        value: &KhronosValue,
+    ) -> Result<Value, Invalid> {
+        let KhronosValue::Map(table) = value else {
+            return self.expected("a table with named fields", value);
+        };
+        let tags: Vec<i64> = shapes.iter().map(|(tag, _)| *tag).collect();
+        let Some(which) = table.get(tag) else {
+            return self
+                .inside(tag, |walk| walk.wrong(format!("is missing: expected one of {}", list(&tags))));
+        };
+        let which = self.inside(tag, |walk| walk.integer(i64::MIN, i64::MAX, which))?;
+        match shapes.iter().find(|(tag, _)| *tag == which) {
+            Some((_, shape)) => self.object(shape, value),
+            None => {
+                self.inside(tag, |walk| walk.wrong(format!("is {which}: expected one of {}", list(&tags))))
+            }
+        }
+    }
+
+    fn list(&mut self, of: &Rule, least: usize, most: usize, value: &KhronosValue) -> Result<Value, Invalid> {
+        let items = match value {
+            KhronosValue::List(items) => items.as_slice(),
+            // An empty table does not say which of both it is.
+            KhronosValue::Map(table) if table.is_empty() => &[],
+            other => return self.expected("a list", other),
+        };
+        if !(least..=most).contains(&items.len()) {
+            return self.wrong(format!("has {} entries: Discord takes {least} to {most}", items.len()));
+        }
+        let mut found = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            // As Luau counts.
+            found.push(self.inside(&format!("[{}]", index + 1), |walk| walk.value(of, item))?);
+        }
+        Ok(Value::Array(found))
+    }
+
+    fn languages(&mut self, rule: &Rule, value: &KhronosValue) -> Result<Value, Invalid> {
+        let KhronosValue::Map(table) = value else {
+            return self.expected("a table with a text for each language", value);
+        };
+        let mut found = Map::new();
+        for (language, value) in table {
+            if !text::LANGUAGES.contains(&language.as_str()) {
+                let meant = nearest(language, text::LANGUAGES.iter().copied());
+                let problem = format!("names a language that Discord does not have{}", did_you_mean(meant));
+                return self.wrong(problem);
+            }
+            found.insert(language.clone(), self.inside(language, |walk| walk.value(rule, value))?);
+        }
+        Ok(Value::Object(found))
+    }
+
+    fn integer(&self, least: i64, most: i64, value: &KhronosValue) -> Result<i64, Invalid> {
+        let KhronosValue::Integer(number) = value else {
+            return self.expected("a whole number", value);
+        };
+        if (least..=most).contains(number) {
+            return Ok(*number);
+        }
+        self.wrong(format!("is {number}: expected {least} to {most}"))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "Luau has doubles only")]
+    fn number(&self, least: f64, most: f64, value: &KhronosValue) -> Result<Value, Invalid> {
+        let number = match value {
+            KhronosValue::Integer(number) => *number as f64,
+            KhronosValue::Float(number) => *number,
+            other => return self.expected("a number", other),
+        };
+        if (least..=most).contains(&number) {
+            return Ok(value_of(value, number));
+        }
+        self.wrong(format!("is {number}: expected {least} to {most}"))
+    }
+
+    fn text<'a>(&self, least: usize, most: usize, value: &'a KhronosValue) -> Result<&'a str, Invalid> {
+        let KhronosValue::Text(text) = value else { return self.expected("text", value) };
+        let characters = count(text);
+        if characters > most {
+            return self.wrong(format!("has {characters} characters: Discord takes at most {most}"));
+        }
+        if characters < least {
+            return self.wrong(match characters {
+                0 => "is empty".to_owned(),
+                _ => format!("has {characters} characters: Discord takes at least {least}"),
+            });
+        }
+        Ok(text)
+    }
+
+    fn word(&self, words: &[&'static str], value: &KhronosValue) -> Result<Value, Invalid> {
+        let word = self.text(0, 100, value)?;
+        if words.contains(&word) {
+            return Ok(word.into());
+        }
+        self.wrong(format!("is none of `{}`", words.join("`, `")))
+    }
+
+    fn token(&self, most: usize, value: &KhronosValue) -> Result<Value, Invalid> {
+        let KhronosValue::Text(token) = value else { return self.expected("text", value) };
+        if (1..=most).contains(&token.len()) && text::is_plain(token) {
+            return Ok(token.as_str().into());
+        }
+        self.wrong(format!("has to be 1 to {most} of the letters a-z, A-Z, digits, `-` and `_`"))
+    }
+
+    fn link(&self, value: &KhronosValue) -> Result<Value, Invalid> {
+        let link = self.text(1, 2048, value)?;
+        let known = ["https://", "http://", "attachment://"];
+        if known.iter().any(|start| link.starts_with(start)) && !link.contains(char::is_whitespace) {
+            return Ok(link.into());
+        }
+        self.wrong("is no address: expected one that begins with https://, http:// or attachment://")
+    }
+
+    fn image(&self, types: &[&str], value: &KhronosValue) -> Result<Value, Invalid> {
+        let KhronosValue::Text(uri) = value else { return self.expected("text", value) };
+        match text::image(types, uri) {
+            Ok(()) => Ok(uri.as_str().into()),
+            Err(problem) => self.wrong(problem),
+        }
+    }
+
+    fn id(&mut self, thing: Thing, value: &KhronosValue) -> Result<Value, Invalid> {
+        let parsed = match value {
+            KhronosValue::Text(text) => text.parse::<UserId>().ok(),
+            KhronosValue::UnsignedInteger(id) => UserId::new(*id),
+            KhronosValue::Integer(_) | KhronosValue::Float(_) => {
+                return self.wrong("is a number, which loses digits of an id: use text, as in events");
+            }
+            other => return self.expected("an id as text", other),
+        };
+        let Some(id) = parsed else {
+            return self.wrong("is no id: expected decimal digits, such as 826535422381391913");
+        };
+        let (path, id) = (self.path.clone(), id.get());
+        self.found.references.push(Reference { path, thing, id });
+        Ok(id.to_string().into())
+    }
+
+    fn permissions(&self, value: &KhronosValue) -> Result<Value, Invalid> {
+        let bits = match value {
+            KhronosValue::Text(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+                text.parse::<i64>().ok()
+            }
+            KhronosValue::Integer(bits) => (*bits >= 0).then_some(*bits),
+            KhronosValue::UnsignedInteger(bits) => i64::try_from(*bits).ok(),
+            _ => None,
+        };
+        match bits {
+            Some(bits) => Ok(bits.into()),
+            None => {
+                self.wrong("holds no permissions: expected their bits as a number, or its digits as text")
+            }
+        }
+    }
+
+    fn content(&mut self, value: &KhronosValue) -> Result<Value, Invalid> {
+        let content = match value {
+            KhronosValue::Buffer(bytes) => bytes.as_slice(),
+            KhronosValue::Text(text) => text.as_bytes(),
+            other => return self.expected("a buffer or text", other),
+        };
+        self.file_bytes = self.file_bytes.saturating_add(content.len());
+        if self.file_bytes > MOST_FILE_BYTES {
+            return self
+                .wrong(format!("is too large: the files of a call have at most {MOST_FILE_BYTES} bytes"));
+        }
+        let index = self.found.files.len();
+        self.found.files.push(File { name: String::new(), content: content.to_vec() });
+        Ok(index.to_string().into())
+    }
+}
+
+/// What a rule for null takes as null: nothing, or `{}`.
+fn is_null(value: &KhronosValue) -> bool {
+    match value {
+        KhronosValue::Null => true,
+        KhronosValue::Map(table) => table.is_empty(),
+        _ => false,
+    }
+}
+
+fn is_missing(value: &KhronosValue) -> bool {
+    matches!(value, KhronosValue::Null)
+}
+
+/// Whole numbers stay whole.
+fn value_of(value: &KhronosValue, number: f64) -> Value {
+    if let KhronosValue::Integer(whole) = value { (*whole).into() } else { number.into() }
+}
+
+/// What a value is, for an author.
+fn kind(value: &KhronosValue) -> &'static str {
+    match value {
+        KhronosValue::Null => "nil",
+        KhronosValue::Boolean(_) => "a boolean",
+        KhronosValue::Integer(_) => "a whole number",
+        KhronosValue::Float(_) => "a number with a fraction",
+        KhronosValue::Text(_) => "text",
+        KhronosValue::Buffer(_) => "a buffer",
+        KhronosValue::UnsignedInteger(_) => "a U64",
+        KhronosValue::Vector(_) => "a vector",
+        KhronosValue::Timestamptz(_) => "a DateTime",
+        KhronosValue::Interval(_) => "a TimeDelta",
+        KhronosValue::TimeZone(_) => "a Timezone",
+        KhronosValue::List(_) => "a list",
+        KhronosValue::Map(_) => "a table",
+    }
+}
+
+fn list(choices: &[i64]) -> String {
+    choices.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+}

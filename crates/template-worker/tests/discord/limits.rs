@@ -1,0 +1,118 @@
+//! What a guild can use up, and what becomes of a call when Discord fails.
+
+use std::time::Duration;
+
+use template_worker::host::HostError;
+use testkit::discord::{Fault, Limit};
+
+use super::world::{OTHER, OURS, World, guild_id};
+
+const MESSAGES: &str = "/channels/{channel_id}/messages";
+const SEND: &str = r#"[{"channel_id": "$channel", "data": {"content": "hi"}}]"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guild_whose_requests_are_refused_again_and_again_is_stopped_and_no_other() {
+    let world = World::new(0).await;
+    let mut stopped = None;
+    for count in 0..200 {
+        let unknown = format!(r#"[{{"channel_id": "$channel", "message_id": "{}"}}]"#, count + 1);
+        match world.call("get_channel_message", &unknown).await {
+            Err(HostError::NotFound(_)) => {}
+            Err(HostError::Quota(text)) => {
+                stopped = Some((count, text));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let (count, text) = stopped.unwrap();
+    assert_eq!(count, 100);
+    assert!(text.contains("try again in ") && text.contains("this guild's templates"), "{text}");
+    world.discord.forget_requests();
+    assert!(matches!(world.call("get_guild", "[]").await, Err(HostError::Quota(_))));
+    assert_eq!(world.discord.request_lines(), Vec::<String>::new());
+    let method = template_worker::host::discord::methods::find("get_guild").unwrap();
+    world.host.serve(guild_id(OTHER), method, Vec::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_discord_puts_off_is_asked_again_when_it_says_and_not_for_ever() {
+    let world = World::new(0).await;
+    world.discord.limit("POST", MESSAGES, Limit { requests: 1, per: Duration::from_millis(300) });
+    for _ in 0..2 {
+        world.call("create_message", SEND).await.unwrap();
+    }
+    assert_eq!(world.discord.messages(OURS + 40).iter().filter(|one| one.content == "hi").count(), 2);
+
+    let world = World::new(0).await;
+    world.discord.fail("POST", MESSAGES, 50, Fault::GlobalLimit(Duration::from_millis(50)));
+    let text = world.call("create_message", SEND).await.unwrap_err().to_string();
+    assert!(text.contains("Discord's rate limit for this is used up"), "{text}");
+    let tries = world.changes().len();
+    assert_eq!(tries, 2, "{:?}", world.changes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_been_done_is_not_done_twice() {
+    let sent =
+        |world: &World| world.discord.messages(OURS + 40).iter().filter(|one| one.content == "hi").count();
+    for (fault, expected, happened) in [
+        (Fault::Status(502), "it may or may not have been done", 0),
+        (Fault::Status(500), "it may or may not have been done", 0),
+        (Fault::Lost, "it may or may not have been done", 1),
+        (Fault::Truncated, "it may or may not have been done", 1),
+        (Fault::Garbage, "is no JSON", 0),
+    ] {
+        let world = World::new(0).await;
+        world.discord.fail("POST", MESSAGES, 5, fault.clone());
+        let text = world.call("create_message", SEND).await.unwrap_err().to_string();
+        assert!(text.contains(expected), "{fault:?}: {text}");
+        assert_eq!((world.changes().len(), sent(&world)), (1, happened), "{fault:?}");
+        world.discord.take_violations();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_is_not_handed_on() {
+    let world = World::new(0).await;
+    world.discord.fail("GET", "/guilds/{guild_id}/members", 1, Fault::Huge(5 << 20));
+    let text = world.call("list_guild_members", "[]").await.unwrap_err().to_string();
+    assert!(text.contains("is too large: ask for less"), "{text}");
+    world.discord.take_violations();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_discord_no_longer_takes_is_told_to_the_operator_and_not_tried_again() {
+    let world = World::new(0).await;
+    world.discord.fail("*", "*", 1, Fault::Error(401, 0, "401: Unauthorized"));
+    for _ in 0..3 {
+        let text = world.call("get_guild_roles", "[]").await.unwrap_err().to_string();
+        assert!(text.contains("`discord.token`"), "{text}");
+    }
+    assert_eq!(world.discord.request_lines().len(), 1, "{:?}", world.discord.request_lines());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_discord_finds_wrong_is_told_with_its_place() {
+    let world = World::new(0).await;
+    world.discord.fail("POST", MESSAGES, 1, Fault::Error(400, 50_035, "Invalid Form Body"));
+    let text = world.call("create_message", SEND).await.unwrap_err().to_string();
+    assert_eq!(text, "Discord refused: Invalid Form Body (status 400, code 50035)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_and_files_arrive_as_they_were_given() {
+    let world = World::new(0).await;
+    let reason = "spam, 100 % & <b>ä</b>";
+    let ban = format!(r#"[{{"user_id": "$member", "reason": {reason:?}}}]"#);
+    world.call("create_guild_ban", &ban).await.unwrap();
+    assert_eq!(world.discord.audit_log(OURS).last().unwrap().reason.as_deref(), Some(reason));
+    let file = r#"[{"channel_id": "$channel", "data": {"attachments": [{"filename": "a.txt", "content": "inside"}]}}]"#;
+    world.call("create_message", file).await.unwrap();
+    let sent = world.discord.requests().pop().unwrap();
+    let files = sent.body.files();
+    assert_eq!(
+        (files.len(), files[0].name.as_str(), files[0].bytes.as_slice()),
+        (1, "a.txt", &b"inside"[..])
+    );
+}

@@ -1,0 +1,12 @@
+//! What `ctx.Discord` does, claim by claim: the real client against a Discord on a real socket, which has its own opinion of
+//! who may do what.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
+
+mod cases;
+mod every_method;
+mod limits;
+mod power;
+mod state;
+mod templates;
+mod world;
