@@ -5,7 +5,7 @@
 //! Compiling needs a deep stack: call it on a thread that has one (Luau's parser recurses up to its own limit).
 
 mod image;
-mod safepoints;
+pub(crate) mod safepoints;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -12,6 +12,7 @@ use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, Table, Value};
 
 use crate::bytecode::Program;
+use crate::library;
 use crate::options::LogLevel;
 use crate::sandbox::{INTERNAL, Prelude};
 use crate::scheduler::{Scheduler, host_functions, preempt};
@@ -132,8 +133,9 @@ impl Isolates {
         let (isolates, s) = (Rc::clone(self), Rc::clone(scheduler));
         host_functions::add(lua, scheduler, host, "load", move |lua, (id, path): (u64, String)| {
             let isolate = isolates.at(id)?;
-            let chunk =
-                load(lua, &isolate.program, &path, &isolate.env).map_err(|error| s.explain(&error))?;
+            let chunk = library::load(lua, &path, &isolate.env)
+                .unwrap_or_else(|| load(lua, &isolate.program, &path, &isolate.env));
+            let chunk = chunk.map_err(|error| s.explain(&error))?;
             Ok((chunk, s.current()?.0))
         })?;
         let isolates = Rc::clone(self);

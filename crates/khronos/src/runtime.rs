@@ -14,6 +14,7 @@ use crate::bytecode::Program;
 use crate::closing::Closing;
 use crate::error::{BrokenReason, RuntimeError};
 use crate::isolate::{IsolateId, Isolates};
+use crate::library::Library;
 use crate::limits::{ExecutionLimits, RuntimeLimits};
 use crate::object::HostFunctions;
 use crate::options::RuntimeOptions;
@@ -96,6 +97,7 @@ impl KhronosRuntime {
         let prelude = sandbox::install(&lua, &base, host)?;
         let decoder = Rc::new(Decoder::new(prelude.array.clone()));
         scheduler.set_values(prelude.array.clone(), Rc::clone(&decoder));
+        Library::add_to(&lua, &scheduler, &prelude)?;
         scheduler.set_limits(&lua, limits)?;
         Ok(Self {
             decoder,
@@ -375,6 +377,7 @@ impl KhronosRuntime {
         // Handles to threads and tables, while the VM can still take them back.
         self.scheduler.clear();
         self.isolates.clear();
+        Library::remove_from(&self.lua);
     }
 
     /// A step of a collection in a VM that is being closed. Returns whether that was the last of one.

@@ -2,24 +2,29 @@
 //! services as it likes.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use khronos::Bundle;
+use khronos::{Bundle, LogLevel};
+use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{CompileFailure, Compiler, TemplateLog};
-use crate::host::{Discord, Gate, Host, Service, Services, Stores, Templates};
+use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
+use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
 use crate::shutdown::Stopping;
-use crate::storage::{SqliteStorage, Storage, StorageError};
+use crate::sources::Sources;
+use crate::storage::{Clock, SqliteStorage, Storage, StorageError};
 use crate::template::TemplateName;
 use crate::tls;
 use crate::vm::quarantine::Quarantine;
 use crate::vm::strategy::{self, Shared, VmDistributionStrategy};
+
+/// After the last answer, how long it may take to store what it means for keys that expired.
+const TIME_TO_STORE: Duration = Duration::from_secs(2);
 
 /// A running service, without its doors: the HTTP API and the command line are put in front of it.
 pub struct App {
@@ -35,8 +40,13 @@ pub struct App {
     pub log: TemplateLog,
     /// The signal that the service is stopping.
     pub stopping: Stopping,
+    /// Serves what templates want of the world.
+    pub host: Host,
     /// The books: VMs alive, answers owed.
     pub shared: Arc<Shared>,
+    /// What time it is for whatever is stored with a time.
+    pub clock: Clock,
+    sources: Sources,
     strategy: Arc<dyn VmDistributionStrategy>,
 }
 
@@ -86,8 +96,16 @@ impl App {
         let service = Arc::new(Behind::default());
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
+        let clock = Clock::System;
+        let kv = Kv::new(
+            Arc::clone(&storage) as _,
+            clock.clone(),
+            Arc::clone(&service) as _,
+            Arc::clone(&metrics),
+        );
         let services = Services {
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
+            kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
             discord: Discord::new(&config.discord),
         };
@@ -98,7 +116,7 @@ impl App {
             metrics,
             log.clone(),
             Arc::clone(&quarantine) as _,
-            Arc::new(host),
+            Arc::new(host.clone()),
         )?);
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
@@ -112,7 +130,20 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let app = Self { config, storage, dispatcher, compiler, log, stopping, shared, strategy };
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        let app = Self {
+            config,
+            storage,
+            dispatcher,
+            compiler,
+            log,
+            stopping,
+            host,
+            shared,
+            clock,
+            sources,
+            strategy,
+        };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
         Ok(app)
@@ -154,7 +185,13 @@ impl App {
     /// still be served. Again is fine.
     pub async fn stop(&self) -> Stopped {
         self.stopping.begin();
-        if self.strategy.stop(self.stop_by()).await { Stopped::Clean } else { Stopped::Hanging }
+        let stopped = self.strategy.stop(self.stop_by()).await;
+        // All answers are given by then: what is left is to store what came of them.
+        let stored = tokio::time::timeout(TIME_TO_STORE, self.sources.ended()).await;
+        if stored.is_err() {
+            tracing::warn!("failed to store in time which keys were handled; their events are sent again");
+        }
+        if stopped { Stopped::Clean } else { Stopped::Hanging }
     }
 
     /// Closes the storage, when nobody is served any more.
@@ -190,6 +227,19 @@ impl Service for Behind {
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {
         self.app().map_or_else(Arc::default, |app| app.dispatcher.limits(guild))
+    }
+
+    fn warn(&self, guild: GuildId, name: &TemplateName, text: String) {
+        if let Some(app) = self.app() {
+            app.log.write(LogEntry {
+                at: OffsetDateTime::now_utc(),
+                guild,
+                template: Arc::from(name.as_str()),
+                event: None,
+                level: LogLevel::Warn,
+                text,
+            });
+        }
     }
 
     async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {

@@ -5,6 +5,7 @@
 
 mod admission;
 mod guild_limits;
+mod loads;
 mod observer;
 mod operations;
 mod payload;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use admission::Admissions;
 pub use guild_limits::{GuildLimits, LimitsError};
+pub use loads::Loaded;
 use observer::Observer;
 pub use operations::{Drained, Gathered, TIME_TO_ANSWER};
 pub use payload::MOST_VALUES;
@@ -138,7 +140,19 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`].
     pub async fn dispatch(&self, event: Event) -> Result<Dispatched, DispatchError> {
-        let dispatched = self.accept(event).await;
+        self.dispatch_to(event, &[]).await
+    }
+
+    /// The same for those of `only` that listen; none stands for all.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn dispatch_to(
+        &self,
+        event: Event,
+        only: &[TemplateName],
+    ) -> Result<Dispatched, DispatchError> {
+        let dispatched = self.accept(event, only).await;
         self.0.shared.metrics.count(Count::Dispatched(match &dispatched {
             Ok(dispatched) if dispatched.templates.is_empty() => Dispatch::NobodyListens,
             Ok(_) => Dispatch::Accepted,
@@ -147,7 +161,7 @@ impl Dispatcher {
         dispatched
     }
 
-    async fn accept(&self, event: Event) -> Result<Dispatched, DispatchError> {
+    async fn accept(&self, event: Event, only: &[TemplateName]) -> Result<Dispatched, DispatchError> {
         if self.0.stopping.is_stopping() {
             return Err(DispatchError::ShuttingDown);
         }
@@ -158,7 +172,9 @@ impl Dispatcher {
             refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
             DispatchError::Event(refused.text)
         })?;
-        let (templates, quarantined) = self.allowed(guild, self.0.templates.listening(&event).await?);
+        let mut listening = self.0.templates.listening(&event).await?;
+        listening.retain(|loaded| only.is_empty() || only.contains(&loaded.info.name));
+        let (templates, quarantined) = self.allowed(guild, listening);
         if templates.is_empty() {
             return Ok(Dispatched { templates, quarantined, answers: replies(0, &shared.owed, None).1 });
         }
@@ -280,6 +296,19 @@ impl Dispatcher {
         self.0.limits.set(guild, overrides).await
     }
 
+    /// Loads the guild's templates, as its next event would.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn load_templates(&self, guild: GuildId) -> Result<(), DispatchError> {
+        self.0.templates.templates(guild).await.map(|_| ())
+    }
+
+    /// Waits for the next load of any guild's templates. For one that waits only.
+    pub async fn next_load(&self) -> Loaded {
+        self.0.templates.next_load().await
+    }
+
     /// To be called after every change of a guild's templates: the next event finds them as they are now.
     pub async fn templates_changed(&self, guild: GuildId) {
         self.0.templates.forget(guild).await;
@@ -334,6 +363,12 @@ impl Dispatched {
         let ran =
             names.zip(outcomes.into_iter().map(|slot| slot.unwrap_or_else(|| Outcome::timed_out(wait))));
         ran.chain(self.quarantined).collect()
+    }
+
+    /// Waits, at most `wait`, until all are done. Returns those that did not come to a good end, and why.
+    pub async fn failures(self, wait: Duration) -> Vec<(TemplateName, String)> {
+        let outcomes = self.outcomes(wait).await.into_iter();
+        outcomes.filter_map(|(name, outcome)| Some((name, outcome.failure()?))).collect()
     }
 }
 

@@ -35,6 +35,7 @@ mod nearest;
 mod plugins;
 pub mod settings;
 pub mod shutdown;
+pub mod sources;
 pub mod storage;
 pub mod telemetry;
 pub mod template;

@@ -79,6 +79,18 @@ settings! {
         /// MAX_TEMPLATES_PER_GUILD: templates that a guild may store.
         /// 100: few enough to load at once.
         pub max_templates_per_guild: usize = 100, within 1..=10_000;
+        /// MAX_KV_KEY_BYTES: bytes of a key of `ctx.KV`.
+        /// 512, as AntiRaid allowed in 2025.
+        pub max_kv_key_bytes: usize = 512, within 1..=4_096;
+        /// MAX_KV_VALUE_BYTES: bytes of a value of `ctx.KV`, as typed JSON.
+        /// 256 KiB, as AntiRaid allowed in 2025.
+        pub max_kv_value_bytes: usize = 256 << 10, within 1..=16 * MIB;
+        /// MAX_KV_RECORDS: keys that a guild may have in `ctx.KV`, expired ones included until they are handled.
+        /// 100,000: a few for each member of a large guild.
+        pub max_kv_records: usize = 100_000, within 0..=100_000_000;
+        /// MAX_KV_BYTES: bytes of all keys, scopes and values of a guild in `ctx.KV`.
+        /// 64 MiB: some 650 bytes for each key that it may have.
+        pub max_kv_bytes: usize = 64 << 20, within 0..=1 << 40;
     }
 }
 

@@ -38,7 +38,7 @@ pub struct TestWorker {
     client: Client,
     /// The service's own runtime, so that it goes on while a test blocks, and its server.
     running: Option<(Runtime, JoinHandle<()>)>,
-    data: tempfile::TempDir,
+    data: Arc<tempfile::TempDir>,
 }
 
 /// An answer, read to its end.
@@ -92,7 +92,11 @@ impl TestWorker {
 
     /// Starts a service whose configuration `change` may change.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_on(Arc::new(tempfile::tempdir().unwrap()), change).await
+    }
+
+    /// Starts a service on the data folder of another one, which has ended.
+    pub async fn start_on(data: Arc<tempfile::TempDir>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::for_testing();
         config.storage.data = data.path().to_owned();
         config.vm.process_program = program();
@@ -125,6 +129,11 @@ impl TestWorker {
     /// The data folder.
     pub fn data(&self) -> &std::path::Path {
         self.data.path()
+    }
+
+    /// The data folder, which stays as long as anybody holds this.
+    pub fn folder(&self) -> Arc<tempfile::TempDir> {
+        Arc::clone(&self.data)
     }
 
     /// The address, such as `http://127.0.0.1:41234`.

@@ -30,7 +30,7 @@ const TYPES_VERSION: u8 = 3;
 
 /// Why there is no telling, or too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsafe {
+pub(crate) enum Unsafe {
     /// The function that begins at this line has a statement of too many operations.
     Statement { line: u32 },
     /// Too many texts have the same hash.
@@ -40,7 +40,7 @@ pub(super) enum Unsafe {
 }
 
 /// Compiles with `compile`, which is told whether to cover each statement, so that no stretch of code is too long.
-pub(super) fn compile<E>(compile: impl Fn(bool) -> Result<Vec<u8>, E>) -> Result<Result<Vec<u8>, Unsafe>, E> {
+pub(crate) fn compile<E>(compile: impl Fn(bool) -> Result<Vec<u8>, E>) -> Result<Result<Vec<u8>, Unsafe>, E> {
     let code = compile(false)?;
     let Some(file) = File::read(&code) else { return Ok(Err(Unsafe::Unknown)) };
     if file.has_crowd(&code) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Bundle;
 use crate::error::CompileError;
+use crate::library;
 
 const CONFIG: &str = ".luaurc";
 /// Most bytes in a request: enough for the longest path of a file, and ways around it.
@@ -71,7 +72,7 @@ impl Aliases {
 ///
 /// `./` and `../` start at the folder of `from`; for an `init.luau` that stands for its folder, they start beside
 /// that folder, as in Luau's own rules, except at the top of the bundle, where there is nothing beside. `@self/` is
-/// the folder of an `init.luau`.
+/// the folder of an `init.luau`. The modules of `library` come first: no `.luaurc` can put something else in their place.
 pub(crate) fn resolve(
     exists: &dyn Fn(&str) -> bool,
     aliases: &Aliases,
@@ -83,6 +84,9 @@ pub(crate) fn resolve(
             "cannot require \"{}..\": it has more than {MAX_REQUEST_BYTES} bytes",
             cut(request)
         ));
+    }
+    if let Some(module) = library::resolve(request) {
+        return module.map(str::to_owned);
     }
     let folder = parent(from);
     let is_init = matches!(from.rsplit('/').next(), Some("init.luau" | "init.lua"));

@@ -1,7 +1,7 @@
 //! The order in which a VM becomes a sandbox.
 //!
 //! 1. The files of `stdlib` replace and remove library functions. `library` is their Rust half.
-//! 2. `prelude.luau` takes what it needs of them and adds `task`.
+//! 2. `prelude.luau` takes what it needs of them and adds `task`; so does `objects.luau`, for the modules of `library`.
 //! 3. Luau's own sandbox makes every library table and the shared globals read-only.
 //!
 //! From then on no script can change anything that another isolate sees. Leaves to `isolate` what each template has
@@ -15,6 +15,7 @@ use mlua::chunk::{ChunkMode, Compiler};
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use crate::error::RuntimeError;
+use crate::slow_lane::SlowLane;
 
 /// The first gives the others what they share.
 const STDLIB: [&str; 4] = [
@@ -24,18 +25,24 @@ const STDLIB: [&str; 4] = [
     include_str!("stdlib/globals.luau"),
 ];
 const PRELUDE: &str = include_str!("prelude.luau");
+const OBJECTS: &str = include_str!("../library/objects.luau");
 
 /// The chunk name of our own Luau code; frames of it are left out of tracebacks.
 pub(crate) const INTERNAL: &str = "[runtime]";
 
-/// Our own Luau code, compiled: the same for all VMs, so it is compiled once and shared. Cheap to clone.
+/// What all VMs of a process share: our own Luau code, compiled, and a thread for what is too long for theirs. Make one, and
+/// clone it, which is cheap.
 #[derive(Debug, Clone)]
-pub struct BaseLibrary(Arc<Compiled>);
+pub struct BaseLibrary {
+    code: Arc<Compiled>,
+    pub(crate) slow_lane: SlowLane,
+}
 
 #[derive(Debug)]
 struct Compiled {
     stdlib: Vec<Vec<u8>>,
     prelude: Vec<u8>,
+    objects: Vec<u8>,
 }
 
 impl BaseLibrary {
@@ -51,7 +58,9 @@ impl BaseLibrary {
         // Without lines, a replaced function looks in error messages as Luau's own, which has none either. And without
         // inlining, the levels that it gives to `error` are right.
         let stdlib = STDLIB.into_iter().map(|source| compile(source, 1, 0)).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Compiled { stdlib, prelude: compile(PRELUDE, 2, 0)? })))
+        let (prelude, objects) = (compile(PRELUDE, 2, 0)?, compile(OBJECTS, 2, 0)?);
+        let code = Arc::new(Compiled { stdlib, prelude, objects });
+        Ok(Self { code, slow_lane: SlowLane::default() })
     }
 }
 
@@ -63,6 +72,8 @@ pub(crate) struct Prelude {
     pub(crate) isolate: Function,
     pub(crate) logger: Function,
     pub(crate) start: Function,
+    /// What `library` makes its functions and objects with.
+    pub(crate) objects: Table,
     /// The original, for threads that are not running.
     pub(crate) traceback: Function,
     /// The shared, frozen globals.
@@ -84,13 +95,14 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
         lua.load(code).set_name(format!("={INTERNAL}")).set_mode(ChunkMode::Binary).into_function()
     };
     let mut guard = Value::Nil;
-    for file in &base.0.stdlib {
+    for file in &base.code.stdlib {
         let shares: Value = load(file)?.call((&host, &guard))?;
         if guard.is_nil() {
             guard = shares;
         }
     }
-    let prelude: Table = load(&base.0.prelude)?.call(host)?;
+    let prelude: Table = load(&base.code.prelude)?.call(&host)?;
+    let objects = load(&base.code.objects)?.call(host)?;
     shared.set("task", prelude.get::<Table>("task")?)?;
 
     let array = lua.create_table()?;
@@ -102,6 +114,7 @@ pub(crate) fn install(lua: &Lua, base: &BaseLibrary, host: Table) -> mlua::Resul
         isolate: prelude.get("isolate")?,
         logger: prelude.get("logger")?,
         start: prelude.get("start")?,
+        objects,
         traceback,
         shared,
         array,

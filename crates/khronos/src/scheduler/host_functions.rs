@@ -13,7 +13,7 @@ use super::calls::Delivery;
 use super::inbox::{Reply, Returned};
 use super::verdicts::beginning;
 use super::{ExecutionId, Link, Pending, Resumability, Scheduler, Start, Strand, preempt};
-use crate::error::{BrokenReason, TemplateError, Verdict};
+use crate::error::{TemplateError, Verdict};
 use crate::options::{LogLevel, LogLine, MAX_LOG_LINE, cut};
 use crate::sandbox::library;
 use crate::value::encode::{self, Json};
@@ -55,8 +55,7 @@ where
         Ok(Ok(results)) => (true, results.into_lua_multi(lua)?).into_lua_multi(lua),
         Ok(Err(message)) => (false, message).into_lua_multi(lua),
         Err(_) => {
-            let caller = scheduler.current().ok().and_then(|_| scheduler.last_isolate());
-            scheduler.condemn(BrokenReason::Panicked, caller);
+            scheduler.panicked();
             (false, "internal error").into_lua_multi(lua)
         }
     })

@@ -10,7 +10,7 @@
 //! see; executions take turns.
 
 mod calls;
-mod collector;
+pub(crate) mod collector;
 pub(crate) mod host_functions;
 pub(crate) mod inbox;
 pub(crate) mod preempt;
@@ -238,6 +238,11 @@ impl Scheduler {
     /// Whether `bytes` more would be within the limit.
     pub(crate) fn fits(&self, lua: &Lua, bytes: usize) -> bool {
         self.collector.fits(lua, bytes)
+    }
+
+    /// Counts bytes that the host keeps for this VM.
+    pub(crate) fn keep(&self, lua: &Lua, bytes: usize) -> Result<Charge, usize> {
+        self.collector.charge(lua, bytes)
     }
 
     /// Has garbage collected, slice by slice, before anything else runs.

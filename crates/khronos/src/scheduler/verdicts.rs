@@ -155,6 +155,12 @@ impl Scheduler {
         self.broken_by.borrow().clone()
     }
 
+    /// Breaks the VM because a function of the host panicked.
+    pub(crate) fn panicked(&self) {
+        let caller = self.current().ok().and_then(|_| self.last_isolate());
+        self.condemn(BrokenReason::Panicked, caller);
+    }
+
     /// Gives up the VM, because of what the isolate `by` did, where it was one. Everybody who waits gets an answer; nothing
     /// runs any more.
     pub(crate) fn condemn(&self, reason: BrokenReason, by: Option<Arc<str>>) {

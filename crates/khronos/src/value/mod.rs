@@ -8,7 +8,8 @@ pub(crate) mod convert;
 pub(crate) mod encode;
 pub(crate) mod json;
 mod known_keys;
-mod patience;
+pub(crate) mod patience;
+pub(crate) mod reader;
 pub(crate) mod time;
 mod typed;
 mod walk;
@@ -169,7 +170,7 @@ impl Serialize for KhronosValue {
             Self::Buffer(bytes) => Base64(bytes).serialize(serializer),
             Self::Vector(v) => v.serialize(serializer),
             Self::Timestamptz(time) => serializer.collect_str(time),
-            Self::Interval(span) => serializer.serialize_f64(span.as_seconds()),
+            Self::Interval(span) => Self::from(span.as_seconds()).serialize(serializer),
             Self::TimeZone(zone) => serializer.serialize_str(zone.name()),
             Self::List(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;

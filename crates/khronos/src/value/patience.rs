@@ -15,13 +15,13 @@ const A_NODE: Duration = Duration::from_micros(2);
 
 /// Counts from the first look on, which is not at once: a clock costs as much as a small value.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     since: Cell<Option<Duration>>,
 }
 
 impl Patience {
     /// Looks at the clock. Whether `nodes`, all since the start, took longer than they may.
-    pub(super) fn is_over(&self, nodes: usize) -> bool {
+    pub(crate) fn is_over(&self, nodes: usize) -> bool {
         let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID);
         let now = now.map(Duration::from).unwrap_or_default();
         let since = self.since.get().unwrap_or(now);

@@ -12,28 +12,22 @@
 //! | `interval` | nanoseconds, as text |
 //! | `timezone` | a name of the IANA database |
 //!
-//! A map may have that key itself: it is written with one more `_` at its end, as are keys that look so.
+//! A map may have that key itself: it is written with one more `_` at its end, as are keys that look so. Leaves reading, and
+//! what that may take, to `reader`.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+use super::reader;
 use super::time::{Interval, TimeZone, Timestamp};
 use super::{Base64, KhronosValue, MAX_EXACT, ValueError, ValueLimits};
 
 /// The key that marks an object as a value that JSON lacks.
 pub(crate) const TYPE_KEY: &str = "___khronosValType___";
 const VALUE_KEY: &str = "value";
-
-/// Objects and lists that stand for one value: that of a vector.
-const LEVELS_OF_A_LEAF: usize = 2;
-/// JSON values that stand for one value: again a vector, with its tag and its three numbers.
-const NODES_OF_A_LEAF: usize = 6;
 
 impl KhronosValue {
     /// As JSON that keeps the types of all values. The bits of a NaN are not kept.
@@ -48,26 +42,11 @@ impl KhronosValue {
     /// # Errors
     /// [`ValueError::TypedJson`] for text that is something else, and those that say which limit is exceeded.
     pub fn from_typed_json(text: &str, limits: ValueLimits) -> Result<Self, ValueError> {
-        let budget = Budget {
-            depth: limits.depth.saturating_add(LEVELS_OF_A_LEAF),
-            nodes: Cell::new(limits.nodes.saturating_mul(NODES_OF_A_LEAF)),
-            exceeded: Cell::new(None),
-            limits,
-        };
         let mut parser = serde_json::Deserializer::from_str(text);
-        let read = Read { budget: &budget, depth: 0 };
-        let value = read.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
-        let value = value.map_err(|error| {
-            budget.exceeded.take().unwrap_or_else(|| ValueError::TypedJson(beginning(&error.to_string())))
-        })?;
-        within(&value, limits)?;
+        let value = reader::read(&mut parser, limits, reader::Types::Kept)?;
+        parser.end().map_err(|error| reader::complaint(&error))?;
         Ok(value)
     }
-}
-
-/// Texts of the parser repeat what they found.
-fn beginning(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 struct Typed<'a>(&'a KhronosValue);
@@ -109,7 +88,7 @@ impl Serialize for Typed<'_> {
 }
 
 /// Whether `key` is the key of types, with any number of `_` behind it.
-fn is_marked(key: &str) -> bool {
+pub(super) fn is_marked(key: &str) -> bool {
     key.strip_prefix(TYPE_KEY).is_some_and(|rest| rest.bytes().all(|byte| byte == b'_'))
 }
 
@@ -151,111 +130,11 @@ fn number(value: &KhronosValue) -> Option<f64> {
     }
 }
 
-/// What may be read; the values are counted down.
-struct Budget {
-    depth: usize,
-    nodes: Cell<usize>,
-    exceeded: Cell<Option<ValueError>>,
-    limits: ValueLimits,
-}
-
-impl Budget {
-    fn stop<E: serde::de::Error>(&self, error: ValueError) -> E {
-        self.exceeded.set(Some(error));
-        E::custom("too large")
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Read<'a> {
-    budget: &'a Budget,
-    depth: usize,
-}
-
-impl Read<'_> {
-    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth >= self.budget.depth {
-            return Err(self.budget.stop(ValueError::TooDeep { limit: self.budget.limits.depth }));
-        }
-        Ok(Self { depth: self.depth + 1, ..self })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Read<'_> {
-    type Value = KhronosValue;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KhronosValue, D::Error> {
-        let Some(left) = self.budget.nodes.get().checked_sub(1) else {
-            return Err(self.budget.stop(ValueError::TooManyNodes { limit: self.budget.limits.nodes }));
-        };
-        self.budget.nodes.set(left);
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Read<'_> {
-    type Value = KhronosValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<KhronosValue, E> {
-        Ok(KhronosValue::Null)
-    }
-
-    fn visit_bool<E>(self, b: bool) -> Result<KhronosValue, E> {
-        Ok(KhronosValue::Boolean(b))
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<KhronosValue, E> {
-        Ok(KhronosValue::Integer(n))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "whoever means a u64 writes it as one")]
-    fn visit_u64<E>(self, n: u64) -> Result<KhronosValue, E> {
-        Ok(i64::try_from(n).map_or(KhronosValue::Float(n as f64), KhronosValue::Integer))
-    }
-
-    fn visit_f64<E>(self, n: f64) -> Result<KhronosValue, E> {
-        Ok(KhronosValue::Float(n))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<KhronosValue, E> {
-        Ok(text.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<KhronosValue, A::Error> {
-        let inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(inner)? {
-            list.push(item);
-        }
-        Ok(KhronosValue::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<KhronosValue, A::Error> {
-        let inner = self.inner()?;
-        let mut map = BTreeMap::new();
-        let mut kind = None;
-        while let Some(mut key) = entries.next_key::<String>()? {
-            let value = entries.next_value_seed(inner)?;
-            if key == TYPE_KEY {
-                kind = Some(value);
-                continue;
-            }
-            if is_marked(&key) {
-                key.pop();
-            }
-            map.insert(key, value);
-        }
-        let Some(kind) = kind else { return Ok(KhronosValue::Map(map)) };
-        untagged(&kind, map).map_err(A::Error::custom)
-    }
-}
-
 /// The value that the object with the type `kind` and the rest `map` stands for.
-fn untagged(kind: &KhronosValue, mut map: BTreeMap<String, KhronosValue>) -> Result<KhronosValue, String> {
+pub(super) fn untagged(
+    kind: &KhronosValue,
+    mut map: BTreeMap<String, KhronosValue>,
+) -> Result<KhronosValue, String> {
     let (KhronosValue::Text(kind), Some(value), true) = (kind, map.remove(VALUE_KEY), map.is_empty()) else {
         return Err(format!(
             "an object with `{TYPE_KEY}` has the name of a type there, `{VALUE_KEY}`, and nothing else"
@@ -276,7 +155,7 @@ fn untagged(kind: &KhronosValue, mut map: BTreeMap<String, KhronosValue>) -> Res
             text().and_then(|text| Interval::from_nanos(text.parse().ok()?)).map(KhronosValue::Interval)
         }
         "timezone" => text().and_then(TimeZone::from_name).map(KhronosValue::TimeZone),
-        _ => return Err(format!("there is no type `{}`", beginning(kind))),
+        _ => return Err(format!("there is no type `{}`", reader::beginning(kind))),
     };
     read.ok_or_else(|| format!("this is not the `{VALUE_KEY}` of a {kind}"))
 }
@@ -287,44 +166,6 @@ fn vector(value: &KhronosValue) -> Option<KhronosValue> {
     #[expect(clippy::cast_possible_truncation, reason = "they were written from such")]
     let narrow = |value| number(value).map(|n| n as f32);
     Some(KhronosValue::Vector([narrow(x)?, narrow(y)?, narrow(z)?]))
-}
-
-/// Whether a value, which is not deep, is within the limits, counted as on the way out of a VM.
-fn within(value: &KhronosValue, limits: ValueLimits) -> Result<(), ValueError> {
-    struct Left {
-        nodes: usize,
-        bytes: usize,
-    }
-    fn count(
-        value: &KhronosValue,
-        depth: usize,
-        left: &mut Left,
-        limits: ValueLimits,
-    ) -> Result<(), ValueError> {
-        left.nodes = left.nodes.checked_sub(1).ok_or(ValueError::TooManyNodes { limit: limits.nodes })?;
-        let is_table = matches!(value, KhronosValue::List(_) | KhronosValue::Map(_));
-        if is_table && depth >= limits.depth {
-            return Err(ValueError::TooDeep { limit: limits.depth });
-        }
-        let mut take = |bytes: usize| {
-            left.bytes =
-                left.bytes.checked_sub(bytes).ok_or(ValueError::TooManyBytes { limit: limits.bytes })?;
-            Ok(())
-        };
-        match value {
-            KhronosValue::Text(text) => take(text.len()),
-            KhronosValue::Buffer(bytes) => take(bytes.len()),
-            KhronosValue::List(items) => {
-                items.iter().try_for_each(|item| count(item, depth + 1, left, limits))
-            }
-            KhronosValue::Map(entries) => {
-                entries.keys().try_for_each(|key| take(key.len()))?;
-                entries.values().try_for_each(|item| count(item, depth + 1, left, limits))
-            }
-            _ => Ok(()),
-        }
-    }
-    count(value, 0, &mut Left { nodes: limits.nodes, bytes: limits.bytes }, limits)
 }
 
 #[cfg(test)]

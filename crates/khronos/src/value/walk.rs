@@ -8,6 +8,8 @@ use mlua::{AnyUserData, MultiValue, Table, Value};
 use super::patience::Patience;
 use super::time::{Interval, TimeZone, Timestamp};
 use super::{ValueError, ValueLimits};
+use crate::library::datamgmt::Blob;
+use crate::library::lune::datetime::Moment;
 use crate::library::typesext::{I64, U64};
 
 /// What messages call the values that an execution returned.
@@ -43,7 +45,8 @@ fn object(object: &AnyUserData) -> Option<Leaf<'static>> {
     } else if let Ok(span) = object.borrow::<Interval>() {
         Some(Leaf::Span(*span))
     } else {
-        object.borrow::<TimeZone>().ok().map(|zone| Leaf::Zone(*zone))
+        let zone = object.borrow::<TimeZone>().ok().map(|zone| Leaf::Zone(*zone));
+        zone.or_else(|| object.borrow::<Moment>().ok().map(|time| Leaf::Time(time.0)))
     }
 }
 
@@ -196,6 +199,13 @@ impl<'a, S: Sink> Walk<'a, S> {
             Value::Buffer(buffer) if buffer.len() > self.limits.bytes => Err(self.too_many_bytes()),
             Value::Buffer(buffer) => self.leaf(Leaf::Buffer(&buffer.to_vec())),
             Value::Table(table) => self.table(table, place),
+            // `null` of `@antiraid/interop`; scripts have no other.
+            Value::LightUserData(data) if data.0.is_null() => self.leaf(Leaf::Null),
+            Value::UserData(data) if data.is::<Blob>() => match data.borrow::<Blob>() {
+                Ok(blob) if blob.bytes().len() > self.limits.bytes => Err(self.too_many_bytes()),
+                Ok(blob) => self.leaf(Leaf::Buffer(blob.bytes())),
+                Err(_) => Err(ValueError::Unsupported { path: place.path(), kind: kind(value) }),
+            },
             Value::UserData(data) => match object(data) {
                 Some(leaf) => self.leaf(leaf),
                 None => Err(ValueError::Unsupported { path: place.path(), kind: kind(value) }),
@@ -367,6 +377,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Function(_) => "function",
         Value::Thread(_) => "thread",
+        Value::Integer(_) => "number",
         Value::UserData(_) | Value::LightUserData(_) | Value::Error(_) => "userdata",
         other => other.type_name(),
     }

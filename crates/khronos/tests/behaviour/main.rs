@@ -6,6 +6,7 @@ mod attacks;
 mod blame;
 mod decoding;
 mod images;
+mod library;
 mod limits;
 mod memory;
 mod round_trips;

@@ -58,7 +58,7 @@ macro_rules! rights {
     )+ };
 }
 
-rights!(TemplatesRead, TemplatesWrite, EventsDispatch, VmManage);
+rights!(TemplatesRead, TemplatesWrite, EventsDispatch, VmManage, KvRead, KvWrite);
 
 impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;

@@ -62,6 +62,11 @@ impl ApiError {
         Self::new(Problem::Overloaded, detail).retry_after(SOON)
     }
 
+    /// The guild has too much on its way.
+    pub(super) fn guild_busy(why: &impl ToString) -> Self {
+        Self::from_text(Problem::GuildBusy, why).retry_after(SOON)
+    }
+
     /// The end is near.
     pub(super) fn shutting_down() -> Self {
         let detail = "the service is shutting down; try again after `Retry-After` seconds";

@@ -20,7 +20,7 @@ use super::openapi::GuildParam;
 use super::problem::{Problem, problems};
 use super::types::{Accepted, EventBody, Results};
 use crate::app::App;
-use crate::events::Event;
+use crate::events::{BaseName, Event};
 use crate::execution::{Outcome, OutcomeResult};
 use crate::ids::{EventId, GuildId};
 use crate::limits::Limit;
@@ -66,6 +66,10 @@ pub(super) async fn send_event(
         }
     })?;
     let event_id = event.id().clone();
+    if guild.by_admin && event.base() == BaseName::Discord {
+        // What the operator passes on is Discord's word; what a guild's own token sends may be anything.
+        app.host.observe(guild.id, event.name().as_str(), event.data()).await;
+    }
     let dispatched = app.dispatcher.dispatch(event).await?;
     Ok(match wait {
         None => {

@@ -24,6 +24,7 @@ use super::error::ApiError;
 use super::problem::Problem;
 use crate::app::App;
 use crate::ids::{ThreadId, TokenId};
+use crate::storage::kv::KvId;
 use crate::template::TemplateName;
 
 /// How long a body may take to arrive: a client that trickles holds one of the places of `max_requests_in_flight`.
@@ -216,6 +217,18 @@ impl<S: Sync> FromRequestParts<S> for TokenPath {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         path_part(parts, "id", Problem::InvalidTokenId).await.map(Self)
+    }
+}
+
+/// The id of a record in the path; `None` where it cannot be one.
+pub(super) struct RecordPath(pub(super) Option<KvId>);
+
+impl<S: Sync> FromRequestParts<S> for RecordPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let id: String = path_part(parts, "id", Problem::InvalidUrl).await?;
+        Ok(Self(KvId::sent(&id)))
     }
 }
 

@@ -8,10 +8,12 @@ mod auth;
 mod endpoints;
 mod error;
 mod events;
+mod expiries;
 mod extract;
 mod finish;
 mod health;
 mod impatient;
+mod kv;
 mod limits;
 mod metrics;
 mod openapi;
@@ -87,6 +89,10 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(vm::get_vm, vm::delete_vm))
         .routes(routes!(vm::act_on_vm))
         .routes(routes!(limits::get_limits, limits::put_limits))
+        .routes(routes!(kv::list_records))
+        .routes(routes!(kv::get_record, kv::put_record, kv::delete_record))
+        .routes(routes!(expiries::list_expiries))
+        .routes(routes!(expiries::retry_expiry))
         .routes(routes!(threads::list_threads))
         .routes(routes!(threads::drain_thread))
         .routes(routes!(threads::ping_thread))

@@ -27,6 +27,7 @@ use crate::template::TemplateName;
         (name = "events", description = "Sending events to a guild's templates."),
         (name = "vm", description = "The VM that all templates of a guild share, and that lives on between events."),
         (name = "limits", description = "What a guild may use: the service's limits, and those that differ for one guild."),
+        (name = "kv", description = "What a guild's templates remember, and what becomes of it when its time has come."),
         (name = "threads", description = "The workers that VMs live on, threads or processes, and all VMs on them."),
         (name = "tokens", description = "Who may use this API."),
         (name = "service", description = "For those who watch the service. No token needed."),
@@ -109,6 +110,12 @@ params! {
     TokenParam: Path "id" True "The id of the token.", TokenId::schema();
     /// The number of a worker thread in the path.
     ThreadParam: Path "id" True "The number of the thread.", ThreadId::schema();
+    /// The key of a record in the path.
+    KeyParam: Path "key" True "The key; `/` and other signs percent-encoded.",
+        ObjectBuilder::new().schema_type(Type::String).examples(["reminder:1"]).into();
+    /// The id of a record in the path.
+    RecordParam: Path "id" True "The id of the record.",
+        ObjectBuilder::new().schema_type(Type::String).examples(["9fJ2mXw0pQ7cVbT4sKd1RzLhYgE6aNuo"]).into();
     /// The version that the client has seen.
     IfMatchParam: Header "if-match" False "The `ETag` of the version that you saw: in any other, nothing is changed.",
         ObjectBuilder::new().schema_type(Type::String).examples(["\"3\""]).into();

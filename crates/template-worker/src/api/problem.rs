@@ -104,6 +104,7 @@ table! {
     UnknownRight: UNPROCESSABLE_ENTITY "unknown_right" "There is no such right",
     InvalidValue: UNPROCESSABLE_ENTITY "invalid_value" "A value is not acceptable",
     TooManyTemplates: UNPROCESSABLE_ENTITY "too_many_templates" "The guild has too many templates",
+    KvFull: UNPROCESSABLE_ENTITY "kv_full" "The guild has too many keys, or stores too much",
     Refused: UNPROCESSABLE_ENTITY "refused" "The VM refuses this",
     GuildBusy: TOO_MANY_REQUESTS "guild_busy" "The guild has too much to do",
     ThreadBusy: TOO_MANY_REQUESTS "thread_busy" "The guild's thread has too much to do",

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use super::DispatchError;
+use super::loads::{Loaded, Loads};
 use crate::events::Event;
 use crate::execution::{CompileFailure, Compiler, LoadedTemplate, LogEntry, TemplateLog};
 use crate::ids::GuildId;
@@ -33,6 +34,7 @@ pub struct TemplateCache {
     storage: Arc<dyn Storage>,
     compiler: Compiler,
     log: TemplateLog,
+    loads: Arc<Loads>,
     guilds: Cache<GuildId, Slot>,
 }
 
@@ -40,23 +42,30 @@ impl TemplateCache {
     /// Nothing is kept yet.
     pub fn new(storage: Arc<dyn Storage>, compiler: Compiler, log: TemplateLog) -> Self {
         let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot| weight(slot)).build();
-        Self { storage, compiler, log, guilds }
+        Self { storage, compiler, log, loads: Arc::default(), guilds }
     }
 
     /// The templates that listen to `event`, ordered by name. A guild's templates are loaded once, however many events
     /// wait for them.
     pub(super) async fn listening(&self, event: &Event) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
-        let guild = event.guild();
+        let all = self.templates(event.guild()).await?;
+        let all = all.get().into_iter().flatten();
+        Ok(all.filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
+    }
+
+    /// The guild's templates, loaded.
+    pub(super) async fn templates(&self, guild: GuildId) -> Result<Slot, DispatchError> {
         let slot = self.guilds.get_with(guild, async { Slot::default() }).await;
-        let all = match slot.get() {
-            Some(all) => all,
-            None => {
-                let all = slot.get_or_try_init(|| self.load(guild)).await?;
-                self.weigh_again(guild, &slot).await;
-                all
-            }
-        };
-        Ok(all.iter().filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
+        if slot.get().is_none() {
+            slot.get_or_try_init(|| self.load(guild)).await?;
+            self.weigh_again(guild, &slot).await;
+        }
+        Ok(slot)
+    }
+
+    /// Waits for the next load of a guild's templates.
+    pub(super) async fn next_load(&self) -> Loaded {
+        self.loads.next().await
     }
 
     /// The guild's templates have changed.
@@ -88,6 +97,7 @@ impl TemplateCache {
                 Err(failure) => return Err(DispatchError::Compile(failure)),
             }
         }
+        self.loads.note(guild, &loaded);
         Ok(loaded)
     }
 

@@ -50,7 +50,7 @@ pub const DISCORD: &[&str] = &[
 /// - `KeyResume {id, key, scopes}`: a key that was set with `resume`, after loading.
 /// - `GetSettings {author}`: someone opened the settings; a template returns the list of its own.
 /// - `ExecuteSetting {id, author, op, fields}`: someone changed one; scoped by its id.
-/// - `ExternalKeyUpdate {key_modified, author, action}`: a key was changed over the API.
+/// - `ExternalKeyUpdate {key_modified, scopes, author, action}`: a key was changed over the API.
 /// - `Schedule {name, scheduled_at}`: a template's cron line is due.
 pub const ANTIRAID: &[&str] = &[
     "ExecuteSetting",

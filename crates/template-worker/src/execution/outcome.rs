@@ -141,6 +141,20 @@ impl Outcome {
         })
     }
 
+    /// Why it came to no good end; nothing where it returned.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match &self.result {
+            OutcomeResult::Ok { .. } => None,
+            OutcomeResult::TimedOut => Some("it did not come to its end".to_owned()),
+            OutcomeResult::Error { error, .. } | OutcomeResult::LimitExceeded { error, .. } => {
+                Some(error.clone())
+            }
+            OutcomeResult::Quarantined { reason } | OutcomeResult::VmBroken { reason } => {
+                Some(reason.clone())
+            }
+        }
+    }
+
     /// What the author has to know of it; nothing if all went well.
     pub(crate) fn complaint(&self) -> Option<String> {
         match &self.result {

@@ -9,6 +9,7 @@
 mod authorise;
 pub mod calls;
 pub mod discord;
+mod kv;
 mod line;
 mod rate_limits;
 mod stores;
@@ -25,10 +26,12 @@ use tokio::runtime::Handle;
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
 pub use discord::Discord;
+pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
 pub use stores::Stores;
 pub use templates::{Service, Templates};
 
+use crate::ids::GuildId;
 use crate::metrics::{Count, Metrics, Served};
 
 /// Most calls that are served at the same time, of all guilds.
@@ -57,6 +60,8 @@ pub struct Services {
     pub discord: Discord,
     /// `ctx.DataStores.TemplateStore`.
     pub templates: Templates,
+    /// `ctx.KV`.
+    pub kv: Kv,
 }
 
 impl Host {
@@ -71,6 +76,12 @@ impl Host {
         &self.0.services
     }
 
+    /// Takes in what Discord says happened in `guild`, before its templates hear of it. Only for what comes from Discord, or
+    /// from the operator: what a template may do depends on it.
+    pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
+        self.0.services.discord.observe(guild, event, data).await;
+    }
+
     async fn serve(&self, caller: &Caller, call: HostCall) -> Result<HostReply, HostError> {
         let services = &self.0.services;
         match call {
@@ -83,6 +94,7 @@ impl Host {
                 services.discord.serve(caller.guild, method, arguments).await
             }
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
+            HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }
     }
 

@@ -33,6 +33,9 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     /// What the guild may use.
     fn limits(&self, guild: GuildId) -> Arc<Limits>;
 
+    /// Tells the author of a template something that was not asked for.
+    fn warn(&self, guild: GuildId, name: &TemplateName, text: String);
+
     /// Compiles a template before it is stored.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ fn text(text: &str) -> KhronosValue {
 /// Arguments that a call takes: one call for each that is declared.
 fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
     let table = || KhronosValue::Map(BTreeMap::new());
+    let scopes = || KhronosValue::from(vec!["a", "b"]);
     Some(match (object, name) {
         ("DataStores.StatsStore" | "DataStores.LinksStore", _) | ("DataStores.TemplateStore", "list") => {
             vec![]
@@ -36,6 +37,16 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
         ("DataStores.CopyDataStore", _) => vec![text("x")],
         ("DataStores.TemplateStore", "create" | "update") => vec![table()],
         ("DataStores.TemplateStore", _) => vec![text("greet")],
+        ("KV", "list_scopes") => vec![],
+        ("KV", "keys") => vec![scopes()],
+        ("KV", "set") => vec![text("k"), text("v"), scopes()],
+        ("KV", "increment") => vec![text("k"), scopes(), KhronosValue::Integer(1)],
+        ("KV", "batch") => vec![KhronosValue::List(vec![
+            KhronosValue::from([("op", text("set")), ("key", text("k")), ("scopes", scopes())]),
+            KhronosValue::from([("op", text("delete")), ("key", text("other")), ("scopes", scopes())]),
+        ])],
+        ("KV", id) if id.ends_with("id") => vec![text("id")],
+        ("KV", _) => vec![text("k"), scopes()],
         // Theirs are checked where they are served.
         ("Discord", _) => vec![],
         _ => return None,

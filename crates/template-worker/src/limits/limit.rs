@@ -57,6 +57,10 @@ limits! {
     EventBytes "event_bytes" max_event_bytes,
     EventDepth "event_depth" max_event_depth,
     TemplatesPerGuild "templates_per_guild" max_templates_per_guild,
+    KvKeyBytes "kv_key_bytes" max_kv_key_bytes,
+    KvValueBytes "kv_value_bytes" max_kv_value_bytes,
+    KvRecords "kv_records" max_kv_records,
+    KvBytes "kv_bytes" max_kv_bytes,
 }
 
 impl Limit {

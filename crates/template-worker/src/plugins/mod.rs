@@ -8,7 +8,7 @@ use std::sync::Arc;
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CopyCall, DiscordCall, Family, LinksCall, StatsCall, TemplatesCall};
+use crate::host::calls::{CopyCall, DiscordCall, Family, KvCall, LinksCall, StatsCall, TemplatesCall};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -31,6 +31,7 @@ object_types! {
     CopyDataStore "CopyDataStore",
     Discord "Discord",
     TemplateStore "TemplateStore",
+    Kv "KV",
 }
 
 /// What it takes to make the objects of one context.
@@ -47,8 +48,11 @@ impl Plugins {
     /// # Errors
     /// For want of memory.
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
-        let discord = self.object::<Discord, DiscordCall>(lua, Vec::new())?;
-        Ok(vec![("DataStores", self.stores(lua)?), ("Discord", discord)])
+        Ok(vec![
+            ("DataStores", self.stores(lua)?),
+            ("Discord", self.object::<Discord, DiscordCall>(lua, Vec::new())?),
+            ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
+        ])
     }
 
     fn stores(&self, lua: &Lua) -> mlua::Result<Value> {

@@ -371,3 +371,7 @@ macro_rules! contract {
 }
 
 contract!(sqlite: SqliteOnDisk);
+
+mod expiry;
+mod kv;
+mod kv_model;

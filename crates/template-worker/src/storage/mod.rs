@@ -1,10 +1,13 @@
-//! What outlives the process: templates with their versions, limits of single guilds, and access tokens.
+//! What outlives the process: templates with their versions, limits of single guilds, access tokens, and key-value records.
 //!
-//! Owns the [`Storage`] trait and what it promises; a backend owns how. What is acknowledged is stored: a method that
+//! Owns the [`Storage`] trait and what it promises, for records in `kv` and `expiry`; a backend owns how. What is acknowledged is stored: a method that
 //! changes something returns after the change is safe, also from a crash of the machine. A method that fails has
 //! changed nothing. Who may call what is decided before, in `api`.
 
+mod clock;
+pub mod expiry;
 mod folder;
+pub mod kv;
 mod secret;
 pub mod sqlite;
 mod tokens;
@@ -17,7 +20,10 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+pub use clock::Clock;
+pub use expiry::ExpiryStorage;
 pub use folder::DataLock;
+pub use kv::KvStorage;
 pub use secret::{SecretError, TokenHash, TokenSecret};
 pub use sqlite::SqliteStorage;
 pub use tokens::{Right, Token, TokenOwner, UnknownRight};
@@ -109,7 +115,7 @@ pub enum StorageError {
 
 /// A backend. Guilds need no set-up: a guild exists from its first template on.
 #[async_trait]
-pub trait Storage: Send + Sync {
+pub trait Storage: KvStorage + ExpiryStorage {
     /// Creates or replaces a template. Versions count up from 1; the last [`KEPT_VERSIONS`] are kept.
     ///
     /// # Errors

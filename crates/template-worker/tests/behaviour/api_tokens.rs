@@ -22,6 +22,12 @@ fn endpoints(guild: &str) -> Vec<(Method, String, &'static str)> {
         (Method::POST, at("/vm/actions"), "vm:manage"),
         (Method::GET, at("/limits"), "templates:read"),
         (Method::PUT, at("/limits"), "admin"),
+        (Method::GET, at("/kv"), "kv:read"),
+        (Method::GET, at("/kv/k?scope=s"), "kv:read"),
+        (Method::PUT, at("/kv/k?scope=s"), "kv:write"),
+        (Method::DELETE, at("/kv/k?scope=s"), "kv:write"),
+        (Method::GET, at("/expiries"), "kv:read"),
+        (Method::POST, at("/expiries/x/retry"), "kv:write"),
         (Method::GET, "/api/v1/threads".to_owned(), "admin"),
         (Method::GET, "/api/v1/tokens".to_owned(), "admin"),
         (Method::POST, "/api/v1/tokens".to_owned(), "admin"),
@@ -45,7 +51,7 @@ async fn no_endpoint_works_without_a_token_or_with_a_wrong_one() {
 #[tokio::test]
 async fn a_right_opens_its_endpoints_and_no_others() {
     let worker = TestWorker::start().await;
-    let all = ["templates:read", "templates:write", "events:dispatch", "vm:manage"];
+    let all = ["templates:read", "templates:write", "events:dispatch", "vm:manage", "kv:read", "kv:write"];
     for right in all {
         let token = worker.guild_token(GUILD, &[right]).await;
         for (method, path, needed) in endpoints(GUILD) {
@@ -70,7 +76,7 @@ async fn a_right_opens_its_endpoints_and_no_others() {
 async fn another_guild_looks_as_if_it_did_not_exist() {
     let worker = TestWorker::start().await;
     worker.template(OTHER, "t", "return 1").await.expect(201);
-    let rights = ["templates:read", "templates:write", "events:dispatch", "vm:manage"];
+    let rights = ["templates:read", "templates:write", "events:dispatch", "vm:manage", "kv:read", "kv:write"];
     let token = worker.guild_token(GUILD, &rights).await;
     let unknown = "818880986845679799";
     for ((method, path, needed), (_, unknown_path, _)) in endpoints(OTHER).into_iter().zip(endpoints(unknown))

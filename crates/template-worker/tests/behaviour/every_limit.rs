@@ -48,6 +48,15 @@ impl Case {
         outcome["error"].as_str().unwrap().to_owned()
     }
 
+    /// What the author is told of a template that may use its guild's keys.
+    async fn kv(&self, source: &str) -> String {
+        let source = format!("local _, ctx = ... {source}");
+        let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["kv:*"]});
+        self.worker.put(&format!("/api/v1/guilds/{}/templates/t", self.guild), &body).await.expect(201);
+        let outcome = self.worker.event(&self.guild, &json!({})).await["t"].take();
+        outcome["error"].as_str().unwrap_or_else(|| panic!("{:?}: {outcome:#}", self.limit)).to_owned()
+    }
+
     async fn send(&self, data: Value) -> testkit::Answer {
         self.worker.dispatch(&self.guild, &json!({"name": "MESSAGE_CREATE", "data": data})).await
     }
@@ -186,6 +195,29 @@ async fn hit(case: &Case) -> (String, &'static str) {
                 detail(&refused.problem(422, "too_many_templates")),
                 "has 1 templates, which is the most (MAX_TEMPLATES_PER_GUILD)",
             )
+        }
+        Limit::KvKeyBytes => {
+            case.set(json!({"max_kv_key_bytes": 3})).await;
+            (
+                case.kv("return ctx.KV:set('long', 1, {'s'})").await,
+                "3 bytes: MAX_KV_KEY_BYTES); use a shorter",
+            )
+        }
+        Limit::KvValueBytes => {
+            case.set(json!({"max_kv_value_bytes": 10})).await;
+            let heard = case.kv("return ctx.KV:set('k', 'more than ten', {'s'})").await;
+            (heard, "10 bytes as JSON: MAX_KV_VALUE_BYTES); store less")
+        }
+        Limit::KvRecords => {
+            case.set(json!({"max_kv_records": 1})).await;
+            let source =
+                "ctx.KV:set('a', 1, {'s'}) ctx.KV:set('a', 2, {'s'}) return ctx.KV:set('b', 1, {'s'})";
+            (case.kv(source).await, "has 1 keys, which is the most (MAX_KV_RECORDS); delete some first")
+        }
+        Limit::KvBytes => {
+            case.set(json!({"max_kv_bytes": 20})).await;
+            let source = "ctx.KV:set('a', 'xxxxxxx', {'s'}) return ctx.KV:set('b', 1, {'s'})";
+            (case.kv(source).await, "20 bytes: MAX_KV_BYTES); delete some keys first")
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use template_worker::limits::{Limit, Limits};
+use template_worker::storage::kv;
 use template_worker::{capabilities, dispatch, events, storage, template};
 
 const PAGE: &str = include_str!("../../../../docs/limits.md");
@@ -104,6 +105,15 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("values in the data of an event", dispatch::MOST_VALUES),
         ("bytes of a log line; the rest is cut", khronos::MAX_LOG_LINE),
         ("actions on a guild's VM that wait for their answers", dispatch::MOST_ACTIONS),
+        ("scopes of a key", events::MAX_SCOPES),
+        ("operations of a `KV.batch`", kv::MOST_BATCH_OPS),
+        ("bytes of keys and values in a `KV.batch`", kv::MOST_BATCH_BYTES),
+        ("changes of a guild's keys that wait to be stored", kv::MOST_WAITING),
+        ("records that one `KV.find` returns", kv::MOST_FOUND),
+        ("bytes of records after which a `KV.find` ends early", kv::MOST_FOUND_BYTES),
+        ("keys that one `KV.find` looks at, and that one `KV.keys` returns", kv::MOST_EXAMINED),
+        ("sets of scopes that one `KV.list_scopes` looks at", kv::MOST_SCOPE_SETS),
+        ("`%` in the query of a `KV.find`", kv::MOST_WILDCARDS),
     ];
     let rows = rows(PAGE, 2);
     for (what, most) in known {

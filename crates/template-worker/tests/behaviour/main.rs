@@ -3,16 +3,20 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
 mod admission;
+mod api_kv;
 mod api_templates;
 mod api_tokens;
 mod backpressure;
 mod dispatching;
 mod every_limit;
 mod examples;
+mod expiry;
 mod extending;
 mod guild_limits;
 mod host_calls;
 mod isolation;
+mod kv;
+mod kv_crash;
 mod limits;
 mod limits_page;
 mod locks;
@@ -24,6 +28,7 @@ mod process;
 mod process_pool;
 mod process_programs;
 mod quarantine;
+mod read_only;
 mod strategies;
 mod template_store;
 mod traces;

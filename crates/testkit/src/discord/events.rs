@@ -257,6 +257,7 @@ impl Discord {
                 response: None,
                 original: None,
                 followups: Vec::new(),
+                pushed: state.pushed,
             };
             state.interactions.insert(token, interaction);
             event

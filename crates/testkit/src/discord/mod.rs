@@ -235,7 +235,8 @@ impl Discord {
         world.limits.invalid(world.now())
     }
 
-    /// Pushes Discord's clock forward, on which limits, timeouts and the age of messages are counted.
+    /// Pushes Discord's clock forward, on which limits, timeouts and the age of messages are counted. Interactions age
+    /// by this alone.
     pub fn advance(&self, by: Duration) {
         self.shared.lock().advance(by);
     }

@@ -3,6 +3,7 @@
 //! Fields are public, so that a test sets what it needs. How they look on the wire is in `models`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -254,4 +255,6 @@ pub struct Interaction {
     pub original: Option<Id>,
     /// The further messages.
     pub followups: Vec<Id>,
+    /// How far the clock had been pushed when it came.
+    pub pushed: Duration,
 }

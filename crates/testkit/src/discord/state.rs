@@ -73,6 +73,8 @@ pub struct State {
     pub interactions: BTreeMap<String, Interaction>,
     /// The time of Discord's clock.
     pub now: OffsetDateTime,
+    /// How far a test has pushed it.
+    pub pushed: Duration,
     last_id: u64,
 }
 
@@ -90,6 +92,7 @@ impl State {
             invites: BTreeMap::new(),
             interactions: BTreeMap::new(),
             now,
+            pushed: Duration::ZERO,
             last_id: 0,
         }
     }

@@ -124,6 +124,7 @@ impl World {
     /// Pushes the clock forward.
     pub(super) fn advance(&mut self, by: Duration) {
         self.started.1 += by;
+        self.state.pushed += by;
         self.state.now = self.wall();
     }
 }

@@ -4,6 +4,7 @@
 //! request may get wrong (events, capabilities, rights) stay text here: the handlers read them, with words for each.
 
 mod events;
+mod kv;
 mod limits;
 mod operations;
 mod templates;
@@ -14,6 +15,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(super) use events::{Accepted, EventBody, Results};
+pub(super) use kv::{
+    ExpiryPage, KeyUpdate, PutRecordBody, RecordBody, RecordPage, WrittenBody, stored_value,
+};
 pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use operations::{DrainedBody, Evicted, Pong, ThreadBody, ThreadList, VmPage};
 pub(super) use templates::{

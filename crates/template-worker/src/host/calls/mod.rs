@@ -7,6 +7,7 @@
 mod arguments;
 mod declared;
 mod discord;
+mod kv;
 mod stores;
 mod templates;
 
@@ -19,6 +20,7 @@ pub use arguments::{Any, Argument, Arguments, Bytes};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, Family};
 pub use discord::DiscordCall;
+pub use kv::{Batch, BatchOp, KvCall, Moment};
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
@@ -92,6 +94,8 @@ families! {
     Discord(DiscordCall),
     /// The guild's templates.
     Templates(TemplatesCall),
+    /// What a guild's templates remember.
+    Kv(KvCall),
 }
 
 impl fmt::Display for HostCall {

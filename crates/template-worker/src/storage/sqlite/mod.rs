@@ -1,15 +1,17 @@
 //! The embedded default: one SQLite file in the data folder.
 //!
 //! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates`,
-//! `limits` and `tokens`.
+//! `limits` and `tokens`. Records go their own way, in `kv`.
 //!
 //! There is one connection that writes and a few that read. Writers queue up for the one, in order and without polling;
 //! in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
 //! service) is waited for with `busy_timeout`.
 //!
 //! `synchronous` is FULL. NORMAL would survive a `kill -9`, since the operating system has the pages by then, but it
-//! loses the last commits with the machine. Templates and tokens change rarely, so the flush per change is cheap.
+//! loses the last commits with the machine. Templates and tokens change rarely, so the flush per change is cheap; changes of
+//! records share one.
 
+mod kv;
 mod limits;
 mod templates;
 mod tokens;
@@ -37,9 +39,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
     (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
+    (3, "key-value records", include_str!("../../../migrations/sqlite/0003_kv.sql")),
 ];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.
@@ -47,6 +50,7 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
 pub struct SqliteStorage {
     writer: SqlitePool,
     readers: SqlitePool,
+    kv: kv::Writer,
 }
 
 impl SqliteStorage {
@@ -71,7 +75,7 @@ impl SqliteStorage {
         })?;
         migrate(&writer).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
-        Ok(Self { writer, readers })
+        Ok(Self { kv: kv::Writer::start(writer.clone()), writer, readers })
     }
 
     /// A database in memory, which is gone with this value.
@@ -83,7 +87,7 @@ impl SqliteStorage {
         let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let writer = pool.connect_with(options().in_memory(true)).await?;
         migrate(&writer).await?;
-        Ok(Self { readers: writer.clone(), writer })
+        Ok(Self { kv: kv::Writer::start(writer.clone()), readers: writer.clone(), writer })
     }
 
     /// A transaction that holds the write lock from its start, so that what it reads first stays true until it writes.
@@ -258,6 +262,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn close(&self) {
+        self.kv.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

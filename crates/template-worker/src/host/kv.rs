@@ -1,0 +1,323 @@
+//! `ctx.KV`, served.
+//!
+//! Owns what records look like to scripts, and whose quota they count against. What is stored, and how, is the storage's
+//! business.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use khronos::{KhronosValue, TimeZone, Timestamp, ValueLimits};
+use time::OffsetDateTime;
+
+use super::calls::{KvCall, Moment};
+use super::{Caller, HostError, HostReply, Service};
+use crate::ids::GuildId;
+use crate::limits::Limit;
+use crate::metrics::Metrics;
+use crate::storage::kv::{
+    KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, KvUsage, MOST_EXAMINED,
+    MOST_FOUND, MOST_SCOPE_SETS, Scopes,
+};
+use crate::storage::{Clock, KvStorage};
+
+/// What a stored value may be. Its bytes were bounded when it was stored; who changes limits must still be able to read.
+const STORED: ValueLimits = ValueLimits { depth: 128, nodes: 10_000_000, bytes: 64 << 20 };
+/// Most bytes of a cursor that anybody sends: a key and its scopes.
+const MOST_CURSOR_BYTES: usize = 16 << 10;
+
+/// Serves `ctx.KV`.
+pub struct Kv {
+    storage: Arc<dyn KvStorage>,
+    clock: Clock,
+    service: Arc<dyn Service>,
+    metrics: Arc<Metrics>,
+    /// Guilds that are near a limit and have been told so.
+    told: Mutex<BTreeSet<(GuildId, Limit)>>,
+}
+
+impl Kv {
+    /// Records as `storage` has them; `service` tells what a guild may use.
+    pub fn new(
+        storage: Arc<dyn KvStorage>,
+        clock: Clock,
+        service: Arc<dyn Service>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { storage, clock, service, metrics, told: Mutex::default() }
+    }
+
+    pub(super) async fn serve(&self, caller: &Caller, call: KvCall) -> Result<HostReply, HostError> {
+        self.answer(caller, call).await.map_err(|error| {
+            if let Some(limit) = error.limit() {
+                self.metrics.exceeded(limit);
+            }
+            refused(error)
+        })
+    }
+
+    async fn answer(&self, caller: &Caller, call: KvCall) -> Result<HostReply, KvError> {
+        let guild = caller.guild;
+        match call {
+            KvCall::Get { key, scopes } => self.value(guild, &by_key(key, scopes)?).await,
+            KvCall::GetById { id } => self.value(guild, &by_id(&id)?).await,
+            KvCall::GetRecord { key, scopes } => self.record(guild, &by_key(key, scopes)?).await,
+            KvCall::GetRecordById { id } => self.record(guild, &by_id(&id)?).await,
+            KvCall::Exists { key, scopes } => {
+                let found = self.storage.kv_record(guild, &by_key(key, scopes)?, self.clock.now()).await?;
+                Ok(HostReply::value(found.is_some()))
+            }
+            KvCall::Keys { scopes, cursor } => self.keys(guild, scopes, cursor).await,
+            KvCall::ListScopes { cursor } => self.scopes(guild, cursor).await,
+            KvCall::Find { query, scopes, cursor } => self.find(guild, &query, scopes, cursor).await,
+            KvCall::SetById { id, value, expires_at, resume } => {
+                let op = KvOp::Set {
+                    at: by_id(&id)?,
+                    value: value.0.to_typed_json(),
+                    expires_at: time_of(expires_at),
+                    resume: resume.unwrap_or_default(),
+                };
+                self.write(caller, op).await?;
+                Ok(HostReply::nothing())
+            }
+            KvCall::SetExpiryById { id, expires_at } => {
+                let op = KvOp::SetExpiry { at: by_id(&id)?, expires_at: time_of(expires_at) };
+                self.write(caller, op).await?;
+                Ok(HostReply::nothing())
+            }
+            KvCall::DeleteById { id } => {
+                self.write(caller, KvOp::Delete { at: by_id(&id)? }).await?;
+                Ok(HostReply::nothing())
+            }
+            KvCall::Batch { ops } => {
+                let ops: Vec<KvOp> =
+                    ops.0.into_iter().map(KvCall::from).map(op_of).collect::<Result<_, _>>()?;
+                let done = self.write_all(caller, ops).await?;
+                Ok(HostReply::value(KhronosValue::List(done.into_iter().map(result).collect())))
+            }
+            call => {
+                let says_nothing = matches!(call, KvCall::Delete { .. } | KvCall::SetExpiry { .. });
+                let done = self.write(caller, op_of(call)?).await?;
+                Ok(if says_nothing { HostReply::nothing() } else { HostReply::value(result(done)) })
+            }
+        }
+    }
+
+    async fn value(&self, guild: GuildId, at: &KvAt) -> Result<HostReply, KvError> {
+        match self.storage.kv_record(guild, at, self.clock.now()).await? {
+            Some(record) => Ok(HostReply::two(read(&record)?, true)),
+            None => Ok(HostReply::two(KhronosValue::Null, false)),
+        }
+    }
+
+    async fn record(&self, guild: GuildId, at: &KvAt) -> Result<HostReply, KvError> {
+        match self.storage.kv_record(guild, at, self.clock.now()).await? {
+            Some(record) => Ok(HostReply::value(shown(&record)?)),
+            None => Ok(HostReply::value(KhronosValue::Null)),
+        }
+    }
+
+    async fn keys(
+        &self,
+        guild: GuildId,
+        scopes: Vec<String>,
+        cursor: Option<String>,
+    ) -> Result<HostReply, KvError> {
+        let (scopes, after) = (Scopes::new(scopes)?, cursor.map(read_cursor::<String>).transpose()?);
+        let keys = self.storage.kv_keys(guild, &scopes, after.as_deref(), self.clock.now()).await?;
+        let cursor = keys.last().filter(|_| keys.len() >= MOST_EXAMINED).map(cursor_of);
+        Ok(HostReply::two(keys, optional(cursor)))
+    }
+
+    async fn scopes(&self, guild: GuildId, cursor: Option<String>) -> Result<HostReply, KvError> {
+        let after = cursor.map(read_cursor::<Vec<String>>).transpose()?;
+        let after = after.map(Scopes::new).transpose()?;
+        let sets = self.storage.kv_scopes(guild, after.as_ref(), self.clock.now()).await?;
+        let cursor = sets.last().filter(|_| sets.len() >= MOST_SCOPE_SETS);
+        let cursor = cursor.map(|last| cursor_of(&last.to_vec()));
+        let mut scopes: Vec<String> = sets.iter().flat_map(Scopes::to_vec).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Ok(HostReply::two(scopes, optional(cursor)))
+    }
+
+    async fn find(
+        &self,
+        guild: GuildId,
+        query: &str,
+        scopes: Vec<String>,
+        cursor: Option<String>,
+    ) -> Result<HostReply, KvError> {
+        let most_bytes = self.service.limits(guild).max_kv_key_bytes;
+        let scopes = Scopes::new(scopes)?;
+        let after = cursor.map(read_cursor::<String>).transpose()?;
+        let query = KvQuery {
+            pattern: KeyPattern::new(query, most_bytes)?,
+            after: after.map(|key| KvKey { key, scopes: scopes.clone() }),
+            scopes: Some(scopes),
+            limit: MOST_FOUND,
+        };
+        let page = self.storage.kv_find(guild, &query, self.clock.now()).await?;
+        let records = page.records.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
+        let cursor = page.next.map(|next| cursor_of(&next.key));
+        Ok(HostReply::two(KhronosValue::List(records), optional(cursor)))
+    }
+
+    async fn write(&self, caller: &Caller, op: KvOp) -> Result<KvDone, KvError> {
+        let nothing = || KvError::BadBatch { count: 0 };
+        self.write_all(caller, vec![op]).await?.pop().ok_or_else(nothing)
+    }
+
+    async fn write_all(&self, caller: &Caller, ops: Vec<KvOp>) -> Result<Vec<KvDone>, KvError> {
+        let quota = KvQuota::of(&self.service.limits(caller.guild));
+        let written = self.storage.kv_write(caller.guild, ops, quota, self.clock.now()).await?;
+        self.warn(caller, &quota, written.usage);
+        Ok(written.done)
+    }
+
+    /// Tells the author once when the guild has used four fifths of what it may store; again, when it was less meanwhile.
+    fn warn(&self, caller: &Caller, quota: &KvQuota, usage: KvUsage) {
+        let used = [
+            (Limit::KvRecords, usage.records, quota.records, "keys", "delete some, or let them expire"),
+            (
+                Limit::KvBytes,
+                usage.bytes,
+                quota.bytes,
+                "bytes in its keys",
+                "delete some, or store less in each",
+            ),
+        ];
+        for (limit, used, most, what, advice) in used {
+            let is_near = most > 0 && used.saturating_mul(5) >= (most as u64).saturating_mul(4);
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_first = if is_near {
+                told.insert((caller.guild, limit))
+            } else {
+                told.remove(&(caller.guild, limit));
+                false
+            };
+            drop(told);
+            if is_first {
+                self.metrics.warned(limit);
+                let name = limit.field_name();
+                let text = format!(
+                    "near a limit: this guild has {used} {what}, and {most} are the most ({name}); {advice}"
+                );
+                self.service.warn(caller.guild, &caller.template.name, text);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Kv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kv").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// The change that a call by key stands for.
+fn op_of(call: KvCall) -> Result<KvOp, KvError> {
+    Ok(match call {
+        KvCall::Set { key, value, scopes, expires_at, resume } => KvOp::Set {
+            at: by_key(key, scopes)?,
+            value: value.0.to_typed_json(),
+            expires_at: time_of(expires_at),
+            resume: resume.unwrap_or_default(),
+        },
+        KvCall::SetExpiry { key, scopes, expires_at } => {
+            KvOp::SetExpiry { at: by_key(key, scopes)?, expires_at: time_of(expires_at) }
+        }
+        KvCall::Delete { key, scopes } => KvOp::Delete { at: by_key(key, scopes)? },
+        KvCall::Increment { key, scopes, by } => {
+            KvOp::Increment { key: KvKey { key, scopes: Scopes::new(scopes)? }, by: by.unwrap_or(1.0) }
+        }
+        KvCall::CompareAndSet { key, scopes, expected, value } => KvOp::CompareAndSet {
+            key: KvKey { key, scopes: Scopes::new(scopes)? },
+            expected: (expected.0 != KhronosValue::Null).then(|| expected.0.to_typed_json()),
+            value: value.0.to_typed_json(),
+        },
+        // Such a batch is not to be had from a script.
+        _ => return Err(KvError::BadBatch { count: 0 }),
+    })
+}
+
+/// What a script hears of a change.
+fn result(done: KvDone) -> KhronosValue {
+    match done {
+        KvDone::Set { existed, id } => {
+            KhronosValue::from([("exists", existed.into()), ("id", id.as_str().into())])
+        }
+        KvDone::ExpirySet => true.into(),
+        KvDone::Deleted { existed } => existed.into(),
+        KvDone::Sum(sum) => sum.into(),
+        KvDone::Swapped(swapped) => swapped.into(),
+    }
+}
+
+/// A record as scripts see it.
+fn shown(record: &KvRecord) -> Result<KhronosValue, KvError> {
+    Ok(KhronosValue::from([
+        ("id", record.id.as_str().into()),
+        ("key", record.key.as_str().into()),
+        ("value", read(record)?),
+        ("scopes", record.scopes.to_vec().into()),
+        ("exists", true.into()),
+        ("created_at", moment(record.created_at)),
+        ("last_updated_at", moment(record.updated_at)),
+        ("expires_at", record.expires_at.map_or(KhronosValue::Null, moment)),
+        ("resume", record.resume.into()),
+    ]))
+}
+
+fn read(record: &KvRecord) -> Result<KhronosValue, KvError> {
+    KhronosValue::from_typed_json(&record.value, STORED).map_err(|source| KvError::unreadable(source.into()))
+}
+
+fn by_key(key: String, scopes: Vec<String>) -> Result<KvAt, KvError> {
+    Ok(KvAt::Key(KvKey { key, scopes: Scopes::new(scopes)? }))
+}
+
+fn by_id(id: &str) -> Result<KvAt, KvError> {
+    KvId::sent(id).map(KvAt::Id).ok_or(KvError::NoSuchId)
+}
+
+/// A script's point in time; its years are those that a date can have.
+fn time_of(moment: Option<Moment>) -> Option<OffsetDateTime> {
+    let nanos = moment?.0.nanos();
+    Some(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+}
+
+fn moment(at: OffsetDateTime) -> KhronosValue {
+    Timestamp::from_nanos(at.unix_timestamp_nanos(), TimeZone::UTC)
+        .map_or(KhronosValue::Null, KhronosValue::Timestamptz)
+}
+
+fn optional(text: Option<String>) -> KhronosValue {
+    text.map_or(KhronosValue::Null, KhronosValue::from)
+}
+
+/// Cursors look like nothing in particular, so that nobody builds their own.
+fn cursor_of<T: serde::Serialize + ?Sized>(place: &T) -> String {
+    // Texts and lists of texts are always JSON.
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+}
+
+fn read_cursor<T: serde::de::DeserializeOwned>(cursor: String) -> Result<T, KvError> {
+    let bytes =
+        (cursor.len() <= MOST_CURSOR_BYTES).then(|| BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(KvError::BadCursor)
+}
+
+fn refused(error: KvError) -> HostError {
+    match error {
+        error if error.is_internal() => {
+            HostError::Internal { what: "use the guild's keys", source: error.into() }
+        }
+        KvError::NoSuchKey { .. } | KvError::NoSuchId => HostError::NotFound(error.to_string()),
+        KvError::Busy { .. } => HostError::Quota(error.to_string()),
+        error if error.limit().is_some() => HostError::Quota(error.to_string()),
+        error => HostError::Invalid(error.to_string()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Where events come from that the service makes itself.
+//!
+//! Owns the tasks that make them, and that these end with the service. What an event is belongs to `events`, what becomes of
+//! it to `dispatch`.
+
+mod expiry;
+mod resume;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::dispatch::Dispatcher;
+use crate::shutdown::Stopping;
+use crate::storage::{Clock, Storage};
+
+/// The tasks, as long as they run.
+#[derive(Debug)]
+pub struct Sources {
+    /// Held by every task; nothing is ever sent.
+    running: watch::Receiver<()>,
+}
+
+impl Sources {
+    /// Starts all of them. They begin to end when `stopping` begins.
+    pub fn start(
+        storage: &Arc<dyn Storage>,
+        dispatcher: &Dispatcher,
+        clock: &Clock,
+        stopping: &Stopping,
+    ) -> Self {
+        let (held, running) = watch::channel(());
+        let held = Arc::new(held);
+        let expiry = expiry::Expiry::new(
+            Arc::clone(storage) as _,
+            Arc::new(dispatcher.clone()),
+            clock.clone(),
+            stopping.clone(),
+            Arc::clone(&held),
+        );
+        tokio::spawn(expiry.run());
+        let resume = resume::Resume::new(Arc::clone(storage) as _, dispatcher.clone(), clock.clone());
+        let stopping = stopping.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stopping.wait() => {}
+                () = resume.run() => {}
+            }
+            drop(held);
+        });
+        Self { running }
+    }
+
+    /// Returns when all of them have ended, and what they began is stored.
+    pub async fn ended(&self) {
+        // An error means that nobody holds the other end any more.
+        let _ = self.running.clone().changed().await;
+    }
+}
