@@ -91,7 +91,7 @@ pub struct Route {
 }
 
 /// The verb of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Reads.
     Get,
