@@ -59,7 +59,7 @@ pub use bytecode::{BytecodeCache, Program, ProgramImage};
 pub use closing::Closing;
 pub use error::{BrokenReason, CompileError, RuntimeError, TemplateError, Verdict};
 pub use isolate::IsolateId;
-pub use library::modules;
+pub use library::{blob, modules};
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 pub use memory::give_back_free_memory;
 pub use object::{HostFunctions, ObjectType};

@@ -54,6 +54,14 @@ impl HostFunctions {
         self.expose.call(host_functions::function(lua, &self.scheduler, f)?)
     }
 
+    /// What `text` is in JSON: tables that nobody can change.
+    ///
+    /// # Errors
+    /// Where it is none, or more than a VM takes at once.
+    pub fn json(&self, lua: &Lua, text: &str) -> Result<Value, String> {
+        self.scheduler.decode(lua, text)
+    }
+
     /// A function whose answer may come later: `serve` gets the arguments and a [`Reply`], which may be sent to any thread.
     /// The Luau thread that called sleeps until then, at any depth of coroutines, and others run.
     ///

@@ -11,7 +11,11 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
-use crate::host::{Discord, Gate, Host, Kv, Service, Services, Stores, Templates};
+use crate::host::captcha::Captchas;
+use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
+use crate::host::objects::{Contents, Objects};
+use crate::host::secrets::{KeyFile, Vault};
+use crate::host::{Discord, Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::metrics::{Levels, Metrics, Usage};
@@ -47,6 +51,10 @@ pub struct App {
     /// What time it is for whatever is stored with a time.
     pub clock: Clock,
     sources: Sources,
+    /// Secrets of guilds.
+    pub vault: Vault,
+    /// Objects of guilds.
+    pub objects: Objects,
     strategy: Arc<dyn VmDistributionStrategy>,
 }
 
@@ -73,6 +81,40 @@ pub enum Stopped {
     Hanging,
 }
 
+/// What serves the calls that reach out of the service.
+fn outside(
+    config: &Config,
+    storage: &Arc<dyn Storage>,
+    metrics: &Arc<Metrics>,
+    service: Arc<dyn Service>,
+) -> Outside {
+    let http = HttpOptions {
+        ports: config.http.ports.clone(),
+        denied_hosts: config.http.denied_hosts.clone(),
+        max_in_flight: config.http.max_requests_in_flight,
+        addresses: AddressRule {
+            opened: config.http.opened_networks.clone(),
+            closed: config.http.closed_networks.clone(),
+        },
+    };
+    let names = SystemNames::new(config.http.fixed_names.clone());
+    let data = config.storage.data.clone();
+    let key = match config.secrets.key_file.as_os_str().is_empty() {
+        true => KeyFile::new(data.join("secrets.key")),
+        false => KeyFile::new(config.secrets.key_file.clone()),
+    };
+    let contents = config.objects.clone();
+    let open = move || Contents::open(&contents, &data);
+    Outside {
+        http: HttpClient::new(http, Arc::new(names)),
+        objects: Objects::new(Arc::clone(storage), open, Arc::clone(&key), &config.links.api_url),
+        captchas: Captchas::default(),
+        vault: Vault::new(Arc::clone(storage), key),
+        service,
+        metrics: Arc::clone(metrics),
+    }
+}
+
 impl App {
     /// Opens the storage that `config` names and starts the service.
     ///
@@ -97,6 +139,9 @@ impl App {
         let most = config.templates.capabilities.iter().cloned().collect();
         let gate = Gate::new(most, config.templates.rate_limits);
         let clock = Clock::System;
+        let outside = outside(&config, &storage, &metrics, Arc::clone(&service) as _);
+        outside.objects.take_over().await?;
+        let (vault, objects) = (outside.vault.clone(), outside.objects.clone());
         let kv = Kv::new(
             Arc::clone(&storage) as _,
             clock.clone(),
@@ -104,6 +149,7 @@ impl App {
             Arc::clone(&metrics),
         );
         let services = Services {
+            outside,
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
             kv,
             templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
@@ -130,7 +176,16 @@ impl App {
             Arc::clone(&shared),
             stopping.clone(),
         );
-        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping);
+        tokio::spawn({
+            let (objects, stopping) = (objects.clone(), stopping.clone());
+            async move {
+                tokio::select! {
+                    () = stopping.wait() => {}
+                    () = objects.sweep_for_ever() => {}
+                }
+            }
+        });
+        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
         let app = Self {
             config,
             storage,
@@ -142,6 +197,8 @@ impl App {
             shared,
             clock,
             sources,
+            vault,
+            objects,
             strategy,
         };
         let app = Arc::new(app);

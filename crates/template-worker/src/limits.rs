@@ -91,6 +91,27 @@ settings! {
         /// MAX_KV_BYTES: bytes of all keys, scopes and values of a guild in `ctx.KV`.
         /// 64 MiB: some 650 bytes for each key that it may have.
         pub max_kv_bytes: usize = 64 << 20, within 0..=1 << 40;
+        /// MAX_HTTP_TIME: milliseconds that a request of `ctx.HTTPClient` may take, from the look-up of its host to the last
+        /// byte of its answer. 5 seconds, as AntiRaid allowed in 2025.
+        pub max_http_time_ms: u64 = 5_000, within 1..=60_000;
+        /// MAX_HTTP_IN_FLIGHT: requests of a guild's templates at the same time.
+        /// 6: as many as a browser sends to one host.
+        pub max_http_in_flight: usize = 6, within 1..=1024;
+        /// MAX_HTTP_REQUEST_BYTES: bytes of the body of a request.
+        /// 1 MiB: as much as an answer may have.
+        pub max_http_request_bytes: usize = 1 << 20, within 0..=64 * MIB;
+        /// MAX_HTTP_RESPONSE_BYTES: bytes of the body of an answer, after decompression.
+        /// 1 MiB: data, not files.
+        pub max_http_response_bytes: usize = 1 << 20, within 0..=16 * MIB;
+        /// MAX_OBJECT_BYTES: bytes of an object of `ctx.ObjectStorage`.
+        /// 512 KiB, as AntiRaid allowed in 2025.
+        pub max_object_bytes: usize = 512 << 10, within 1..=16 * MIB;
+        /// MAX_OBJECTS: objects that a guild may have.
+        /// 1,000: a few for each of its templates.
+        pub max_objects: usize = 1000, within 0..=100_000;
+        /// MAX_OBJECT_STORAGE_BYTES: bytes of all objects of a guild.
+        /// 64 MiB: 128 of the largest.
+        pub max_object_storage_bytes: usize = 64 << 20, within 0..=1 << 40;
     }
 }
 
@@ -113,6 +134,11 @@ impl Limits {
     /// MAX_NON_YIELDABLE_TIME.
     pub fn max_non_yieldable_time(&self) -> Duration {
         Duration::from_millis(self.max_non_yieldable_time_ms)
+    }
+
+    /// MAX_HTTP_TIME.
+    pub fn max_http_time(&self) -> Duration {
+        Duration::from_millis(self.max_http_time_ms)
     }
 
     /// SLICE.

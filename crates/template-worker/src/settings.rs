@@ -76,7 +76,7 @@ macro_rules! settings {
             ];
 
             /// Each number against its own bounds.
-            fn check_bounds(&self) -> Result<(), $crate::settings::BadSetting> {
+            pub(crate) fn check_bounds(&self) -> Result<(), $crate::settings::BadSetting> {
                 $( $( $crate::settings::check_bounds(stringify!($key), self.$key as u64, &$range)?; )? )+
                 Ok(())
             }

@@ -23,7 +23,18 @@ const LEAVES: &[&str] =
 const MAY_USE: &[(&str, &[&str])] = &[
     (
         "api",
-        &["app", "dispatch", "events", "template", "storage", "vm", "config", "capabilities", "execution"],
+        &[
+            "app",
+            "dispatch",
+            "events",
+            "template",
+            "storage",
+            "vm",
+            "config",
+            "capabilities",
+            "execution",
+            "host",
+        ],
     ),
     ("sources", &["dispatch", "events", "template", "storage", "vm"]),
     ("dispatch", &["events", "template", "vm", "execution", "storage", "capabilities"]),

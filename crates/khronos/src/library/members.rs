@@ -11,7 +11,6 @@ use mlua::{Function, IntoLua, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::Library;
 use super::arguments::{Argument, Arguments, Bytes};
-use super::datamgmt::Blob;
 use crate::declare;
 use crate::scheduler::collector::Charge;
 use crate::scheduler::inbox::Reply;
@@ -30,7 +29,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn into_text(self, scheduler: &Scheduler) -> String {
+    pub(super) fn into_text(self, scheduler: &Scheduler) -> String {
         match self {
             Self::Because(text) => text,
             Self::NoRoom(bytes) => {
@@ -209,18 +208,10 @@ impl<'a> Maker<'a> {
         begin: impl Fn(Waiting) -> Result<J, String> + 'static,
     ) -> mlua::Result<()>
     where
-        J: FnOnce() -> Result<KhronosValue, String> + Send + 'static,
+        J: FnOnce() -> Result<Vec<u8>, String> + Send + 'static,
     {
         let declared = self.functions.find(name)?;
         let (lua, library) = (self.lua(), self.library());
-        let weak = Rc::downgrade(library);
-        let finish = move |lua: &Lua, mut values: MultiValue| {
-            let bytes = values.pop_front().and_then(Bytes::read).ok_or("the answer is no bytes")?;
-            let library = weak.upgrade().ok_or("the VM is closing")?;
-            let call = Call { lua, library: &library };
-            let blob = Blob::copy(&call, &bytes).and_then(|blob| Ok(blob.into_lua_multi(lua)?));
-            blob.map_err(|refusal| refusal.into_text(&library.scheduler))
-        };
         let lane = library.scheduler.options.base.slow_lane.clone();
         let jobs = library.slow_jobs.clone();
         let serve = move |values: Vec<KhronosValue>, reply: Reply| {
@@ -228,14 +219,13 @@ impl<'a> Maker<'a> {
             match begun.and_then(|job| Ok((job, lane.place(&jobs)?))) {
                 Err(message) => reply.error(message),
                 Ok((job, place)) => lane.run(place, move || match job() {
-                    Ok(value) => reply.ok(value),
+                    Ok(bytes) => reply.blob(bytes),
                     Err(message) => reply.error(message),
                 }),
             }
         };
         let (scheduler, await_) = (&library.scheduler, &library.await_);
-        let finish = Some(Box::new(finish) as _);
-        let function = host_functions::awaiting(lua, scheduler, await_, declared.name, None, finish, serve)?;
+        let function = host_functions::awaiting(lua, scheduler, await_, declared.name, None, None, serve)?;
         self.functions.put(declared, function)
     }
 

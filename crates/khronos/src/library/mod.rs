@@ -19,13 +19,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, Table};
+use mlua::{Function, Lua, Table, Value};
 
 use crate::declare::Module;
 use crate::sandbox::Prelude;
 use crate::scheduler::Scheduler;
 use crate::slow_lane::Jobs;
-use members::Maker;
+use members::{Call, Maker};
 
 /// A module, and what puts it together.
 struct Entry {
@@ -128,6 +128,18 @@ pub(crate) fn load(lua: &Lua, path: &str, globals: &Table) -> Option<mlua::Resul
         let table = make(lua, &library, entry, globals)?;
         lua.create_function(move |_, ()| Ok(table.clone()))
     }))
+}
+
+/// A `Blob` of `@antiraid/datamgmt` with these bytes. (As an argument of a host function, a blob arrives as
+/// [`KhronosValue::Buffer`](crate::KhronosValue::Buffer).)
+///
+/// # Errors
+/// A text for a script, where there is no memory for it.
+pub fn blob(lua: &Lua, bytes: Vec<u8>) -> Result<Value, String> {
+    let library = Library::of(lua).map_err(|error| error.to_string())?;
+    let blob = datamgmt::Blob::new(&Call { lua, library: &library }, bytes);
+    let blob = blob.and_then(|blob| Ok(Value::UserData(lua.create_userdata(blob)?)));
+    blob.map_err(|refusal| refusal.into_text(&library.scheduler))
 }
 
 fn make(lua: &Lua, library: &Rc<Library>, entry: &'static Entry, globals: &Table) -> mlua::Result<Table> {

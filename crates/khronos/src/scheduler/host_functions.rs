@@ -154,6 +154,9 @@ fn add_waiting(lua: &Lua, scheduler: &Rc<Scheduler>, host: &Table) -> mlua::Resu
             Some(Ok(Returned::Json(text))) => {
                 s.decode(lua, &text).map(|value| MultiValue::from_iter([value]))
             }
+            Some(Ok(Returned::Blob(bytes))) => {
+                crate::library::blob(lua, bytes).map(|blob| MultiValue::from_iter([blob]))
+            }
             Some(Err(message)) => Err(message),
             None => Err("cannot wait here".to_owned()),
         }
@@ -238,7 +241,7 @@ impl Scheduler {
     }
 
     /// What an answer in JSON is to a script.
-    fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
+    pub(crate) fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
         let decoder = self.decoder.borrow().clone();
         let Some(decoder) = decoder else { return Err("internal error".to_owned()) };
         decoder.decode(lua, text, self.limits().json).map_err(|error| match error {

@@ -20,6 +20,8 @@ pub(crate) enum Returned {
     Values(Vec<KhronosValue>),
     /// JSON text, which becomes one value that nobody can change. Quicker, for what came as text.
     Json(String),
+    /// Bytes, which become a `Blob`.
+    Blob(Vec<u8>),
 }
 
 impl Returned {
@@ -28,6 +30,7 @@ impl Returned {
         match self {
             Self::Values(values) => values.iter().map(KhronosValue::size).sum(),
             Self::Json(text) => text.len(),
+            Self::Blob(bytes) => bytes.len(),
         }
     }
 }
@@ -81,6 +84,11 @@ impl Reply {
     /// Makes the host call return what `text` is in JSON, as tables that nobody can change.
     pub fn json(self, text: String) {
         self.send(Ok(Returned::Json(text)));
+    }
+
+    /// Makes the host call return a `Blob` of `@antiraid/datamgmt` with these bytes.
+    pub fn blob(self, bytes: Vec<u8>) {
+        self.send(Ok(Returned::Blob(bytes)));
     }
 
     /// Makes the host call throw `message`, with the script's file and line in front.

@@ -58,7 +58,7 @@ macro_rules! rights {
     )+ };
 }
 
-rights!(TemplatesRead, TemplatesWrite, EventsDispatch, VmManage, KvRead, KvWrite);
+rights!(TemplatesRead, TemplatesWrite, EventsDispatch, VmManage, KvRead, KvWrite, SecretsWrite);
 
 impl FromRequestParts<Arc<App>> for Admin {
     type Rejection = ApiError;

@@ -39,6 +39,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/metrics", Access::Public),
     endpoint("GET", "/openapi.json", Access::Public),
     endpoint("GET", "/docs", Access::Public),
+    endpoint("GET", "/objects/{token}", Access::Public),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates", Access::Guild(Right::TemplatesRead)),
     endpoint("PUT", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesWrite)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/templates/{name}", Access::Guild(Right::TemplatesRead)),
@@ -59,6 +60,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("DELETE", "/api/v1/guilds/{guild_id}/kv/{key}", Access::Guild(Right::KvWrite)),
     endpoint("GET", "/api/v1/guilds/{guild_id}/expiries", Access::Guild(Right::KvRead)),
     endpoint("POST", "/api/v1/guilds/{guild_id}/expiries/{id}/retry", Access::Guild(Right::KvWrite)),
+    endpoint("GET", "/api/v1/guilds/{guild_id}/secrets", Access::Guild(Right::SecretsWrite)),
+    endpoint("PUT", "/api/v1/guilds/{guild_id}/secrets/{name}", Access::Guild(Right::SecretsWrite)),
+    endpoint("DELETE", "/api/v1/guilds/{guild_id}/secrets/{name}", Access::Guild(Right::SecretsWrite)),
     endpoint("GET", "/api/v1/threads", Access::Admin),
     endpoint("DELETE", "/api/v1/threads/{id}", Access::Admin),
     endpoint("POST", "/api/v1/threads/{id}/ping", Access::Admin),
@@ -74,7 +78,8 @@ mod tests {
     use super::*;
 
     /// Adding to this list opens something to everyone.
-    const WITHOUT_TOKEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"];
+    const WITHOUT_TOKEN: [&str; 6] =
+        ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/objects/{token}"];
 
     /// What a guild must not do with itself.
     const OF_A_GUILD_FOR_ADMINS: [(&str, &str); 1] = [("PUT", "/api/v1/guilds/{guild_id}/limits")];

@@ -209,6 +209,28 @@ impl<S: Sync> FromRequestParts<S> for TemplatePath {
     }
 }
 
+/// The name of a secret in the path, as it was written.
+pub(super) struct SecretPath(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for SecretPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        path_part(parts, "name", Problem::InvalidUrl).await.map(Self)
+    }
+}
+
+/// The end of the URL of an object, as it was written.
+pub(super) struct ObjectPath(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for ObjectPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        path_part(parts, "token", Problem::InvalidUrl).await.map(Self)
+    }
+}
+
 /// The id of a token in the path.
 pub(super) struct TokenPath(pub(super) TokenId);
 

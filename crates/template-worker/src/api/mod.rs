@@ -16,9 +16,11 @@ mod impatient;
 mod kv;
 mod limits;
 mod metrics;
+mod objects;
 mod openapi;
 mod problem;
 mod request_id;
+mod secrets;
 mod server;
 mod templates;
 mod threads;
@@ -70,6 +72,7 @@ fn admitted() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi_json))
         .routes(routes!(openapi::docs))
+        .routes(routes!(objects::get_object))
         .nest("/api/v1", versioned())
 }
 
@@ -93,6 +96,8 @@ fn versioned() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(kv::get_record, kv::put_record, kv::delete_record))
         .routes(routes!(expiries::list_expiries))
         .routes(routes!(expiries::retry_expiry))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::put_secret, secrets::delete_secret))
         .routes(routes!(threads::list_threads))
         .routes(routes!(threads::drain_thread))
         .routes(routes!(threads::ping_thread))

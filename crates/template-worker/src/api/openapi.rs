@@ -28,6 +28,8 @@ use crate::template::TemplateName;
         (name = "vm", description = "The VM that all templates of a guild share, and that lives on between events."),
         (name = "limits", description = "What a guild may use: the service's limits, and those that differ for one guild."),
         (name = "kv", description = "What a guild's templates remember, and what becomes of it when its time has come."),
+        (name = "secrets", description = "Values that templates can put into requests and never see."),
+        (name = "objects", description = "What templates gave a URL to."),
         (name = "threads", description = "The workers that VMs live on, threads or processes, and all VMs on them."),
         (name = "tokens", description = "Who may use this API."),
         (name = "service", description = "For those who watch the service. No token needed."),
@@ -41,7 +43,7 @@ const DESCRIPTION: &str = "Runs the Luau templates of Discord guilds. Ids of gui
 
 const TOKEN: &str = "The first start prints the token of an admin. An admin makes others at `/api/v1/tokens`, also for a \
     guild alone and with some rights only: `templates:read`, `templates:write`, `events:dispatch`, `vm:manage`, \
-    `kv:read`, `kv:write`, `logs:read`.";
+    `kv:read`, `kv:write`, `logs:read`, `secrets:write`.";
 
 /// The document without any operation.
 pub(super) fn head() -> OpenApi {
@@ -108,6 +110,12 @@ params! {
     NameParam: Path "name" True "The name of the template.", TemplateName::schema();
     /// The id of a token in the path.
     TokenParam: Path "id" True "The id of the token.", TokenId::schema();
+    /// The name of a secret in the path.
+    SecretParam: Path "name" True "The name of the secret: letters, digits and underscores.",
+        ObjectBuilder::new().schema_type(Type::String).examples(["API_KEY"]).into();
+    /// What a URL of an object ends in.
+    ObjectParam: Path "token" True "What `get_file_url` made.",
+        ObjectBuilder::new().schema_type(Type::String).into();
     /// The number of a worker thread in the path.
     ThreadParam: Path "id" True "The number of the thread.", ThreadId::schema();
     /// The key of a record in the path.
@@ -200,7 +208,8 @@ mod tests {
             }
             let listed = ENDPOINTS.iter().find(|one| one.method == method && one.path == path).unwrap();
             let may_fail = responses.keys().any(|status| status.starts_with('4'));
-            assert_eq!(may_fail, listed.access != Access::Public, "{here}");
+            let can_be_asked_wrong = listed.access != Access::Public || path.contains('{');
+            assert_eq!(may_fail, can_be_asked_wrong, "{here}");
             let has_token = operation["security"][0]["token"].is_array();
             assert_eq!(has_token, listed.access != Access::Public, "{here}");
             assert_eq!(responses.contains_key("401"), has_token, "{here}");

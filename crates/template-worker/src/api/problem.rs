@@ -103,6 +103,7 @@ table! {
     UnknownCapability: UNPROCESSABLE_ENTITY "unknown_capability" "There is no such capability",
     UnknownRight: UNPROCESSABLE_ENTITY "unknown_right" "There is no such right",
     InvalidValue: UNPROCESSABLE_ENTITY "invalid_value" "A value is not acceptable",
+    TooManySecrets: UNPROCESSABLE_ENTITY "too_many_secrets" "The guild has too many secrets",
     TooManyTemplates: UNPROCESSABLE_ENTITY "too_many_templates" "The guild has too many templates",
     KvFull: UNPROCESSABLE_ENTITY "kv_full" "The guild has too many keys, or stores too much",
     Refused: UNPROCESSABLE_ENTITY "refused" "The VM refuses this",

@@ -39,6 +39,7 @@ pub const CLOSED_LIST: &[Entry] = &[
     entry("http:{host}", "requests to one host"),
     entry("http:*", "requests to every public host"),
     entry("captcha:create", "making captcha images"),
+    entry("secrets:{name}", "putting one secret into requests, or all with `*`"),
     entry("events:dispatch", "sending events to the guild's templates"),
     entry("schedule:*", "being run at times"),
 ];
@@ -53,8 +54,18 @@ const STORES: &[(&str, &[&str])] = &[
     ("CopyDataStore", &["copy", "copySync"]),
     ("TemplateStore", &["list", "get", "create", "update", "delete"]),
 ];
-const FAMILIES: &[&str] =
-    &["kv", "kv.meta", "discord", "datastore", "objectstorage", "http", "captcha", "events", "schedule"];
+const FAMILIES: &[&str] = &[
+    "kv",
+    "kv.meta",
+    "discord",
+    "datastore",
+    "objectstorage",
+    "http",
+    "captcha",
+    "secrets",
+    "events",
+    "schedule",
+];
 
 #[rustfmt::skip]
 pub(crate) const DISCORD: &[&str] = &[
@@ -114,6 +125,8 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
             "expected a host name in lower case, without scheme, port or path, as in `http:api.example.com`",
         ),
         ("captcha", None, ["create"]) | ("events", None, ["dispatch"]) => Ok(()),
+        ("secrets", None, [name]) if is_secret(name) => Ok(()),
+        ("secrets", ..) => Err("expected the name of a secret, in letters, digits and underscores"),
         ("schedule", ..) => Err("there is only `schedule:*`"),
         _ => Err("there is no such capability"),
     }
@@ -144,6 +157,7 @@ pub(super) fn nearest_to(text: &str) -> Option<String> {
         "http" => op.contains('.').then(|| format!("http:{}", op.to_lowercase()))?,
         "captcha" => "captcha:create".to_owned(),
         "events" => "events:dispatch".to_owned(),
+        "secrets" => "secrets:*".to_owned(),
         _ => "schedule:*".to_owned(),
     };
     // What would be refused itself helps nobody.
@@ -152,6 +166,10 @@ pub(super) fn nearest_to(text: &str) -> Option<String> {
 
 fn methods(store: &str) -> Option<&'static [&'static str]> {
     STORES.iter().find(|(name, _)| *name == store).map(|(_, methods)| *methods)
+}
+
+fn is_secret(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_host(host: &str) -> bool {

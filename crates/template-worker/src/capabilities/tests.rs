@@ -23,6 +23,7 @@ fn every_form_of_the_closed_list_is_accepted() {
             .replace("{key}", "a:b c")
             .replace("{Store}", "TemplateStore")
             .replace("{host}", "api.example.com")
+            .replace("{name}", "API_KEY")
             .replace("{method}", if entry.form.starts_with("discord") { "create_message" } else { "list" });
         assert!(filled.parse::<Capability>().is_ok(), "{}: {:?}", entry.form, filled.parse::<Capability>());
     }

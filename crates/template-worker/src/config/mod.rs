@@ -8,11 +8,15 @@ pub mod environment;
 mod explain;
 mod load;
 mod machine;
+mod network;
+mod outside;
 mod secret;
 mod sections;
 
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
+pub use network::{FixedName, Network, NotAFixedName, NotANetwork};
+pub use outside::{HttpConfig, ObjectBackend, ObjectsConfig, SecretsConfig};
 pub use secret::Secret;
 pub use sections::{
     Backend, Config, DiscordConfig, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig,

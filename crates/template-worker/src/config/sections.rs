@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::machine;
+use super::outside::{HttpConfig, ObjectsConfig, SecretsConfig};
 use super::secret::Secret;
 use crate::capabilities::Capability;
 use crate::ids::{GuildId, UserId};
@@ -39,6 +40,12 @@ pub struct Config {
     pub discord: DiscordConfig,
     /// Where people find this service.
     pub links: LinksConfig,
+    /// Requests of templates to the internet.
+    pub http: HttpConfig,
+    /// Where the contents of objects are kept.
+    pub objects: ObjectsConfig,
+    /// Secrets of guilds.
+    pub secrets: SecretsConfig,
     /// Where templates and tokens are kept.
     pub storage: StorageConfig,
     /// What the service says about itself.
@@ -156,7 +163,7 @@ settings! {
     pub struct DiscordConfig {
         /// The bot's token; empty for none, and templates cannot reach Discord. Never shown; best set by the environment.
         pub token: Secret = Secret::default();
-        /// Where Discord's API is: "https://discord.com", or a proxy that stands before it.
+        /// Where Discord's API is: its own address, or that of a proxy that stands before it.
         pub address: String = "https://discord.com".to_owned();
         /// The id of the application that the bot belongs to; empty asks Discord.
         pub application_id: String = String::new();
@@ -375,7 +382,7 @@ pub(super) struct Section {
 }
 
 impl Config {
-    pub(super) const SECTIONS: [Section; 10] = [
+    pub(super) const SECTIONS: [Section; 13] = [
         Section { name: "server", about: "The HTTP server.", settings: ServerConfig::SETTINGS },
         Section {
             name: "vm",
@@ -390,6 +397,17 @@ impl Config {
         },
         Section { name: "discord", about: "The bot on Discord.", settings: DiscordConfig::SETTINGS },
         Section { name: "links", about: "Where people find this service.", settings: LinksConfig::SETTINGS },
+        Section {
+            name: "http",
+            about: "Requests of templates to the internet.",
+            settings: HttpConfig::SETTINGS,
+        },
+        Section {
+            name: "objects",
+            about: "Where the contents of objects are kept.",
+            settings: ObjectsConfig::SETTINGS,
+        },
+        Section { name: "secrets", about: "Secrets of guilds.", settings: SecretsConfig::SETTINGS },
         Section {
             name: "storage",
             about: "Where templates and tokens are kept.",
@@ -427,6 +445,9 @@ impl Config {
         self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
         self.discord.check_bounds().and_then(|()| self.discord.validate()).map_err(|bad| ("discord", bad))?;
         self.links.check_bounds().map_err(|bad| ("links", bad))?;
+        self.http.check_bounds().map_err(|bad| ("http", bad))?;
+        self.objects.check_bounds().and_then(|()| self.objects.validate()).map_err(|bad| ("objects", bad))?;
+        self.secrets.check_bounds().map_err(|bad| ("secrets", bad))?;
         self.storage.check_bounds().map_err(|bad| ("storage", bad))?;
         self.log.check_bounds().and_then(|()| self.log.validate()).map_err(|bad| ("log", bad))?;
         self.telemetry

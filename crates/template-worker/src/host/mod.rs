@@ -8,10 +8,15 @@
 
 mod authorise;
 pub mod calls;
+pub mod captcha;
 pub mod discord;
+pub mod http;
 mod kv;
 mod line;
+pub mod objects;
+mod outside;
 mod rate_limits;
+pub mod secrets;
 mod stores;
 mod templates;
 #[cfg(test)]
@@ -28,6 +33,7 @@ pub use calls::{HostCall, HostReply};
 pub use discord::Discord;
 pub use kv::Kv;
 pub use line::{Answer, Caller, HostLine, Nowhere};
+pub use outside::Outside;
 pub use stores::Stores;
 pub use templates::{Service, Templates};
 
@@ -62,6 +68,8 @@ pub struct Services {
     pub templates: Templates,
     /// `ctx.KV`.
     pub kv: Kv,
+    /// `ctx.HTTPClient`, `ctx.ObjectStorage`, `ctx.ImageCaptcha` and `ctx.secrets`.
+    pub outside: Outside,
 }
 
 impl Host {
@@ -94,6 +102,10 @@ impl Host {
                 services.discord.serve(caller.guild, method, arguments).await
             }
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
+            HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,
+            HostCall::Object(call) => services.outside.objects(caller, call).await,
+            HostCall::Captcha(call) => services.outside.captcha(call).await,
+            HostCall::Secret(call) => services.outside.secrets(&self.0.gate, caller, call).await,
             HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }
     }

@@ -20,6 +20,8 @@ const UNGATED: &[(&str, &str)] = &[
     ("Discord", "antiraid_check_permissions_and_hierarchy"),
     ("Discord", "antiraid_check_reason"),
     ("Discord", "antiraid_get_fused_member"),
+    // It tells only those that the template may use.
+    ("secrets", "list"),
 ];
 
 fn text(text: &str) -> KhronosValue {
@@ -37,7 +39,13 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
         ("DataStores.CopyDataStore", _) => vec![text("x")],
         ("DataStores.TemplateStore", "create" | "update") => vec![table()],
         ("DataStores.TemplateStore", _) => vec![text("greet")],
-        ("KV", "list_scopes") => vec![],
+        ("KV", "list_scopes") | ("secrets", _) | ("ImageCaptcha", _) | ("ObjectStorage", "list_files") => {
+            vec![]
+        }
+        ("HTTPClient", _) => vec![text("GET"), text("https://example.com/"), table()],
+        ("ObjectStorage", "upload_file") => vec![text("k"), text("content")],
+        ("ObjectStorage", "get_file_url") => vec![text("k"), KhronosValue::Integer(60)],
+        ("ObjectStorage", _) => vec![text("k")],
         ("KV", "keys") => vec![scopes()],
         ("KV", "set") => vec![text("k"), text("v"), scopes()],
         ("KV", "increment") => vec![text("k"), scopes(), KhronosValue::Integer(1)],

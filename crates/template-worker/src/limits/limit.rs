@@ -61,6 +61,13 @@ limits! {
     KvValueBytes "kv_value_bytes" max_kv_value_bytes,
     KvRecords "kv_records" max_kv_records,
     KvBytes "kv_bytes" max_kv_bytes,
+    HttpTime "http_time" max_http_time_ms,
+    HttpInFlight "http_in_flight" max_http_in_flight,
+    HttpRequestBytes "http_request_bytes" max_http_request_bytes,
+    HttpResponseBytes "http_response_bytes" max_http_response_bytes,
+    ObjectBytes "object_bytes" max_object_bytes,
+    Objects "objects" max_objects,
+    ObjectStorageBytes "object_storage_bytes" max_object_storage_bytes,
 }
 
 impl Limit {

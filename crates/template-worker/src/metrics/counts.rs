@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::histogram::HistogramCounts;
-use super::names::{Broke, Dispatch, Eviction, FAMILIES, Served, Status, Worker};
+use super::names::{Broke, Dispatch, Eviction, Expired, FAMILIES, Served, Status, Worker};
 use crate::limits::Limit;
 
 /// The most that one report may add to a counter: more is not to be believed.
@@ -44,6 +44,8 @@ pub enum Count {
     Rejected,
     /// A template asked something of the host.
     HostCall(Served),
+    /// A key expired, and templates were to be told.
+    Expired(Expired),
 }
 
 impl Count {
@@ -64,6 +66,7 @@ impl Count {
             Self::Restarted(kind) => (11, kind as usize),
             Self::Rejected => (12, 0),
             Self::HostCall(served) => (13, served as usize),
+            Self::Expired(came) => (14, came as usize),
         }
     }
 }
@@ -187,6 +190,7 @@ mod tests {
             Count::Broke(Broke::Worker),
             Count::Restarted(Worker::Process),
             Count::HostCall(Served::Failed),
+            Count::Expired(Expired::Dead),
         ]);
         let counters = Counters::default();
         for (times, what) in (1u64..).zip(&all) {

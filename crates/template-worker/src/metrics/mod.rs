@@ -17,7 +17,7 @@ use counts::Counters;
 pub use counts::{Count, Counts};
 pub use histogram::HistogramCounts;
 use histogram::Histograms;
-pub use names::{Broke, Dispatch, Eviction, NAMES, Served, Stage, Status, Worker};
+pub use names::{Broke, Dispatch, Eviction, Expired, NAMES, Served, Stage, Status, Worker};
 use names::{
     FAMILIES, GUILD_CPU, LIMIT_VALUE, OWED, QUEUED, RESIDENT, STAGES, TEMPLATE_MEMORY, Unit, VM_MEMORY, VMS,
 };

@@ -66,6 +66,18 @@ label! {
 }
 
 label! {
+    /// What became of telling templates of a key that expired.
+    Expired {
+        /// All that listen have been told, or nobody listens.
+        Told "told",
+        /// Some handler failed; it is tried again.
+        Failed "failed",
+        /// Handlers failed too often.
+        Dead "dead",
+    }
+}
+
+label! {
     /// What became of a call of the host.
     Served {
         /// It did what it was to.
@@ -166,7 +178,7 @@ const fn family(
 const PLAIN: (&str, &[&str]) = ("", &[""]);
 
 /// Every counter, in the order in which `Count` numbers them.
-pub(super) const FAMILIES: [Family; 14] = [
+pub(super) const FAMILIES: [Family; 15] = [
     family(
         declared(
             "template_worker_limit_exceeded_total",
@@ -253,6 +265,14 @@ pub(super) const FAMILIES: [Family; 14] = [
         ("outcome", Served::NAMES),
         false,
     ),
+    family(
+        declared(
+            "template_worker_key_expiries_total",
+            "Keys that expired, by what became of telling templates of them.",
+        ),
+        ("outcome", Expired::NAMES),
+        false,
+    ),
 ];
 
 pub(super) const STAGES: Declared =
@@ -285,9 +305,9 @@ pub(super) const GUILD_CPU: Declared = declared(
 );
 
 /// The names of all metrics.
-pub const NAMES: [&str; 23] = {
+pub const NAMES: [&str; 24] = {
     let gauges = [STAGES, TEMPLATE_MEMORY, LIMIT_VALUE, VMS, VM_MEMORY, OWED, QUEUED, RESIDENT, GUILD_CPU];
-    let mut names = [""; 23];
+    let mut names = [""; 24];
     let mut at = 0;
     while at < names.len() {
         names[at] =

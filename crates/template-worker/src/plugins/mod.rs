@@ -3,12 +3,17 @@
 //! Owns how a declared family of calls becomes an object, and which objects there are. What a call does, and whether it may,
 //! is the host's business: nothing here decides it. A family whose face is more than functions has a file of its own.
 
+mod http;
+
 use std::sync::Arc;
 
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, Value};
 
-use crate::host::calls::{CopyCall, DiscordCall, Family, KvCall, LinksCall, StatsCall, TemplatesCall};
+use crate::host::calls::{
+    CaptchaCall, CopyCall, DiscordCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall,
+    TemplatesCall,
+};
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
 /// Declares what `typeof` says of objects.
@@ -32,6 +37,9 @@ object_types! {
     Discord "Discord",
     TemplateStore "TemplateStore",
     Kv "KV",
+    ObjectStorage "ObjectStorage",
+    ImageCaptcha "ImageCaptcha",
+    Secrets "Secrets",
 }
 
 /// What it takes to make the objects of one context.
@@ -50,6 +58,10 @@ impl Plugins {
     pub(crate) fn fields(&self, lua: &Lua) -> mlua::Result<Vec<(&'static str, Value)>> {
         Ok(vec![
             ("DataStores", self.stores(lua)?),
+            ("HTTPClient", http::client(self, lua)?),
+            ("ObjectStorage", self.objects(lua)?),
+            ("ImageCaptcha", self.object::<ImageCaptcha, CaptchaCall>(lua, Vec::new())?),
+            ("secrets", self.object::<Secrets, SecretCall>(lua, Vec::new())?),
             ("Discord", self.object::<Discord, DiscordCall>(lua, Vec::new())?),
             ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
         ])
@@ -63,6 +75,11 @@ impl Plugins {
             ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
         ];
         self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())
+    }
+
+    fn objects(&self, lua: &Lua) -> mlua::Result<Value> {
+        let bucket = lua.create_string(format!("antiraid.guild.{}", self.caller.guild))?;
+        self.object::<ObjectStorage, ObjectCall>(lua, vec![("bucket_name", Value::String(bucket))])
     }
 
     /// The functions of a family, as an object with some fields more.
@@ -90,6 +107,7 @@ pub(crate) fn answer_to(reply: Reply) -> Answer {
     Answer::new(|came| match came {
         HostReply::Values(values) => reply.values(values.into_iter().map(|value| value.0).collect()),
         HostReply::Json(text) => reply.json(text),
+        HostReply::Blob(bytes) => reply.blob(bytes),
         HostReply::Failed(text) => reply.error(text),
     })
 }

@@ -42,15 +42,68 @@ end
         "Discord",
         r#"
 return function(event: MessageCreateEvent, ctx: TemplateContext)
-	local sent = ctx.Discord:create_message({
-		channel_id = event.data.channel_id,
-		data = { content = "Hello!", allowed_mentions = { parse = {} } },
-	})
-	-- What it throws says what Discord, or the guild's permissions, have against it.
-	local ok, problem = pcall(function()
-		ctx.Discord:create_guild_ban({ user_id = event.data.author.id, reason = "wrote hello" })
+	-- What a call throws says what Discord, or the guild's permissions, have against it.
+	local ok, sent = pcall(function()
+		return ctx.Discord:create_message({
+			channel_id = event.data.channel_id,
+			data = { content = "Hello!", allowed_mentions = { parse = {} } },
+		})
 	end)
-	return if ok then sent.data.id else tostring(problem)
+	return if ok then sent.data.id else tostring(sent)
+end
+"#,
+    ),
+    (
+        "ObjectStorage",
+        r#"
+return function(event: MessageCreateEvent, ctx: TemplateContext)
+	local key = `messages/{event.data.id}.txt`
+	ctx.ObjectStorage:upload_file(key, event.data.content)
+	local copy = ctx.ObjectStorage:download_file(key)
+	-- Whoever has the URL has the file, for an hour.
+	return { bytes = #copy, url = ctx.ObjectStorage:get_file_url(key, 60 * 60) }
+end
+"#,
+    ),
+    (
+        "HTTPClient",
+        r#"
+return function(event: MessageCreateEvent, ctx: TemplateContext)
+	local request = ctx.HTTPClient:new_request("POST", "https://api.example.com/spam")
+	-- The guild's secret is put in on the way out; the template never sees it.
+	request.headers:set("authorization", "Bearer {{secret:spam_api}}")
+	request.body_bytes = { text = event.data.content }
+	local response = request:send()
+	if response.status ~= 200 then
+		error(`the API answered {response.status}`)
+	end
+	return response:json().is_spam
+end
+"#,
+    ),
+    (
+        "ImageCaptcha",
+        r#"
+return function(event: MessageCreateEvent, ctx: TemplateContext)
+	local captcha = ctx.ImageCaptcha:Create({ char_count = 6 })
+	ctx.KV:set(event.data.author.id, captcha.text, { "captchas" })
+	ctx.Discord:create_message({
+		channel_id = event.data.channel_id,
+		data = {
+			content = "What does it say?",
+			attachments = { { filename = "captcha.png", content = captcha.image } },
+		},
+	})
+end
+"#,
+    ),
+    (
+        "secrets",
+        r#"
+return function(_event: Event, ctx: TemplateContext)
+	if not table.find(ctx.secrets:list(), "spam_api") then
+		ctx.log.warn("put the key of the API into the secret `spam_api` first")
+	end
 end
 "#,
     ),

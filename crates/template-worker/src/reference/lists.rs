@@ -84,7 +84,7 @@ pub(super) fn events() -> Written {
     page.table(["old name", "event"], ALIASES.iter().map(|(old, new)| [code(old), code(new)]));
     page.paragraph("The types of what events hold and no call gives; the others are with [`ctx.Discord`](discord.md#types).");
     for ty in DATA_TYPES {
-        page.ty(3, ty, &|text| text.to_owned());
+        page.ty(3, ty, &|text| text.to_owned(), &|_| Vec::new());
     }
     Written::new("events.md", page.done())
 }

@@ -70,7 +70,7 @@ pub(super) fn definitions() -> String {
     out.members(CONTEXT.fields, CONTEXT.methods, &same);
     for object in &objects {
         out.comment("\t", &object.doc());
-        out.line(&format!("\t{0}: {0}", object.name()));
+        out.line(&format!("\t{}: {}", object.name(), object.ty()));
     }
     out.line("end\n");
 
@@ -185,11 +185,14 @@ impl Out {
         for inside in &object.inside {
             self.object(inside);
         }
-        self.head(&object.doc(), object.name());
+        self.head(&object.doc(), &object.ty());
         for inside in &object.inside {
-            self.line(&format!("\t{0}: {0}", inside.name()));
+            self.line(&format!("\t{}: {}", inside.name(), inside.ty()));
         }
-        for declared in object.family.map_or(&[][..], |family| family.calls) {
+        if let Some(beside) = object.beside() {
+            self.members(beside.fields, beside.methods, &same);
+        }
+        for declared in object.calls() {
             self.method(&declared.function, &same);
         }
         self.line("end\n");

@@ -79,7 +79,14 @@ impl Page {
         self.table(["field", "type", "what"], rows);
     }
 
-    pub(super) fn ty(&mut self, level: usize, described: &Type, ty: &dyn Fn(&str) -> String) {
+    /// A type; `facts` are said at the end of each of its methods, by its name.
+    pub(super) fn ty(
+        &mut self,
+        level: usize,
+        described: &Type,
+        ty: &dyn Fn(&str) -> String,
+        facts: &dyn Fn(&str) -> Vec<String>,
+    ) {
         let name = ty(described.name);
         self.heading(level, &format!("`{name}`"));
         self.paragraph(described.doc);
@@ -87,7 +94,7 @@ impl Page {
         let separator = if described.is_object { ':' } else { '.' };
         let before = format!("{name}{separator}");
         for method in described.methods {
-            self.function(level + 1, Place { before: &before, ty }, method, &[]);
+            self.function(level + 1, Place { before: &before, ty }, method, &facts(method.name));
         }
         let operators = described.operators.iter().map(|operator| {
             let sides: Vec<String> = operator.parameters.iter().map(|parameter| ty(parameter.ty)).collect();

@@ -7,16 +7,17 @@ use super::surface::{self, Object, Shown};
 use super::{Written, examples, needs};
 use crate::execution::{CONTEXT, EVENT, TABLES};
 use crate::host::HostError;
-use crate::host::calls::{Bucket, DeclaredFamily};
+use crate::host::calls::{Bucket, Declared, DeclaredFamily};
 
 /// The files of the objects whose names would make less pleasant ones, and what stands above each.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("KV", "kv", "the guild's key-value store"),
     ("DataStores", "data-stores", "small stores of the service"),
     ("ObjectStorage", "objects", "the guild's files"),
     ("HTTPClient", "http", "requests to the outside"),
     ("ImageCaptcha", "captcha", "images that people can read and programs can't"),
     ("Discord", "discord", "what the bot can do"),
+    ("secrets", "secrets", "names of the guild's secrets"),
 ];
 
 /// Objects under `ctx`, each with its file and its subject.
@@ -35,6 +36,10 @@ pub(super) fn index() -> Vec<(Object, String, &'static str)> {
 
 /// A family with more functions than this has a list of them first.
 const LONG: usize = 6;
+
+fn no_facts(_method: &str) -> Vec<String> {
+    Vec::new()
+}
 
 fn same(text: &str) -> String {
     text.to_owned()
@@ -57,7 +62,7 @@ pub(super) fn context() -> Written {
         page.function(3, Place { before: "ctx:", ty: &same }, method, &[]);
     }
     for ty in TABLES.iter().filter(|ty| ty.name != EVENT.name) {
-        page.ty(3, ty, &same);
+        page.ty(3, ty, &same, &no_facts);
     }
 
     page.heading(2, "The event");
@@ -133,30 +138,41 @@ pub(super) fn objects() -> impl Iterator<Item = Written> {
 }
 
 fn functions(page: &mut Page, level: usize, object: &Object) {
-    let Some(family) = object.family else { return };
-    if family.calls.len() > LONG {
-        let rows = family.calls.iter().map(|declared| {
+    let before = format!("ctx.{}:", object.path);
+    if let Some(beside) = object.beside() {
+        page.fields(beside.fields, &same);
+        for method in beside.methods {
+            page.function(level, Place { before: &before, ty: &same }, method, &[]);
+        }
+    }
+    if object.calls().count() > LONG {
+        let rows = object.calls().map(|declared| {
             let Function { name, doc, .. } = declared.function;
             [format!("[`{name}`](#{name})"), cell(first_sentence(doc))]
         });
         page.table(["function", "what"], rows);
     }
-    let before = format!("ctx.{}:", object.path);
-    for declared in family.calls {
-        let mut facts = vec![match declared.capability {
-            "" => "Takes no capability.".to_owned(),
-            form => {
-                let filled =
-                    form.replace("{method}", declared.function.name).replace("{op}", declared.function.name);
-                format!("Takes the capability `{}`.", filled.replace("{Store}", object.name()))
-            }
-        }];
-        if object.path == "Discord" {
-            facts.extend(needs::of(declared.function.name));
-        }
-        facts.extend(surface::rates(object.path, declared).iter().map(rate));
+    for declared in object.calls() {
+        let facts = facts(object, declared);
         page.function(level, Place { before: &before, ty: &same }, &declared.function, &facts);
     }
+}
+
+/// What a call takes: capabilities, what the bot needs, rates.
+fn facts(object: &Object, declared: &Declared) -> Vec<String> {
+    let name = declared.function.name;
+    let mut facts = vec![match declared.capability {
+        "" => "Takes no capability.".to_owned(),
+        form => {
+            let filled = form.replace("{method}", name).replace("{op}", name);
+            format!("Takes the capability `{}`.", filled.replace("{Store}", object.name()))
+        }
+    }];
+    if object.path == "Discord" {
+        facts.extend(needs::of(name));
+    }
+    facts.extend(declared.buckets.iter().map(rate));
+    facts
 }
 
 /// The first sentence of a description, which stands alone.
@@ -191,7 +207,12 @@ fn types(page: &mut Page, object: &Object) {
     }
     page.heading(2, "Types");
     for ty in types {
-        page.ty(3, ty, &same);
+        let of_call = |method: &str| {
+            let calls = object.family.into_iter().flat_map(|family| family.calls);
+            let here = calls.filter(|call| call.function.name == method);
+            here.flat_map(|call| facts(object, call)).collect()
+        };
+        page.ty(3, ty, &same, &of_call);
     }
 }
 
@@ -228,6 +249,6 @@ fn module(page: &mut Page, shown: &Shown) {
         page.function(3, Place { before: &format!("{name}."), ty: &ty }, function, &[]);
     }
     for described in module.types {
-        page.ty(3, described, &ty);
+        page.ty(3, described, &ty, &no_facts);
     }
 }

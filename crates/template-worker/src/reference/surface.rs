@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use khronos::KhronosValue;
 use khronos::declare::{Function, Module, Parameter, Type};
 
 use super::names;
 use crate::events::DATA_TYPES;
 use crate::execution::TABLES;
-use crate::host::calls::{Bucket, Declared, DeclaredFamily, HostCall};
+use crate::host::calls::{Declared, DeclaredFamily, HostCall};
 
 /// An object under `ctx`: the functions of a family, or other objects.
 #[derive(Debug)]
@@ -22,9 +21,27 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// The last part of where it is, which is what `typeof` says of it.
+    /// The last part of where it is.
     pub(super) fn name(&self) -> &'static str {
         self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The name of its type, which is what `typeof` says of it.
+    pub(super) fn ty(&self) -> String {
+        capitalised(self.name())
+    }
+
+    /// What it has beside its calls.
+    pub(super) fn beside(&self) -> Option<&'static Type> {
+        self.family?.beside
+    }
+
+    /// The calls that are found on it.
+    pub(super) fn calls(&self) -> impl Iterator<Item = &'static Declared> + use<> {
+        let family = self.family;
+        family
+            .into_iter()
+            .flat_map(|family| family.calls.iter().filter(|call| family.place_of(call).is_none()))
     }
 
     /// What it is for.
@@ -117,26 +134,6 @@ pub(super) fn event_type(event: &str) -> String {
         }
     });
     format!("{}Event", words.collect::<String>())
-}
-
-/// The rates that a call counts against. They are known of a call with arguments, so some are made up.
-pub(super) fn rates(object: &str, declared: &Declared) -> &'static [Bucket] {
-    let function = &declared.function;
-    let arguments = function.parameters.iter().map(|parameter| sample(parameter.ty)).collect();
-    HostCall::named(object, function.name, arguments).map_or(&[], |call| call.buckets())
-}
-
-/// Some value of a type.
-fn sample(ty: &str) -> KhronosValue {
-    match ty {
-        _ if ty.ends_with('?') || ty == "any" => KhronosValue::Null,
-        "number" => KhronosValue::Integer(1),
-        "boolean" => KhronosValue::Boolean(true),
-        _ if ty.contains("string") && !ty.starts_with('{') => "x".into(),
-        "{string}" => KhronosValue::List(vec!["x".into()]),
-        _ if ty.starts_with('{') && !ty.contains(':') => KhronosValue::List(Vec::new()),
-        _ => KhronosValue::Map(std::collections::BTreeMap::new()),
-    }
 }
 
 /// Every function that is a call, with where it is.

@@ -71,12 +71,16 @@ fn no_event_call_capability_or_module_is_missing_from_the_pages() {
         assert!(capabilities.contains(&format!("| `{}` | ", entry.form)), "{}", entry.form);
     }
     let all: String = pages().into_iter().map(|page| page.text).collect();
-    for (object, declared) in HostCall::all() {
-        assert!(
-            all.contains(&format!("\nctx.{object}:{}(", declared.function.name)),
-            "{object}.{}",
-            declared.function.name
-        );
+    for family in HostCall::families() {
+        for declared in family.calls {
+            let (object, name) = (family.object, declared.function.name);
+            let place =
+                family.place_of(declared).map_or_else(|| format!("ctx.{object}"), |ty| ty.name.to_owned());
+            assert!(all.contains(&format!("\n{place}:{name}(")), "{object}.{name}");
+        }
+        for method in family.beside.map_or(&[][..], |beside| beside.methods) {
+            assert!(all.contains(&format!("\nctx.{}:{}(", family.object, method.name)), "{}", method.name);
+        }
     }
     for field in CONTEXT.fields {
         assert!(all.contains(&format!("| `{}` | ", field.name)), "{}", field.name);
@@ -103,7 +107,7 @@ fn every_call_is_gated_by_a_form_of_the_closed_list_and_has_a_rate() {
         for declared in family.calls {
             let (object, name, form) = (family.object, declared.function.name, declared.capability);
             assert!(form.is_empty() || forms.contains(form), "{object}.{name}: {form}");
-            assert!(!surface::rates(object, declared).is_empty(), "{object}.{name}");
+            assert!(!declared.buckets.is_empty(), "{object}.{name}");
         }
     }
 }
@@ -113,8 +117,8 @@ fn type_names() -> BTreeSet<String> {
     let mut all: BTreeSet<String> = surface::of_context().iter().map(|ty| ty.name.to_owned()).collect();
     all.insert(CONTEXT.name.to_owned());
     for object in surface::objects() {
-        all.insert(object.name().to_owned());
-        all.extend(object.inside.iter().map(|inside| inside.name().to_owned()));
+        all.insert(object.ty());
+        all.extend(object.inside.iter().map(surface::Object::ty));
     }
     for shown in surface::modules() {
         all.extend(shown.module.types.iter().map(|ty| shown.ty(ty.name)));
@@ -160,6 +164,9 @@ fn written_types() -> Vec<(String, String)> {
     for family in HostCall::families() {
         let functions: Vec<Function> = family.calls.iter().map(|declared| declared.function).collect();
         note(family.object, &functions, &[], &same);
+        if let Some(beside) = family.beside {
+            note(family.object, beside.methods, beside.fields, &same);
+        }
     }
     all
 }

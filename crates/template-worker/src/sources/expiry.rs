@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::ids::GuildId;
+use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::kv::KvError;
 use crate::storage::{Clock, ExpiryStorage};
@@ -47,6 +48,7 @@ pub(super) struct Expiry {
     teller: Arc<dyn Tell>,
     clock: Clock,
     stopping: Stopping,
+    metrics: Arc<Metrics>,
     turns: Arc<Semaphore>,
     /// Held as long as anything is left to settle.
     _held: Arc<watch::Sender<()>>,
@@ -67,10 +69,11 @@ impl Expiry {
         teller: Arc<dyn Tell>,
         clock: Clock,
         stopping: Stopping,
+        metrics: Arc<Metrics>,
         held: Arc<watch::Sender<()>>,
     ) -> Self {
         let turns = Arc::new(Semaphore::new(MOST_AT_ONCE));
-        Self { storage, teller, clock, stopping, turns, _held: held }
+        Self { storage, teller, clock, stopping, metrics, turns, _held: held }
     }
 
     /// Goes on until the service stops. Handlers that run then are waited for by what they hold.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatcher;
+use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::storage::{Clock, Storage};
 
@@ -28,6 +29,7 @@ impl Sources {
         dispatcher: &Dispatcher,
         clock: &Clock,
         stopping: &Stopping,
+        metrics: &Arc<Metrics>,
     ) -> Self {
         let (held, running) = watch::channel(());
         let held = Arc::new(held);
@@ -36,6 +38,7 @@ impl Sources {
             Arc::new(dispatcher.clone()),
             clock.clone(),
             stopping.clone(),
+            Arc::clone(metrics),
             Arc::clone(&held),
         );
         tokio::spawn(expiry.run());

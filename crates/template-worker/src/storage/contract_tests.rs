@@ -10,6 +10,10 @@ use time::{Duration, OffsetDateTime};
 use super::*;
 use crate::capabilities::Capabilities;
 
+mod secrets_and_objects;
+
+use secrets_and_objects::*;
+
 /// A place that keeps what is stored in it.
 #[async_trait]
 trait Fixture: Sized {
@@ -364,6 +368,10 @@ macro_rules! contract {
                 the_limits_of_a_guild_are_those_that_were_put_last,
                 a_token_is_found_until_it_expires_or_is_revoked,
                 two_tokens_never_share_a_secret,
+                a_secret_is_its_guilds_and_replaced_by_name,
+                an_object_is_booked_when_its_content_has_arrived,
+                what_is_on_its_way_counts_and_can_be_abandoned,
+                objects_are_listed_by_prefix_in_order,
                 a_closed_storage_answers_with_an_error,
             );
         )+

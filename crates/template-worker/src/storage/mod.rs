@@ -7,7 +7,9 @@
 mod clock;
 pub mod expiry;
 mod folder;
+mod guild_secrets;
 pub mod kv;
+mod objects;
 mod secret;
 pub mod sqlite;
 mod tokens;
@@ -23,7 +25,9 @@ use time::OffsetDateTime;
 pub use clock::Clock;
 pub use expiry::ExpiryStorage;
 pub use folder::DataLock;
+pub use guild_secrets::{SealedSecret, SecretStorage};
 pub use kv::KvStorage;
+pub use objects::{LooseBlob, ObjectBooks, ObjectQuota, ObjectRecord};
 pub use secret::{SecretError, TokenHash, TokenSecret};
 pub use sqlite::SqliteStorage;
 pub use tokens::{Right, Token, TokenOwner, UnknownRight};
@@ -76,6 +80,30 @@ pub enum StorageError {
         /// The limit.
         limit: usize,
     },
+    /// The guild has as many secrets as it may have.
+    #[error("failed to store the secret: the guild has {limit} secrets, which is the most; delete one first")]
+    TooManySecrets {
+        /// The limit.
+        limit: usize,
+    },
+    /// The guild has as many objects as it may have.
+    #[error(
+        "failed to store the object: the guild may have {limit} objects (MAX_OBJECTS), and has them, or they are on \
+             their way; delete one first"
+    )]
+    TooManyObjects {
+        /// The limit.
+        limit: u64,
+    },
+    /// The guild's objects would be larger than they may be.
+    #[error(
+        "failed to store the object: the guild's objects would have more than {limit} bytes together \
+             (MAX_OBJECT_STORAGE_BYTES); delete some first"
+    )]
+    ObjectsTooLarge {
+        /// The limit.
+        limit: u64,
+    },
     /// The data folder cannot be made or written.
     #[error("failed to use the data folder {}: make it writable for the user that runs this, or choose another one \
              (`--data`, or `storage.data` in the configuration)", path.display())]
@@ -115,7 +143,7 @@ pub enum StorageError {
 
 /// A backend. Guilds need no set-up: a guild exists from its first template on.
 #[async_trait]
-pub trait Storage: KvStorage + ExpiryStorage {
+pub trait Storage: KvStorage + ExpiryStorage + SecretStorage + ObjectBooks {
     /// Creates or replaces a template. Versions count up from 1; the last [`KEPT_VERSIONS`] are kept.
     ///
     /// # Errors

@@ -66,6 +66,8 @@ pub enum Right {
     KvWrite,
     /// Read what templates logged.
     LogsRead,
+    /// Put in and remove secrets, and see their names.
+    SecretsWrite,
 }
 
 /// A text that is no right.
@@ -82,7 +84,7 @@ fn list_of_rights() -> String {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TemplatesRead,
         Self::TemplatesWrite,
         Self::EventsDispatch,
@@ -90,6 +92,7 @@ impl Right {
         Self::KvRead,
         Self::KvWrite,
         Self::LogsRead,
+        Self::SecretsWrite,
     ];
 
     /// The right's name in the API.
@@ -102,6 +105,7 @@ impl Right {
             Self::KvRead => "kv:read",
             Self::KvWrite => "kv:write",
             Self::LogsRead => "logs:read",
+            Self::SecretsWrite => "secrets:write",
         }
     }
 }

@@ -28,6 +28,9 @@ fn endpoints(guild: &str) -> Vec<(Method, String, &'static str)> {
         (Method::DELETE, at("/kv/k?scope=s"), "kv:write"),
         (Method::GET, at("/expiries"), "kv:read"),
         (Method::POST, at("/expiries/x/retry"), "kv:write"),
+        (Method::GET, at("/secrets"), "secrets:write"),
+        (Method::PUT, at("/secrets/KEY"), "secrets:write"),
+        (Method::DELETE, at("/secrets/KEY"), "secrets:write"),
         (Method::GET, "/api/v1/threads".to_owned(), "admin"),
         (Method::GET, "/api/v1/tokens".to_owned(), "admin"),
         (Method::POST, "/api/v1/tokens".to_owned(), "admin"),
@@ -51,7 +54,15 @@ async fn no_endpoint_works_without_a_token_or_with_a_wrong_one() {
 #[tokio::test]
 async fn a_right_opens_its_endpoints_and_no_others() {
     let worker = TestWorker::start().await;
-    let all = ["templates:read", "templates:write", "events:dispatch", "vm:manage", "kv:read", "kv:write"];
+    let all = [
+        "templates:read",
+        "templates:write",
+        "events:dispatch",
+        "vm:manage",
+        "kv:read",
+        "kv:write",
+        "secrets:write",
+    ];
     for right in all {
         let token = worker.guild_token(GUILD, &[right]).await;
         for (method, path, needed) in endpoints(GUILD) {

@@ -4,9 +4,14 @@ use serde_json::{Value, json};
 use template_worker::limits::{Limit, Limits};
 use testkit::{TestWorker, answer, until};
 
+use crate::internet::Internet;
+
 /// A service on which a script that spins comes to its end also where the machine is busy.
-async fn patient() -> TestWorker {
+async fn patient(internet: Option<&Internet>) -> TestWorker {
     TestWorker::start_with(|config| {
+        if let Some(internet) = internet {
+            internet.open(config);
+        }
         config.limits.max_templates_execution_time_ms = 120_000;
         config.limits.max_templates_return_wait_time_ms = 60_000;
     })
@@ -18,6 +23,7 @@ struct Case {
     limit: Limit,
     guild: String,
     worker: TestWorker,
+    internet: Internet,
 }
 
 impl Case {
@@ -38,6 +44,16 @@ impl Case {
     /// What the author is told of a template of this source.
     async fn failure(&self, source: &str) -> String {
         let outcome = self.run(source).await;
+        outcome["error"].as_str().unwrap_or_else(|| panic!("{:?}: {outcome:#}", self.limit)).to_owned()
+    }
+
+    /// The same of one that may reach out, whose source has `URL` for the way to a server and `files` for the guild's.
+    async fn refused(&self, path: &str, source: &str) -> String {
+        let source = format!("local _, ctx = ...\nlocal files = ctx.ObjectStorage\n{source}");
+        let source = source.replace("URL", &self.internet.url(path));
+        let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["*"]});
+        self.worker.put(&format!("/api/v1/guilds/{}/templates/t", self.guild), &body).await.expect(201);
+        let outcome = self.worker.event(&self.guild, &json!({})).await["t"].take();
         outcome["error"].as_str().unwrap_or_else(|| panic!("{:?}: {outcome:#}", self.limit)).to_owned()
     }
 
@@ -219,6 +235,48 @@ async fn hit(case: &Case) -> (String, &'static str) {
             let source = "ctx.KV:set('a', 'xxxxxxx', {'s'}) return ctx.KV:set('b', 1, {'s'})";
             (case.kv(source).await, "20 bytes: MAX_KV_BYTES); delete some keys first")
         }
+        Limit::HttpTime => {
+            case.set(json!({"max_http_time_ms": 50})).await;
+            let source = "ctx.HTTPClient.new_request('GET', 'URL'):send()";
+            (case.refused("/hang", source).await, "within 50 ms (MAX_HTTP_TIME")
+        }
+        Limit::HttpInFlight => {
+            case.set(json!({"max_http_in_flight": 1, "max_http_time_ms": 500})).await;
+            let source = "local function send() ctx.HTTPClient.new_request('GET', 'URL'):send() end\n\
+                          task.spawn(function() pcall(send) end) send()";
+            (
+                case.refused("/hang", source).await,
+                "has 1 requests in flight, which is the most (MAX_HTTP_IN_FLIGHT)",
+            )
+        }
+        Limit::HttpRequestBytes => {
+            case.set(json!({"max_http_request_bytes": 10})).await;
+            let source = "local request = ctx.HTTPClient.new_request('POST', 'URL')\n\
+                          request.body_bytes = 'eleven bytes' request:send()";
+            (case.refused("/", source).await, "larger than 10 bytes (MAX_HTTP_REQUEST_BYTES)")
+        }
+        Limit::HttpResponseBytes => {
+            case.set(json!({"max_http_response_bytes": 1000})).await;
+            let source = "ctx.HTTPClient.new_request('GET', 'URL'):send()";
+            (case.refused("/big/1001", source).await, "larger than 1000 bytes after decompression")
+        }
+        Limit::ObjectBytes => {
+            case.set(json!({"max_object_bytes": 10})).await;
+            (
+                case.refused("", "files.upload_file('k', 'eleven bytes')").await,
+                "larger than 10 bytes (MAX_OBJECT_BYTES)",
+            )
+        }
+        Limit::Objects => {
+            case.set(json!({"max_objects": 1})).await;
+            let source = "files.upload_file('a', '') files.upload_file('b', '')";
+            (case.refused("", source).await, "may have 1 objects (MAX_OBJECTS)")
+        }
+        Limit::ObjectStorageBytes => {
+            case.set(json!({"max_object_storage_bytes": 10})).await;
+            let source = "files.upload_file('a', '123456') files.upload_file('b', '12345')";
+            (case.refused("", source).await, "more than 10 bytes together (MAX_OBJECT_STORAGE_BYTES)")
+        }
     }
 }
 
@@ -249,7 +307,9 @@ async fn metric(worker: &TestWorker, name: &str, label: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_limit_that_is_hit_says_so_in_words_that_help_and_is_counted() {
     assert_eq!(Limit::ALL.len(), Limits::SETTINGS.len());
-    let mut case = Case { limit: Limit::Memory, guild: String::new(), worker: patient().await };
+    let internet = Internet::start().await;
+    let worker = patient(Some(&internet)).await;
+    let mut case = Case { limit: Limit::Memory, guild: String::new(), worker, internet };
     for (index, limit) in Limit::ALL.iter().enumerate() {
         case.limit = *limit;
         case.guild = (818_880_986_845_679_757 + index as u64).to_string();
@@ -272,7 +332,7 @@ async fn every_limit_that_is_hit_says_so_in_words_that_help_and_is_counted() {
 
 #[tokio::test]
 async fn executions_are_counted_by_how_they_end() {
-    let worker = patient().await;
+    let worker = patient(None).await;
     let limits = format!("/api/v1/guilds/{}/limits", testkit::GUILD);
     worker.put(&limits, &json!({"max_cpu_time_ms": 250})).await.expect(200);
     let sources = [("ok", "return 1"), ("error", "error('no')"), ("limit_exceeded", "while true do end")];

@@ -1,7 +1,7 @@
 //! Keys that expire, from the set to the handler: also over a restart, and where handlers fail.
 
 use serde_json::{Value, json};
-use testkit::{GUILD, TestWorker, until};
+use testkit::{GUILD, TestWorker, answer, until};
 
 /// Stores a template that listens to `events`, and starts with `local event, ctx = ... local kv = ctx.KV`.
 async fn store(worker: &TestWorker, name: &str, events: &[&str], source: &str) {
@@ -59,6 +59,9 @@ async fn who_listens_to_the_scope_is_told_and_the_key_is_gone() {
     assert_eq!(value(&worker, "k", "s").await, None);
     assert_eq!(value(&worker, "wrong", "told").await, None);
     assert_eq!(value(&worker, "count k", "told").await, Some(json!(1)));
+    let metrics = answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await.expect(200);
+    let counted = "template_worker_key_expiries_total{outcome=\"told\"} 2";
+    assert!(metrics.as_str().is_some_and(|text| text.contains(counted)), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

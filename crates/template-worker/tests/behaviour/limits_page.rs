@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use template_worker::limits::{Limit, Limits};
 use template_worker::storage::kv;
-use template_worker::{capabilities, dispatch, events, storage, template};
+use template_worker::{capabilities, dispatch, events, host, storage, template};
 
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 const AUTHORS: &str = include_str!("../../../../docs/quick-start-author.md");
@@ -114,6 +114,11 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("keys that one `KV.find` looks at, and that one `KV.keys` returns", kv::MOST_EXAMINED),
         ("sets of scopes that one `KV.list_scopes` looks at", kv::MOST_SCOPE_SETS),
         ("`%` in the query of a `KV.find`", kv::MOST_WILDCARDS),
+        ("bytes of a URL that is requested", host::http::MOST_URL_BYTES),
+        ("bytes of the key of an object", host::objects::MOST_KEY_BYTES),
+        ("objects of one list", host::objects::MOST_LISTED as usize),
+        ("secrets of a guild", host::secrets::MOST_SECRETS),
+        ("hosts that a secret is for", host::secrets::MOST_HOSTS),
     ];
     let rows = rows(PAGE, 2);
     for (what, most) in known {

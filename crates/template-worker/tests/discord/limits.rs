@@ -5,7 +5,7 @@ use std::time::Duration;
 use template_worker::host::HostError;
 use testkit::discord::{Fault, Limit};
 
-use super::world::{OTHER, OURS, World, guild_id};
+use super::world::{OTHER, OURS, World, filled, guild_id};
 
 const MESSAGES: &str = "/channels/{channel_id}/messages";
 const SEND: &str = r#"[{"channel_id": "$channel", "data": {"content": "hi"}}]"#;
@@ -115,4 +115,38 @@ async fn a_reason_and_files_arrive_as_they_were_given() {
         (files.len(), files[0].name.as_str(), files[0].bytes.as_slice()),
         (1, "a.txt", &b"inside"[..])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_says_about_a_limit_is_kept_to_before_discord_has_to_refuse() {
+    let world = World::new(0).await;
+    world.discord.limit("POST", MESSAGES, Limit { requests: 3, per: Duration::from_millis(400) });
+    for _ in 0..8 {
+        world.call("create_message", SEND).await.unwrap();
+    }
+    let refused = world.discord.requests().iter().filter(|one| one.status() == Some(429)).count();
+    assert_eq!(refused, 0, "{:?}", world.changes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_interaction_does_not_wait_for_that_of_another_guild() {
+    let world = World::new(0).await;
+    let callback = "/interactions/{interaction_id}/{interaction_token}/callback";
+    world.discord.fail("POST", callback, 1, Fault::Slow(Duration::from_secs(2)));
+    let answer =
+        r#"[{"interaction_id": "$interaction", "interaction_token": "$token", "data": {"type": 5}}]"#;
+    let method = template_worker::host::discord::methods::find("create_interaction_response").unwrap();
+    let other = world.host.serve(guild_id(OTHER), method, filled(answer, &world.other));
+    let ours = async {
+        // The other guild's is on its way first.
+        while world.changes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.call("create_interaction_response", answer).await
+    };
+    tokio::select! {
+        biased;
+        came = ours => came.map(|_| ()).unwrap(),
+        _ = other => panic!("ours waited for the other's"),
+    }
 }

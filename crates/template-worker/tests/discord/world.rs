@@ -129,6 +129,7 @@ pub fn filled(arguments: &str, names: &Names) -> Vec<KhronosValue> {
 pub fn text(reply: &HostReply) -> String {
     match reply {
         HostReply::Json(text) | HostReply::Failed(text) => text.clone(),
+        HostReply::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         HostReply::Values(values) => {
             values.iter().map(|value| serde_json::to_string(&value.0).unwrap()).collect()
         }

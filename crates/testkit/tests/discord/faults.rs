@@ -64,7 +64,7 @@ async fn garbage_huge_bodies_and_delays_come_as_ordered() {
 async fn a_request_that_is_not_as_described_is_refused_and_noted() {
     let discord = discord().await;
     let line = format!("POST /channels/{CHANNEL}/messages");
-    let body = json!({"content": "hi", "embeds": [{"title": 5, "titel": "x"}]});
+    let body = json!({"content": "hi", "embeds": [{"title": 5, "titles": "x"}]});
     let answer = send(&discord, &line, Some(&body)).await;
     assert_eq!((answer.status.as_u16(), &answer.body["code"]), (400, &json!(50035)));
     assert!(
@@ -78,7 +78,7 @@ async fn a_request_that_is_not_as_described_is_refused_and_noted() {
     let noted = discord.take_violations();
     assert_eq!(noted.len(), 4, "{noted:#?}");
     assert_eq!(noted[0], format!("{line}: request: embeds.0.title: is an integer, not a string or null"));
-    assert_eq!(noted[1], format!("{line}: request: embeds.0.titel: there is no such field"));
+    assert_eq!(noted[1], format!("{line}: request: embeds.0.titles: there is no such field"));
     assert_eq!(noted[2], "GET /no/such/route: request: the simulator serves no such route");
 }
 

@@ -12,7 +12,6 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use super::super::declaring::{function, parameter};
 use super::super::members::{Maker, Waiting};
 use crate::declare::{Function, Parameter};
-use crate::value::KhronosValue;
 
 const SALT: usize = 8;
 const NONCE: usize = 12;
@@ -61,7 +60,7 @@ pub(super) fn add_to(module: &mut Maker<'_>) -> mlua::Result<()> {
             random.map_err(|_| "there is no randomness now; try again later")?;
             let sealed = cipher(&password, &salt)?.encrypt(&Nonce::from(nonce), data.as_slice());
             let sealed = sealed.map_err(|_| "these bytes cannot be encrypted")?;
-            Ok(KhronosValue::Buffer([&salt[..], &nonce, &sealed].concat()))
+            Ok([&salt[..], &nonce, &sealed].concat())
         })
     })?;
     module.slowly(DECRYPT.name, |mut args| {
@@ -92,11 +91,11 @@ fn password(args: &mut Waiting) -> Result<Vec<u8>, String> {
     Ok(password)
 }
 
-fn open(password: &[u8], salt: &[u8], nonce: &[u8], sealed: &[u8]) -> Result<KhronosValue, String> {
+fn open(password: &[u8], salt: &[u8], nonce: &[u8], sealed: &[u8]) -> Result<Vec<u8>, String> {
     let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| format!("the nonce has {NONCE} bytes"))?;
     let opened = cipher(password, salt)?.decrypt(&Nonce::from(nonce), sealed);
     let opened = opened.map_err(|_| "the password is another one, or the bytes were changed")?;
-    Ok(KhronosValue::Buffer(opened))
+    Ok(opened)
 }
 
 fn cipher(password: &[u8], salt: &[u8]) -> Result<Aes256Gcm, String> {

@@ -87,6 +87,12 @@ pub(crate) struct Blob {
 object!(Blob);
 
 impl Blob {
+    /// These bytes, if there is room for them.
+    pub(super) fn new(call: &Call<'_>, bytes: Vec<u8>) -> Outcome<Self> {
+        let charge = call.charge(bytes.len())?;
+        Ok(Self { bytes, charge: Some(charge) })
+    }
+
     /// A copy of `data`, once there is room for it.
     pub(super) fn copy(call: &Call<'_>, data: &Bytes) -> Outcome<Self> {
         let charge = call.charge(data.len())?;

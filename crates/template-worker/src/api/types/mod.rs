@@ -7,6 +7,7 @@ mod events;
 mod kv;
 mod limits;
 mod operations;
+mod secrets;
 mod templates;
 mod tokens;
 mod vm;
@@ -20,6 +21,7 @@ pub(super) use kv::{
 };
 pub(super) use limits::{LimitsBody, OverridesBody};
 pub(super) use operations::{DrainedBody, Evicted, Pong, ThreadBody, ThreadList, VmPage};
+pub(super) use secrets::{NewSecret, SecretBody, SecretList};
 pub(super) use templates::{
     PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
 };

@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Any {
 pub struct Bytes(pub Vec<u8>);
 
 impl Argument for Bytes {
-    in_luau!("(buffer | string)");
+    in_luau!("(Blob | buffer | string)");
 
     fn take(value: KhronosValue) -> Result<Self, String> {
         match value {

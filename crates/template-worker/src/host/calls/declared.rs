@@ -10,6 +10,8 @@ pub struct Declared {
     pub function: Function,
     /// The form of the capability that gates it, as in the closed list; empty where nothing does.
     pub capability: &'static str,
+    /// The rates that it counts against.
+    pub buckets: &'static [Bucket],
 }
 
 /// A rate that calls of a guild count against: so many at once, and one more each so often.
@@ -34,6 +36,15 @@ pub struct DeclaredFamily {
     pub calls: &'static [Declared],
     /// The tables and objects that they take and give.
     pub types: &'static [Type],
+    /// What the object has beside its calls. A call that is a method of one of `types` is found there, and not on the object.
+    pub beside: Option<&'static Type>,
+}
+
+impl DeclaredFamily {
+    /// The type that has this call as a method, where it is not the object itself.
+    pub fn place_of(&self, call: &Declared) -> Option<&'static Type> {
+        self.types.iter().find(|ty| ty.methods.iter().any(|method| method.name == call.function.name))
+    }
 }
 
 /// A family of calls.
@@ -46,6 +57,8 @@ pub trait Family: Sized {
     const CALLS: &'static [Declared];
     /// The tables and objects that they take and give.
     const TYPES: &'static [Type] = &[];
+    /// What the object has beside its calls.
+    const BESIDE: Option<&'static Type> = None;
     /// Their names, in the same order.
     const NAMES: &'static [&'static str];
 
@@ -60,9 +73,6 @@ pub trait Family: Sized {
 
     /// The capabilities that it takes, all of them.
     fn wants(&self) -> Vec<String>;
-
-    /// The rates that it counts against.
-    fn buckets(&self) -> &'static [Bucket];
 }
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
@@ -78,8 +88,9 @@ macro_rules! host_calls {
             )+
         }
         wants($wants:ident) $wanted:block
-        buckets($counts:ident) $counted:block
-        $( types $types:expr )?
+        buckets $buckets:expr;
+        $( types $types:expr; )?
+        $( beside $beside:expr; )?
     ) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -95,6 +106,7 @@ macro_rules! host_calls {
             const DOC: &'static str = concat!($($about, "\n"),+);
             const NAMES: &'static [&'static str] = &[$($name),+];
             $( const TYPES: &'static [khronos::declare::Type] = $types; )?
+            $( const BESIDE: Option<&'static khronos::declare::Type> = Some(&$beside); )?
             const CALLS: &'static [$crate::host::calls::Declared] = &[
                 $( $crate::host::calls::Declared {
                     function: khronos::declare::Function {
@@ -110,6 +122,7 @@ macro_rules! host_calls {
                         returns: $returns,
                     },
                     capability: $capability,
+                    buckets: &$buckets,
                 }, )+
             ];
 
@@ -133,11 +146,6 @@ macro_rules! host_calls {
             fn wants(&self) -> Vec<String> {
                 let $wants = self;
                 $wanted
-            }
-
-            fn buckets(&self) -> &'static [$crate::host::calls::Bucket] {
-                let $counts = self;
-                $counted
             }
         }
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::discord::table::Method;
 use super::super::discord::{methods, shapes};
-use super::{Any, Bucket, Declared, Family};
+use super::{Any, Declared, Family};
 
 /// What a template wants of Discord.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,10 +64,6 @@ impl Family for DiscordCall {
 
     fn wants(&self) -> Vec<String> {
         self.method().capability().into_iter().collect()
-    }
-
-    fn buckets(&self) -> &'static [Bucket] {
-        self.method().buckets()
     }
 }
 

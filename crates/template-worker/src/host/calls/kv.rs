@@ -157,8 +157,8 @@ host_calls! {
         ) -> "{any}", gated "kv[{scope}]:{op}:{key}";
     }
     wants(call) { call.capabilities() }
-    buckets(_call) { &[KV] }
-    types super::records::TYPES
+    buckets [KV];
+    types super::records::TYPES;
 }
 
 /// A point in time: a `DateTime` of `@antiraid/datetime`.
@@ -353,7 +353,13 @@ impl KvCall {
             | Self::SetExpiryById { .. }
             | Self::DeleteById { .. } => vec!["kv.meta:id_ops".to_owned()],
             Self::Batch { ops } => {
-                let inner = |op: &BatchOp| Self::from(op.clone()).capabilities();
+                let inner = |op: &BatchOp| match op {
+                    BatchOp::Set { key, scopes, .. } => named("set", key, scopes),
+                    BatchOp::SetExpiry { key, scopes, .. } => named("setexpiry", key, scopes),
+                    BatchOp::Delete { key, scopes } => named("delete", key, scopes),
+                    BatchOp::Increment { key, scopes, .. } => named("increment", key, scopes),
+                    BatchOp::CompareAndSet { key, scopes, .. } => named("compareandset", key, scopes),
+                };
                 ops.0.iter().take(MOST_BATCH_OPS).flat_map(inner).collect()
             }
         }

@@ -5,10 +5,15 @@
 //! does, and whether it may, is said beside: in the folder of its family in `host`.
 
 mod arguments;
+mod captcha;
 mod declared;
 mod discord;
+mod http;
 mod kv;
+mod objects;
 mod records;
+pub(crate) mod requests;
+mod secrets;
 mod stores;
 mod templates;
 
@@ -18,10 +23,14 @@ use khronos::KhronosValue;
 use serde::{Deserialize, Serialize};
 
 pub use arguments::{Any, Argument, Arguments, Bytes};
+pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
 pub use discord::DiscordCall;
+pub use http::{Body, Headers, HttpCall, Seconds};
 pub use kv::{Batch, BatchOp, KvCall, Moment};
+pub use objects::ObjectCall;
+pub use secrets::SecretCall;
 pub use stores::{CopyCall, LinksCall, StatsCall};
 pub use templates::TemplatesCall;
 
@@ -49,6 +58,7 @@ macro_rules! families {
                     doc: $call::DOC,
                     calls: $call::CALLS,
                     types: $call::TYPES,
+                    beside: $call::BESIDE,
                 }, )+ ]
             }
 
@@ -80,7 +90,7 @@ macro_rules! families {
 
             /// The rates that it counts against.
             pub fn buckets(&self) -> &'static [Bucket] {
-                match self { $( Self::$variant(call) => call.buckets(), )+ }
+                self.declared().buckets
             }
         }
 
@@ -107,6 +117,14 @@ families! {
     Templates(TemplatesCall),
     /// What a guild's templates remember.
     Kv(KvCall),
+    /// Requests to the public internet.
+    Http(HttpCall),
+    /// Files of the guild.
+    Object(ObjectCall),
+    /// Pictures for people.
+    Captcha(CaptchaCall),
+    /// Which secrets there are.
+    Secret(SecretCall),
 }
 
 impl fmt::Display for HostCall {
@@ -122,6 +140,8 @@ pub enum HostReply {
     Values(Vec<Any>),
     /// What it returns, as JSON text: one value, which nobody can change.
     Json(String),
+    /// What it returns, as bytes of a `Blob`.
+    Blob(Vec<u8>),
     /// What it throws: what happened, and what to do.
     Failed(String),
 }

@@ -14,8 +14,8 @@ host_calls! {
         Stats "stats" () -> "Stats", gated "datastore:{Store}:{method}";
     }
     wants(call) { vec![method("StatsStore", call.declared().function.name)] }
-    buckets(_call) { &[STORE] }
-    types &[STATS]
+    buckets [STORE];
+    types &[STATS];
 }
 
 host_calls! {
@@ -27,8 +27,8 @@ host_calls! {
         EventList "event_list" () -> "{string}", gated "datastore:{Store}:{method}";
     }
     wants(call) { vec![method("LinksStore", call.declared().function.name)] }
-    buckets(_call) { &[STORE] }
-    types &[LINKS]
+    buckets [STORE];
+    types &[LINKS];
 }
 
 host_calls! {
@@ -46,7 +46,7 @@ host_calls! {
         ) -> "any", gated "datastore:{Store}:{method}";
     }
     wants(call) { vec![method("CopyDataStore", call.declared().function.name)] }
-    buckets(_call) { &[STORE] }
+    buckets [STORE];
 }
 
 pub(super) fn method(store: &str, method: &str) -> String {

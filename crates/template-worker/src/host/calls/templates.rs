@@ -34,8 +34,8 @@ host_calls! {
         ) -> "boolean", gated "datastore:{Store}:{method}";
     }
     wants(call) { vec![method("TemplateStore", call.declared().function.name)] }
-    buckets(_call) { &[STORE] }
-    types &[TEMPLATE]
+    buckets [STORE];
+    types &[TEMPLATE];
 }
 
 const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {

@@ -10,6 +10,7 @@
 
 mod book;
 mod breaker;
+mod buckets;
 mod checks;
 mod failure;
 mod host_work;
@@ -22,6 +23,7 @@ pub mod shapes;
 mod state;
 pub mod table;
 pub mod validate;
+mod wire;
 
 use book::Book;
 use checks::Check;
@@ -35,6 +37,12 @@ use validate::Decoded;
 use super::{HostError, HostReply};
 use crate::config::DiscordConfig;
 use crate::ids::GuildId;
+
+/// The types that scripts see in arguments and results.
+pub fn types() -> Vec<khronos::declare::Type> {
+    let taken = shapes::ALL.iter().map(|shape| shape.declare());
+    taken.chain(shapes::results::TYPES.iter().copied()).collect()
+}
 
 /// Serves `ctx.Discord`.
 #[derive(Debug)]

@@ -21,6 +21,13 @@ const AT_ONCE: u32 = 5;
 const ON_THEIR_WAY: usize = 5;
 /// The longest that a request waits for its guild, and again for all.
 const LONGEST: Duration = Duration::from_secs(10);
+/// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately; fewer may have done
+/// that themselves.
+const PUT_OFF: usize = 10;
+/// What lately is.
+const LATELY: Duration = Duration::from_secs(5);
+/// How long nothing goes out then.
+const HOLD: Duration = Duration::from_secs(2);
 /// Guilds that are remembered before those without requests are forgotten.
 const REMEMBERED: usize = 1024;
 
@@ -30,6 +37,8 @@ pub struct Pace {
     guilds: Mutex<HashMap<GuildId, Arc<Semaphore>>>,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
+    /// Whose requests were put off, and when.
+    put_off: Mutex<HashMap<GuildId, Instant>>,
 }
 
 /// The place of a request; given back when it is dropped.
@@ -40,7 +49,7 @@ pub struct Turn {
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()) }
+        Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()), put_off: Mutex::default() }
     }
 
     /// Waits for the turn of a request of `guild`. Requests that Discord does not count to all need none of those.
@@ -78,8 +87,20 @@ impl Pace {
         Some(goes)
     }
 
-    /// Lets nothing more go for a while: Discord has said that it is too much.
-    pub fn hold(&self, time: Duration) {
+    /// Discord has put a request of `guild` off again and again. Where it does so with those of many guilds, nothing more
+    /// goes for a while.
+    pub fn put_off(&self, guild: GuildId) {
+        let now = Instant::now();
+        let mut guilds = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        guilds.retain(|_, at| now.duration_since(*at) < LATELY);
+        guilds.insert(guild, now);
+        if guilds.len() >= PUT_OFF {
+            guilds.clear();
+            self.hold(HOLD);
+        }
+    }
+
+    fn hold(&self, time: Duration) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let held = Instant::now() + time + BETWEEN * AT_ONCE;
         *next = (*next).max(held);
@@ -136,6 +157,24 @@ mod tests {
         pace.turn(guild(1), false).await.unwrap();
         tokio::time::sleep(LONGEST * 2).await;
         pace.turn(guild(1), true).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_guild_that_is_put_off_holds_nobody_up_and_ten_say_that_it_is_the_bot() {
+        let pace = Pace::new();
+        let waited = async |id| {
+            let start = Instant::now();
+            pace.turn(guild(id), true).await.unwrap();
+            start.elapsed()
+        };
+        for _ in 0..100 {
+            pace.put_off(guild(1));
+        }
+        assert_eq!(waited(2).await, Duration::ZERO);
+        for id in 1..=PUT_OFF as u64 {
+            pace.put_off(guild(id));
+        }
+        assert_eq!(waited(2).await, HOLD);
     }
 
     #[tokio::test(start_paused = true)]

@@ -91,7 +91,7 @@ pub struct Route {
 }
 
 /// The verb of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Reads.
     Get,
@@ -233,8 +233,9 @@ impl Method {
     }
 
     /// The rates that it counts against.
-    pub fn buckets(&'static self) -> &'static [Bucket] {
-        &self.buckets[usize::from(!self.is_counted)..=self.own_buckets]
+    pub const fn buckets(&'static self) -> &'static [Bucket] {
+        let (its, _) = self.buckets.split_at(self.own_buckets + 1);
+        its.split_at(!self.is_counted as usize).1
     }
 
     /// Says what the body is made of.
@@ -271,10 +272,11 @@ impl Method {
     }
 
     /// How scripts see it.
-    pub const fn declare(&self) -> Declared {
+    pub const fn declare(&'static self) -> Declared {
         let function =
             Function { name: self.name, doc: self.doc, parameters: self.takes.declared, returns: self.gives };
-        Declared { function, capability: if self.is_gated { "discord:{method}" } else { "" } }
+        let capability = if self.is_gated { "discord:{method}" } else { "" };
+        Declared { function, capability, buckets: self.buckets() }
     }
 
     /// What a template needs to be allowed: the text of a capability.

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{AFTER_FAILURE, Expiry, complain};
 use crate::dispatch::{DispatchError, Dispatcher};
 use crate::events::Event;
+use crate::metrics::{Count, Expired};
 use crate::storage::expiry::{DueKey, Settlement};
 use crate::template::TemplateName;
 
@@ -80,6 +81,11 @@ impl Expiry {
                 Settlement::Failed { failed_in, error, again_at }
             }
         };
+        self.metrics.count(Count::Expired(match &settlement {
+            Settlement::Told => Expired::Told,
+            Settlement::Failed { again_at: Some(_), .. } => Expired::Failed,
+            Settlement::Failed { again_at: None, .. } => Expired::Dead,
+        }));
         self.settle(&due, settlement).await;
         drop(place);
     }

@@ -75,6 +75,7 @@ impl Scene {
             Arc::clone(&teller) as _,
             Clock::Said(said),
             stopping.clone(),
+            Arc::new(Metrics::new(&Limits::default())),
             Arc::new(held),
         );
         tokio::spawn(expiry.run());

@@ -397,6 +397,32 @@ async fn records_outlive_the_storage<F: Fixture>(place: F) {
     assert!(matches!(closed, Err(KvError::Storage(_))), "{closed:?}");
 }
 
+async fn a_flood_of_keys_holds_up_neither_templates_nor_other_guilds<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood: Vec<_> = (0..200)
+        .map(|task| {
+            let (storage, done) = (Arc::clone(&storage), Arc::clone(&done));
+            tokio::spawn(async move {
+                let mut count = 0_u64;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    put(&*storage, guild(1), at(&format!("{task}"), &["a"]), "1").await;
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    for index in 0..20 {
+        super::put(&*storage, guild(1), &format!("t{index}"), "return 1").await;
+        put(&*storage, guild(2), at("k", &["a"]), "1").await;
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    for task in flood {
+        assert!(task.await.unwrap() > 0);
+    }
+}
+
 async fn what_waits_when_the_storage_closes_is_written<F: Fixture>(place: F) {
     let storage = place.open().await;
     let jobs: Vec<_> = (0..100)
@@ -434,5 +460,6 @@ contract!(sqlite, SqliteOnDisk:
     a_page_ends_where_it_would_be_too_large,
     keys_and_scopes_are_listed,
     records_outlive_the_storage,
+    a_flood_of_keys_holds_up_neither_templates_nor_other_guilds,
     what_waits_when_the_storage_closes_is_written,
 );

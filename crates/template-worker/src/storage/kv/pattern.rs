@@ -95,6 +95,23 @@ mod tests {
         assert!(KeyPattern::any().fits("") && KeyPattern::any().fits("x%\0"));
     }
 
+    /// The same, as one would say it: try every length that a wildcard can stand for.
+    fn fits_slowly(pattern: &[char], key: &[char]) -> bool {
+        match pattern {
+            [] => key.is_empty(),
+            ['%', rest @ ..] => (0..=key.len()).any(|skipped| fits_slowly(rest, &key[skipped..])),
+            [first, rest @ ..] => key.first() == Some(first) && fits_slowly(rest, &key[1..]),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn it_fits_what_trying_everything_fits(pattern in "[ab%]{0,8}", key in "[ab]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            assert_eq!(fits(&pattern, &key), fits_slowly(&chars(&pattern), &chars(&key)));
+        }
+    }
+
     #[test]
     fn a_pattern_is_short_and_has_few_wildcards() {
         assert!(matches!(KeyPattern::new("abc", 2), Err(KvError::PatternTooLong { bytes: 3, limit: 2 })));

@@ -1,7 +1,7 @@
 //! The embedded default: one SQLite file in the data folder.
 //!
 //! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates`,
-//! `limits` and `tokens`. Records go their own way, in `kv`.
+//! `limits`, `secrets`, `objects` and `tokens`. Records go their own way, in `kv`.
 //!
 //! There is one connection that writes and a few that read. Writers queue up for the one, in order and without polling;
 //! in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
@@ -13,6 +13,8 @@
 
 mod kv;
 mod limits;
+mod objects;
+mod secrets;
 mod templates;
 mod tokens;
 
@@ -39,10 +41,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
     (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
     (3, "key-value records", include_str!("../../../migrations/sqlite/0003_kv.sql")),
+    (4, "secrets and objects", include_str!("../../../migrations/sqlite/0004_secrets_and_objects.sql")),
 ];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khronos::KhronosValue;
+use proptest::prelude::*;
 
 use super::super::shapes::{self, results};
 use super::super::table::{Body, Method, Verb, Work};
@@ -268,5 +269,38 @@ fn an_id_is_a_snowflake_and_nothing_else() {
     {
         let rule = Rule::Id(Thing::Channel);
         assert!(super::super::validate::check("id", &rule, &text.into()).is_err(), "{text} was taken");
+    }
+}
+
+/// Values with the names that methods know, so that they get far.
+fn values() -> impl Strategy<Value = KhronosValue> {
+    let names: Vec<&'static str> = fields().iter().map(|(_, field)| field.name).collect();
+    let leaf = prop_oneof![
+        Just(KhronosValue::Null),
+        any::<bool>().prop_map(KhronosValue::Boolean),
+        (-3_i64..4200).prop_map(KhronosValue::Integer),
+        any::<f64>().prop_map(KhronosValue::Float),
+        any::<u64>().prop_map(KhronosValue::UnsignedInteger),
+        ".{0,12}".prop_map(KhronosValue::Text),
+        "[1-9][0-9]{0,18}".prop_map(KhronosValue::Text),
+        proptest::collection::vec(any::<u8>(), 0..4).prop_map(KhronosValue::Buffer),
+    ];
+    leaf.prop_recursive(4, 48, 6, move |inner| {
+        let name = proptest::sample::select(names.clone()).prop_map(str::to_owned);
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(KhronosValue::List),
+            proptest::collection::btree_map(name, inner, 0..6).prop_map(KhronosValue::Map),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_method_is_called_with_it_takes_or_says_what_is_wrong(
+        method in proptest::sample::select(ALL), arguments in proptest::collection::vec(values(), 0..4),
+    ) {
+        if let Err(invalid) = method.decode(arguments) {
+            prop_assert!(!invalid.problem.is_empty() && invalid.to_string().len() < 2_000, "{invalid}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the language in which Discord's published limits are written down; the shapes are in `shapes`, and the one walk
 //! that checks a value against a rule and makes JSON of it is in `walk`.
 
+mod scalars;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -114,6 +114,8 @@ async fn commit(pool: &SqlitePool, jobs: &[Job]) -> Result<(Vec<Result<Answer, K
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
         match transaction.apply(job).await {
+            // One row that somebody has changed by hand is no reason for the others to fail.
+            answer @ Err(KvError::Storage(StorageError::Unreadable { .. })) => answers.push(answer),
             Err(error) if error.is_internal() => return Err(error),
             answer => answers.push(answer),
         }

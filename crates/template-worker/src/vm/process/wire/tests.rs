@@ -178,6 +178,7 @@ fn to_process() -> Vec<ToProcess> {
     let replies = [
         HostReply::two(KhronosValue::List(vec![f64::NAN.into(), KhronosValue::Buffer(vec![0, 255])]), false),
         HostReply::Json(r#"{"a":[1,"ä"]}"#.to_owned()),
+        HostReply::Blob(vec![0, 255]),
         HostReply::Failed("ä".to_owned()),
     ];
     all.extend(replies.map(|reply| ToProcess::Reply { number: u64::MAX, reply }));

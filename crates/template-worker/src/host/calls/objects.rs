@@ -1,0 +1,78 @@
+//! `ctx.ObjectStorage`: files of the guild.
+
+use khronos::declare::{Field, Type};
+
+use super::http::Seconds;
+use super::{Bucket, Bytes, host_calls};
+
+/// What the existing system allowed.
+const OBJECTS: Bucket = Bucket { name: "object_storage", burst: 75, every_ms: 1_000 };
+
+host_calls! {
+    /// Files of the guild, which all of its templates share. A key is a name of up to 2,048 bytes; `/` in it means nothing.
+    pub enum ObjectCall in "ObjectStorage" {
+        /// Lists objects by key: at most 1,000. Where there are more, `after` gets those that follow.
+        ListFiles "list_files" (
+            /// What their keys start with; all where this is left out.
+            prefix: Option<String>,
+            /// The last key of the list before.
+            after: Option<String>,
+        ) -> "{ObjectMetadata}", gated "objectstorage:{op}";
+        /// Whether there is an object.
+        FileExists "file_exists" (
+            /// Its key.
+            key: String,
+        ) -> "boolean", gated "objectstorage:{op}";
+        /// The content of an object. Throws where there is none.
+        DownloadFile "download_file" (
+            /// Its key.
+            key: String,
+        ) -> "Blob", gated "objectstorage:{op}";
+        /// A URL that gives the object, as it is now, to whoever has it.
+        GetFileUrl "get_file_url" (
+            /// Its key.
+            key: String,
+            /// How long the URL lasts: up to seven days.
+            expiry: Seconds,
+        ) -> "string", gated "objectstorage:{op}";
+        /// Stores an object, in place of one with its key.
+        UploadFile "upload_file" (
+            /// Its key.
+            key: String,
+            /// Its content.
+            content: Bytes,
+        ) -> "()", gated "objectstorage:{op}";
+        /// Removes an object. Again is fine.
+        DeleteFile "delete_file" (
+            /// Its key.
+            key: String,
+        ) -> "()", gated "objectstorage:{op}";
+    }
+    wants(call) { vec![format!("objectstorage:{}", call.declared().function.name)] }
+    buckets [OBJECTS];
+    types &[METADATA];
+    beside BUCKET;
+}
+
+const METADATA: Type = Type {
+    name: "ObjectMetadata",
+    doc: "An object, without its content.",
+    is_object: false,
+    fields: &[
+        Field { name: "key", ty: "string", doc: "Its key." },
+        Field { name: "last_modified", ty: "DateTime?", doc: "When it was stored." },
+        Field { name: "size", ty: "number", doc: "How many bytes it has." },
+        Field { name: "etag", ty: "string", doc: "Another one for other bytes." },
+    ],
+    methods: &[],
+    operators: &[],
+};
+
+const BUCKET: Type = Type {
+    name: "ObjectStorage",
+    doc: "",
+    is_object: true,
+    fields: &[Field { name: "bucket_name", ty: "string", doc: "What AntiRaid called the guild's bucket." }],
+    methods: &[],
+    operators: &[],
+};
