@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use khronos::declare::{Field, Function};
 use serde_json::{Value, json};
 use template_worker::config::{Config, Strategy};
+use template_worker::execution::{CONTEXT, TABLES};
 use template_worker::host::HostCall;
 use testkit::{GUILD, TestWorker};
 
@@ -58,6 +60,17 @@ local function walk(value, path, depth)
     end
 end
 
+-- Values that modules make, a kind each; but those that are the script's own, to change as it likes.
+local function made()
+    local datetime, typesext = require("@antiraid/datetime"), require("@antiraid/typesext")
+    local datamgmt = require("@antiraid/datamgmt")
+    return {
+        datetime.UTC, datetime.UTC:now(), datetime.timedelta_days(1), typesext.U64("1"), typesext.I64("1"),
+        datamgmt.newblob("x"), datamgmt.TarArchive(), require("@lune/regex").new("x"),
+        require("@lune/datetime").now(),
+    }
+end
+
 walk(ctx, "ctx", 0)
 walk(ctx:withlimits{capabilities = {}}, "limited", 0)
 walk(event, "event", 0)
@@ -66,21 +79,35 @@ for _, name in {"string", "table", "math", "bit32", "buffer", "coroutine", "os",
     walk(_G[name], name, 0)
 end
 for _, module in event.data.modules do walk(require(module), module, 0) end
+if event.data.modules[1] then for name, value in made() do walk(value, name, 0) end end
 if pcall(function() getmetatable("").__index = {} end) then table.insert(changed, "the metatable of strings") end
 return {changed = changed, count = count, kinds = kinds}
 "#;
 
+/// The kinds of values that modules make.
+const MADE: [&str; 8] = ["Timezone", "DateTime", "TimeDelta", "U64", "I64", "Blob", "TarArchive", "Regex"];
+
 /// Every name that is declared for scripts.
-fn names() -> BTreeSet<String> {
-    let mut names: BTreeSet<String> =
-        HostCall::all().map(|(_, call)| call.function.name.to_owned()).collect();
-    for (object, _) in HostCall::all() {
-        names.extend(object.split('.').map(str::to_owned));
+fn names() -> BTreeSet<&'static str> {
+    let (mut functions, mut fields) = (Vec::<Function>::new(), Vec::<Field>::new());
+    let mut types = vec![&CONTEXT];
+    types.extend(TABLES);
+    for family in HostCall::families() {
+        functions.extend(family.calls.iter().map(|call| call.function));
+        types.extend(family.types.iter().chain(family.beside));
     }
-    let fields =
-        ["data", "store", "log", "has_cap", "has_any_cap", "withlimits", "allowed_caps", "guild_id", "Type"];
-    names.extend(fields.map(str::to_owned));
-    names
+    for module in khronos::modules() {
+        functions.extend(module.functions);
+        fields.extend(module.fields);
+        types.extend(module.types);
+    }
+    for ty in types {
+        functions.extend(ty.methods);
+        fields.extend(ty.fields);
+    }
+    let objects = HostCall::families().iter().flat_map(|family| family.object.split('.'));
+    let names = functions.iter().map(|function| function.name).chain(fields.iter().map(|field| field.name));
+    objects.chain(names).chain(["Type"]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +116,8 @@ async fn nothing_that_a_template_reaches_can_be_changed_but_its_own() {
         let worker = TestWorker::start_with(|config: &mut Config| config.vm.strategy = strategy).await;
         let put = json!({"files": {"init.luau": WALK}, "events": ["Discord"], "capabilities": ["*"]});
         worker.put(&format!("/api/v1/guilds/{GUILD}/templates/walk"), &put).await.expect(201);
-        let data = json!({"names": names(), "modules": [], "nested": {"list": [{"a": 1}], "empty": []}});
+        let modules: Vec<&str> = khronos::modules().map(|module| module.path).collect();
+        let data = json!({"names": names(), "modules": modules, "nested": {"list": [{"a": 1}], "empty": []}});
         let outcome = worker.event(GUILD, &data).await["walk"].take();
         assert_eq!(outcome["status"], "ok", "{outcome:#}");
         let value = &outcome["value"];
@@ -102,10 +130,18 @@ async fn nothing_that_a_template_reaches_can_be_changed_but_its_own() {
             "CopyDataStore",
             "TemplateStore",
             "KV",
+            "Discord",
+            "HTTPClient",
+            "ObjectStorage",
+            "ImageCaptcha",
+            "Secrets",
         ] {
             assert!(value["kinds"][kind].as_u64() > Some(1), "no {kind} was seen: {value:#}");
         }
-        assert!(value["count"].as_u64() > Some(30), "{value:#}");
+        for kind in MADE {
+            assert!(value["kinds"][kind].as_u64() >= Some(1), "no {kind} was seen: {value:#}");
+        }
+        assert!(value["count"].as_u64() > Some(60), "{value:#}");
     }
 }
 
