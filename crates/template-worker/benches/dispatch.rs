@@ -50,7 +50,12 @@ async fn app_with(config: Config, guilds: u64) -> Arc<App> {
 }
 
 async fn app_of(handler: &str, config: Config, guilds: u64) -> Arc<App> {
-    let storage = Arc::new(SqliteStorage::in_memory().await.unwrap());
+    let storage = SqliteStorage::in_memory().await.unwrap();
+    app_on(storage, handler, config, guilds).await
+}
+
+async fn app_on(storage: SqliteStorage, handler: &str, config: Config, guilds: u64) -> Arc<App> {
+    let storage = Arc::new(storage);
     let app = App::start_with(config, storage).await.unwrap();
     let files = [("init.luau".to_owned(), handler.to_owned())];
     let bundle = Arc::new(khronos::Bundle::new(files).unwrap());
@@ -298,5 +303,42 @@ fn host_calls(_: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, host_calls, warm_dispatch, processes_beside_threads, many_guilds_beside_few);
+/// How many keys are set in a second on a file on this disk, each acknowledged after it was written.
+fn keys_set(_: &mut Criterion) {
+    const GUILDS: u64 = 100;
+    const KEYS: u64 = 50;
+    let (runtime, data) = (runtime(), payload());
+    let handler = format!(
+        "return function(event, ctx)
+            local left = {KEYS}
+            for key = 1, {KEYS} do
+                task.spawn(function() ctx.KV:set(tostring(key), key, {{'bench'}}) left -= 1 end)
+            end
+            while left > 0 do task.wait() end
+            return 'pong'
+        end"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.templates.rate_limits = false;
+    let app = runtime.block_on(async {
+        let storage = SqliteStorage::open(folder.path()).await.unwrap();
+        app_on(storage, &handler, config, GUILDS).await
+    });
+    let micros = in_turn(
+        20,
+        [&mut || timed(&runtime, 1, GUILDS * KEYS, async || all_answered(&app, 0..GUILDS, &data).await)],
+    );
+    println!("keys set on disk by {GUILDS} guilds at once, {KEYS} each: {:.0} a second", 1e6 / micros[0]);
+    runtime.block_on(app.stop());
+}
+
+criterion_group!(
+    benches,
+    keys_set,
+    host_calls,
+    warm_dispatch,
+    processes_beside_threads,
+    many_guilds_beside_few
+);
 criterion_main!(benches);

@@ -4,6 +4,7 @@
 //! (`load`), showing them (`explain`), and every look at the process's environment (`environment`). What a limit means
 //! is in `limits`; acting on a setting is up to the part that it is for.
 
+mod discord;
 pub mod environment;
 mod explain;
 mod load;
@@ -13,12 +14,13 @@ mod outside;
 mod secret;
 mod sections;
 
+pub use discord::DiscordConfig;
 pub use environment::Environment;
 pub use load::{ConfigError, Loaded, Origin, Sources};
 pub use network::{FixedName, Network, NotAFixedName, NotANetwork};
 pub use outside::{HttpConfig, ObjectBackend, ObjectsConfig, SecretsConfig};
 pub use secret::Secret;
 pub use sections::{
-    Backend, Config, DiscordConfig, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig,
-    StorageConfig, Strategy, TelemetryConfig, TemplatesConfig, VmConfig,
+    Backend, Config, DrillsConfig, LinksConfig, LogConfig, LogFormat, ServerConfig, StorageConfig, Strategy,
+    TelemetryConfig, TemplatesConfig, VmConfig,
 };

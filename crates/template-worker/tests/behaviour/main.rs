@@ -16,6 +16,7 @@ mod expiry;
 mod extending;
 mod guild_limits;
 mod host_calls;
+mod hostile_calls;
 mod http_client;
 mod internet;
 mod isolation;
