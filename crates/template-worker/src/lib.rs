@@ -15,7 +15,7 @@
 //! - [`events`]: the closed list of events, one event, and what a template listens to
 //! - [`template`]: a template, its name, and what an author sends to change it
 //! - [`host`]: everything that a template can do to the world, who may, and doing it; `plugins`: what scripts see of it
-//! - [`reference`]: what scripts see, written down: type files and the pages of the reference
+//! - [`mod@reference`]: what scripts see, written down: type files and the pages of the reference
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
