@@ -69,3 +69,39 @@ pub struct Module {
     /// The types of what it gives and takes.
     pub types: &'static [Type],
 }
+
+/// A function.
+pub const fn function(
+    name: &'static str,
+    parameters: &'static [Parameter],
+    returns: &'static str,
+    doc: &'static str,
+) -> Function {
+    Function { name, doc, parameters, returns }
+}
+
+/// A parameter.
+pub const fn parameter(name: &'static str, ty: &'static str, doc: &'static str) -> Parameter {
+    Parameter { name, ty, doc }
+}
+
+/// A field.
+pub const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
+    Field { name, ty, doc }
+}
+
+/// A type of objects.
+pub const fn object(
+    name: &'static str,
+    doc: &'static str,
+    fields: &'static [Field],
+    methods: &'static [Function],
+    operators: &'static [Function],
+) -> Type {
+    Type { name, doc, is_object: true, fields, methods, operators }
+}
+
+/// A type of plain tables. Its functions are fields.
+pub const fn table(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Type {
+    Type { name, doc, is_object: false, fields, methods: &[], operators: &[] }
+}

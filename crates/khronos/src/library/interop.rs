@@ -3,9 +3,9 @@
 use mlua::Value;
 
 use super::Globals;
-use super::declaring::{field, function};
 use super::members::Maker;
 use crate::declare::Module;
+use crate::declare::{field, function};
 
 pub(super) const MODULE: Module = Module {
     path: "@antiraid/interop",

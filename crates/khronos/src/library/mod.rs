@@ -8,7 +8,6 @@ mod arguments;
 mod classes;
 pub(crate) mod datamgmt;
 pub(crate) mod datetime;
-mod declaring;
 mod interop;
 mod luau;
 pub(crate) mod lune;

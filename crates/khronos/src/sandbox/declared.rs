@@ -1,10 +1,6 @@
 //! The globals that a script finds beside Luau's own library, as they are declared. What they do is in `prelude.luau`.
 
-use crate::declare::{Function, Parameter};
-
-const fn parameter(name: &'static str, ty: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, ty, doc }
-}
+use crate::declare::{Function, Parameter, parameter};
 
 const ANYTHING: Parameter = parameter("...", "any", "Anything.");
 const SECONDS: Parameter = parameter(

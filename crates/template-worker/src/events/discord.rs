@@ -1,7 +1,7 @@
 //! What the data of those Discord events is called in the type files that templates use most, and what it holds that no call
 //! of `ctx.Discord` gives. The rest of it is Discord's to describe.
 
-use khronos::declare::{Field, Type};
+use khronos::declare::{Type, field, table};
 
 /// The type of an event's data. Where nothing is said here it can be anything.
 pub fn data_of(event: &str) -> &'static str {
@@ -98,11 +98,3 @@ pub const DATA_TYPES: &[Type] = &[
         ],
     ),
 ];
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const fn table(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Type {
-    Type { name, doc, is_object: false, fields, methods: &[], operators: &[] }
-}

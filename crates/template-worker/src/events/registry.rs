@@ -3,7 +3,7 @@
 //! Owns the names, and what the service's own events hold. What the data of a Discord event looks like is said in Discord's
 //! own gateway documentation: it is passed on as it came.
 
-use khronos::declare::Field;
+use khronos::declare::{Field, field};
 
 /// Every gateway event of a guild that is passed on, by its gateway name.
 ///
@@ -142,10 +142,6 @@ const NAMES: [&str; SERVICE.len()] = {
     }
     names
 };
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
 
 /// What names of events start with that anybody may make up.
 pub const CUSTOM_PREFIXES: [&str; 2] = ["Web", "Custom"];

@@ -3,18 +3,10 @@
 //!
 //! Owns the descriptions, and that `ctx` is made of what is described and nothing else: see [`Members`].
 
-use khronos::declare::{Field, Function, Parameter, Type};
+use khronos::declare::{Function, Type, field, parameter};
 use mlua::{IntoLua, Lua, Table};
 
 use crate::host::calls::HostCall;
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const fn parameter(name: &'static str, ty: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, ty, doc }
-}
 
 /// `ctx`.
 pub const CONTEXT: Type = Type {

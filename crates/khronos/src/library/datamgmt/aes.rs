@@ -9,9 +9,9 @@ use aes_gcm::aead::{Aead, KeyInit};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-use super::super::declaring::{function, parameter};
 use super::super::members::{Maker, Waiting};
 use crate::declare::{Function, Parameter};
+use crate::declare::{function, parameter};
 
 const SALT: usize = 8;
 const NONCE: usize = 12;

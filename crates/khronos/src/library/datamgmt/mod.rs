@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::Globals;
 use super::arguments::Bytes;
 use super::classes::{Class, Object, object};
-use super::declaring::{function, object, parameter};
 use super::members::{Call, Maker, Outcome};
 use crate::declare::{self, Module, Parameter, Type};
+use crate::declare::{function, object, parameter};
 use crate::scheduler::collector::Charge;
 
 pub(super) const MODULE: Module = Module {

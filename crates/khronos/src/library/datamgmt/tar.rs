@@ -9,10 +9,10 @@ use tar::{Archive, Builder, EntryType, Header};
 
 use super::super::arguments::{Bytes, Text};
 use super::super::classes::{Class, Object, object};
-use super::super::declaring::{function, object as declare_object, parameter};
 use super::super::members::{Call, Outcome};
 use super::Blob;
 use crate::declare::{Parameter, Type};
+use crate::declare::{function, object as declare_object, parameter};
 use crate::scheduler::collector::Charge;
 
 const NAME: Parameter = parameter("name", "string", "Its name: a relative path of at most 1,000 bytes.");

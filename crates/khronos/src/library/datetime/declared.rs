@@ -1,7 +1,7 @@
 //! `@antiraid/datetime`, as it is declared.
 
-use super::super::declaring::{field, function, object, parameter};
 use crate::declare::{Function, Module, Parameter, Type};
+use crate::declare::{field, function, object, parameter};
 
 const AMOUNT: &[Parameter] =
     &[parameter("amount", "number", "How many; a fraction counts, to the nanosecond.")];

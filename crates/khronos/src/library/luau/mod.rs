@@ -14,10 +14,10 @@ use mlua::{Function, LuaString, MultiValue, Table};
 use super::Globals;
 use super::arguments::Text;
 use super::classes::{Class, Object, object};
-use super::declaring::{field, function, object as declare_object, parameter};
 use super::members::{Call, Maker, Outcome};
 use crate::bytecode::safepoints;
 use crate::declare::{Module, Parameter, Type};
+use crate::declare::{field, function, object as declare_object, parameter};
 use crate::scheduler::collector::Charge;
 
 const ARGUMENTS: &[Parameter] = &[parameter("..", "...any", "What it gets.")];

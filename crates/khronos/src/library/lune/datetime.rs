@@ -9,9 +9,9 @@ use super::super::Globals;
 use super::super::arguments::{Argument, Text};
 use super::super::classes::{Class, Object, object};
 use super::super::datetime::{TOO_FAR, formatted, nanos, now};
-use super::super::declaring::{field, function, object as declare_object, parameter, table};
 use super::super::members::{Maker, Outcome};
 use crate::declare::{Function, Module, Parameter, Type};
+use crate::declare::{field, function, object as declare_object, parameter, table};
 use crate::value::time::{TimeZone, Timestamp};
 
 const TEXT: &[Parameter] = &[parameter("date", "string", "The text.")];

@@ -15,10 +15,10 @@ use regex_syntax::ParserBuilder;
 use super::super::Globals;
 use super::super::arguments::{Argument, Text};
 use super::super::classes::{Class, Object, object};
-use super::super::declaring::{field, function, object as declare_object, parameter};
 use super::super::members::{Call, Maker, Outcome};
 use super::regex_work;
 use crate::declare::{Module, Parameter, Type};
+use crate::declare::{field, function, object as declare_object, parameter};
 use crate::scheduler::collector::Charge;
 use crate::value::patience::Patience;
 

@@ -3,10 +3,10 @@
 use mlua::{MultiValue, Table};
 
 use super::super::arguments::Argument;
-use super::super::declaring::{function, parameter};
 use super::super::members::{Maker, Outcome};
 use super::{Operand, U64};
 use crate::declare::{Parameter, Type};
+use crate::declare::{function, parameter};
 
 const N: Parameter =
     parameter("n", "number | string | U64 | I64", "The integer; of a negative one, the bits count.");

@@ -4,10 +4,10 @@ use mlua::{Buffer, Value};
 
 use super::super::arguments::Argument;
 use super::super::classes::{Class, Object};
-use super::super::declaring::{function, object, parameter};
 use super::super::members::Outcome;
 use super::{I64, Operand, U64, eight};
 use crate::declare::{Parameter, Type};
+use crate::declare::{function, object, parameter};
 
 const BYTES: &[Parameter] = &[parameter("bytes", "buffer", "Eight bytes.")];
 

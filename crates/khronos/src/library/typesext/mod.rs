@@ -11,9 +11,9 @@ use mlua::Value;
 use super::Globals;
 use super::arguments::{Argument, whole};
 use super::classes::object;
-use super::declaring::{field, function, parameter};
 use super::members::{Call, Maker, Outcome};
 use crate::declare::{Function, Module, Parameter};
+use crate::declare::{field, function, parameter};
 
 /// An integer from -2^63 to 2^63 - 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! `ctx.ImageCaptcha`: pictures that people can read and programs can hardly.
 
 use khronos::KhronosValue;
-use khronos::declare::{Field, Type};
+use khronos::declare::{Type, field, table};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::kind;
@@ -22,14 +22,6 @@ host_calls! {
     wants(_call) { vec!["captcha:create".to_owned()] }
     buckets [CAPTCHA];
     types TYPES;
-}
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const fn table(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Type {
-    Type { name, doc, is_object: false, fields, methods: &[], operators: &[] }
 }
 
 const TYPES: &[Type] = &[

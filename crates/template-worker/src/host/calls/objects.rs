@@ -1,6 +1,6 @@
 //! `ctx.ObjectStorage`: files of the guild.
 
-use khronos::declare::{Field, Type};
+use khronos::declare::{Type, field, table};
 
 use super::http::Seconds;
 use super::{Bucket, Bytes, host_calls};
@@ -54,25 +54,22 @@ host_calls! {
     beside BUCKET;
 }
 
-const METADATA: Type = Type {
-    name: "ObjectMetadata",
-    doc: "An object, without its content.",
-    is_object: false,
-    fields: &[
-        Field { name: "key", ty: "string", doc: "Its key." },
-        Field { name: "last_modified", ty: "DateTime?", doc: "When it was stored." },
-        Field { name: "size", ty: "number", doc: "How many bytes it has." },
-        Field { name: "etag", ty: "string", doc: "Another one for other bytes." },
+const METADATA: Type = table(
+    "ObjectMetadata",
+    "An object, without its content.",
+    &[
+        field("key", "string", "Its key."),
+        field("last_modified", "DateTime?", "When it was stored."),
+        field("size", "number", "How many bytes it has."),
+        field("etag", "string", "Another one for other bytes."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);
 
 const BUCKET: Type = Type {
     name: "ObjectStorage",
     doc: "",
     is_object: true,
-    fields: &[Field { name: "bucket_name", ty: "string", doc: "What AntiRaid called the guild's bucket." }],
+    fields: &[field("bucket_name", "string", "What AntiRaid called the guild's bucket.")],
     methods: &[],
     operators: &[],
 };

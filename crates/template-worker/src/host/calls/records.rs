@@ -1,14 +1,6 @@
 //! The tables that `ctx.KV` takes and gives, as they are declared.
 
-use khronos::declare::{Field, Type};
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const fn table(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Type {
-    Type { name, doc, is_object: false, fields, methods: &[], operators: &[] }
-}
+use khronos::declare::{Type, field, table};
 
 /// All of them.
 pub(super) const TYPES: &[Type] = &[

@@ -1,14 +1,6 @@
 //! What scripts see of `ctx.HTTPClient`: objects of the VM, the last of whose functions is the call.
 
-use khronos::declare::{Field, Function, Parameter, Type};
-
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const fn parameter(name: &'static str, ty: &'static str, doc: &'static str) -> Parameter {
-    Parameter { name, ty, doc }
-}
+use khronos::declare::{Function, Parameter, Type, field, parameter};
 
 /// `ctx.HTTPClient` itself.
 pub(super) const CLIENT: Type = Type {

@@ -1,6 +1,6 @@
 //! `ctx.DataStores`: small stores, each a family of its own.
 
-use khronos::declare::{Field, Type};
+use khronos::declare::{Type, field, table};
 
 use super::{Any, Bucket, host_calls};
 
@@ -53,34 +53,24 @@ pub(super) fn method(store: &str, method: &str) -> String {
     format!("datastore:{store}:{method}")
 }
 
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const STATS: Type = Type {
-    name: "Stats",
-    doc: "Numbers about the service.",
-    is_object: false,
-    fields: &[
+const STATS: Type = table(
+    "Stats",
+    "Numbers about the service.",
+    &[
         field("total_cached_guilds", "number", "The same as `total_guilds`; an older name."),
         field("total_guilds", "number", "How many guilds have a VM right now."),
         field("total_users", "number", "0: nobody counts them."),
         field("last_started_at", "number", "When the service was started, in seconds since 1970."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);
 
-const LINKS: Type = Type {
-    name: "Links",
-    doc: "Addresses that the operator has configured. One that is not is an empty text.",
-    is_object: false,
-    fields: &[
+const LINKS: Type = table(
+    "Links",
+    "Addresses that the operator has configured. One that is not is an empty text.",
+    &[
         field("support_server", "string", "Where to ask for help."),
         field("api_url", "string", "Where the HTTP API is."),
         field("frontend_url", "string", "Where the dashboard is."),
         field("docs_url", "string", "Where the documentation is."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use khronos::declare::{Field, Type};
+use khronos::declare::{Type, field, table};
 
 use super::stores::{STORE, method};
 use super::{Any, host_calls};
@@ -38,15 +38,10 @@ host_calls! {
     types &[TEMPLATE];
 }
 
-const fn field(name: &'static str, ty: &'static str, doc: &'static str) -> Field {
-    Field { name, ty, doc }
-}
-
-const TEMPLATE: Type = Type {
-    name: "Template",
-    doc: "A template, as it is stored. `create` and `update` take the same, apart from `version` and the times.",
-    is_object: false,
-    fields: &[
+const TEMPLATE: Type = table(
+    "Template",
+    "A template, as it is stored. `create` and `update` take the same, apart from `version` and the times.",
+    &[
         field("name", "string", "Its name."),
         field("content", "{[string]: string}?", "Its files: path to source. `list` leaves them out."),
         field("description", "string?", "What it does."),
@@ -59,6 +54,4 @@ const TEMPLATE: Type = Type {
         field("created_at", "string?", "When it was stored first, as RFC 3339."),
         field("updated_at", "string?", "When it was changed last."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);

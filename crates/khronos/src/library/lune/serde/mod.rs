@@ -10,9 +10,9 @@ mod yaml;
 
 use super::super::Globals;
 use super::super::arguments::{Bytes, Text};
-use super::super::declaring::{function, parameter};
 use super::super::members::Maker;
 use crate::declare::{Module, Parameter};
+use crate::declare::{function, parameter};
 
 const FORMAT: Parameter = parameter("format", "\"json\" | \"yaml\" | \"toml\"", "The format.");
 const COMPRESSION: Parameter = parameter(
