@@ -130,9 +130,24 @@ impl<'a> Parts<'a> {
 pub struct Capabilities(BTreeSet<Capability>);
 
 impl Capabilities {
+    /// All that there is.
+    pub fn everything() -> Self {
+        std::iter::once(Capability("*".to_owned())).collect()
+    }
+
     /// Whether one of them covers `wanted`.
     pub fn allows(&self, wanted: &str) -> bool {
         self.0.iter().any(|held| held.covers(wanted))
+    }
+
+    /// What is left of them within `most`, as patterns: those of each that the other covers. Of two that overlap and do not
+    /// cover each other it has neither; whether one thing is allowed has to be asked of both.
+    #[must_use]
+    pub fn within(&self, most: &Self) -> Self {
+        let of = |from: &Self, by: &Self| -> Vec<Capability> {
+            from.iter().filter(|one| by.allows(one.as_str())).cloned().collect()
+        };
+        of(self, most).into_iter().chain(of(most, self)).collect()
     }
 
     /// They, ordered.

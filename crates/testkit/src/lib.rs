@@ -274,7 +274,7 @@ pub async fn answer(request: RequestBuilder) -> Answer {
 }
 
 /// Asks `question` again and again until it says yes. Fails the test after half a minute, so that nothing waits for ever.
-pub async fn until(what: &str, question: impl AsyncFn() -> bool) {
+pub async fn until(what: &str, mut question: impl AsyncFnMut() -> bool) {
     for _ in 0..3_000 {
         if question().await {
             return;

@@ -210,6 +210,18 @@ fn texts() -> impl Strategy<Value = String> {
     )
 }
 
+#[test]
+fn of_two_sets_that_is_left_which_both_cover() {
+    let within = |own: &[&str], most: &[&str]| -> Vec<String> {
+        set(own).within(&set(most)).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(within(&["*"], &["kv:*", "discord:get_guild"]), ["discord:get_guild", "kv:*"]);
+    assert_eq!(within(&["kv:get:*", "http:a.b"], &["kv:*"]), ["kv:get:*"]);
+    assert_eq!(within(&["kv:get:*"], &["kv[a]:*"]), [""; 0]);
+    assert_eq!(within(&[], &["*"]), [""; 0]);
+    assert_eq!(within(&["discord:*"], &["*"]), ["discord:*"]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_096))]
 
@@ -228,6 +240,11 @@ proptest! {
             prop_assert!(
                 !limited.allows(asked) || held.allows(asked),
                 "{held:?} was limited to {limited:?}, which allows {asked}"
+            );
+            let within = held.within(&limited);
+            prop_assert!(
+                !within.allows(asked) || (held.allows(asked) && limited.allows(asked)),
+                "{held:?} within {limited:?} is {within:?}, which allows {asked}"
             );
         }
     }

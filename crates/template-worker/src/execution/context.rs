@@ -91,21 +91,21 @@ impl Context {
         for (name, object) in self.plugins.fields(lua)? {
             all.set(name, object)?;
         }
-        let capabilities = self.capabilities();
+        let capabilities = self.capabilities().within(&self.plugins.line.most());
         let allowed = lua.create_sequence_from(capabilities.iter().map(Capability::as_str))?;
         allowed.set_readonly(true);
         all.set("allowed_caps", allowed)?;
         let functions = self.plugins.functions.clone();
-        let caller = self.plugins.caller.clone();
+        let plugins = self.plugins.clone();
         let has_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = without_self(arguments).pop_front().unwrap_or(Value::Nil);
-            Ok(caller.allows(&text(&wanted)?))
+            Ok(plugins.allows(&text(&wanted)?))
         };
         all.set("has_cap", functions.function(lua, has_cap)?)?;
-        let caller = self.plugins.caller.clone();
+        let plugins = self.plugins.clone();
         let has_any_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = capabilities_of(without_self(arguments).pop_front(), "has_any_cap")?;
-            Ok(wanted.iter().any(|capability| caller.allows(capability)))
+            Ok(wanted.iter().any(|capability| plugins.allows(capability)))
         };
         all.set("has_any_cap", functions.function(lua, has_any_cap)?)?;
         let withlimits = move |lua: &Lua, arguments: MultiValue| {
@@ -116,7 +116,7 @@ impl Context {
         Ok(Value::UserData(lua.create_userdata(ContextObject(all.done()?))?))
     }
 
-    /// What a script may do with it, as far as its guild decides that.
+    /// What the guild and the context itself leave of what a script may do with it.
     fn capabilities(&self) -> &Capabilities {
         let Caller { template, limited, .. } = &self.plugins.caller;
         limited.as_deref().unwrap_or(&template.capabilities)
@@ -131,7 +131,7 @@ impl Context {
         for wanted in capabilities_of(Some(wanted), "withlimits")? {
             let capability: Capability =
                 wanted.parse().map_err(|error: CapabilityError| error.to_string())?;
-            if !self.plugins.caller.allows(capability.as_str()) {
+            if !self.plugins.allows(capability.as_str()) {
                 return Err(format!(
                     "a context can only be limited further: it lacks the capability `{capability}` itself"
                 ));

@@ -20,7 +20,7 @@ pub const CONTEXT: Type = Type {
         field(
             "allowed_caps",
             "{string}",
-            "The capabilities that this context has, as far as the guild decides that.",
+            "The capabilities that this context has: what the guild's admin gave the template, within what the operator allows any.",
         ),
         field("memory_limit", "number", "Bytes that all templates of the guild together may have in use."),
         field("data", "TemplateData", "What is stored about the template."),
@@ -34,7 +34,7 @@ pub const CONTEXT: Type = Type {
     methods: &[
         Function {
             name: "has_cap",
-            doc: "Whether this context has a capability. The operator of the service may have left it out all the same.",
+            doc: "Whether this context has a capability: the operator, the guild's admin and the context itself have to allow it.",
             parameters: &[parameter(
                 "capability",
                 "string",

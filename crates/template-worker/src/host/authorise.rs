@@ -1,6 +1,7 @@
 //! The one gate: whether a call may be served at all. What depends on what is stored (whose channel, how much is left of a
 //! quota) is asked where the call is served.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::rate_limits::RateLimits;
@@ -96,14 +97,19 @@ impl HostError {
 #[derive(Debug)]
 pub struct Gate {
     /// The most that any template may do.
-    most: Capabilities,
+    most: Arc<Capabilities>,
     rates: Option<RateLimits>,
 }
 
 impl Gate {
     /// A gate that lets nothing through but what `most` covers; `rated` where guilds may call only so often.
     pub fn new(most: Capabilities, rated: bool) -> Self {
-        Self { most, rates: rated.then(RateLimits::default) }
+        Self { most: Arc::new(most), rates: rated.then(RateLimits::default) }
+    }
+
+    /// The most that any template may do.
+    pub fn most(&self) -> &Arc<Capabilities> {
+        &self.most
     }
 
     /// Whether the call may be served: what it wants is covered by what the operator, the guild's admin and the context allow,

@@ -28,6 +28,9 @@ impl Caller {
 
 /// Takes calls to where they are served. Never waits.
 pub trait HostLine: Send + Sync + std::fmt::Debug {
+    /// The most that any template may do, as the operator set it. For telling templates: it is the host that decides.
+    fn most(&self) -> Arc<Capabilities>;
+
     /// Serves `call`, and sends what came of it to `answer`, from any thread.
     fn call(&self, caller: Caller, call: HostCall, answer: Answer);
 }
@@ -37,6 +40,10 @@ pub trait HostLine: Send + Sync + std::fmt::Debug {
 pub struct Nowhere;
 
 impl HostLine for Nowhere {
+    fn most(&self) -> Arc<Capabilities> {
+        Arc::new(Capabilities::everything())
+    }
+
     fn call(&self, _: Caller, call: HostCall, answer: Answer) {
         answer.send(HostReply::Failed(format!("there is no host here that could serve {call}")));
     }

@@ -37,6 +37,7 @@ pub use outside::Outside;
 pub use stores::Stores;
 pub use templates::{Service, Templates};
 
+use crate::capabilities::Capabilities;
 use crate::ids::GuildId;
 use crate::metrics::{Count, Metrics, Served};
 
@@ -133,6 +134,10 @@ fn is_quick(call: &HostCall) -> bool {
 }
 
 impl HostLine for Host {
+    fn most(&self) -> Arc<Capabilities> {
+        Arc::clone(self.0.gate.most())
+    }
+
     fn call(&self, caller: Caller, call: HostCall, answer: Answer) {
         let name = call.to_string();
         if let Err(refused) = self.0.gate.authorise(&caller, &call) {

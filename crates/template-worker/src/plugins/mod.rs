@@ -51,6 +51,11 @@ pub(crate) struct Plugins {
 }
 
 impl Plugins {
+    /// Whether a script may do `wanted`, as far as it can be known here: the host decides.
+    pub(crate) fn allows(&self, wanted: &str) -> bool {
+        self.line.most().allows(wanted) && self.caller.allows(wanted)
+    }
+
     /// The fields that they are under `ctx`.
     ///
     /// # Errors

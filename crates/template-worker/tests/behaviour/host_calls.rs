@@ -51,10 +51,33 @@ async fn a_denial_names_the_capability_and_who_gives_it() {
         assert!(denied.contains("it lacks the capability `datastore:StatsStore:stats`"), "{denied}");
         assert!(denied.contains("an admin of the guild allows it"), "{denied}");
     }
-    let worker =
-        TestWorker::start_with(|config| config.templates.capabilities = vec!["kv:*".parse().unwrap()]).await;
-    let denied = run(&worker, &["*"], "local _, ctx = ... return ctx.DataStores.StatsStore.stats()").await;
-    assert!(denied.as_str().unwrap().contains("the operator of this service has left out"), "{denied}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_has_left_out_nobody_has_whatever_the_strategy() {
+    for strategy in [Strategy::ThreadPool, Strategy::ProcessPool] {
+        let worker = TestWorker::start_with(|config| {
+            config.vm.strategy = strategy;
+            config.templates.capabilities = vec!["kv:*".parse().unwrap()];
+        })
+        .await;
+        let source = r#"
+            local _, ctx = ...
+            local _, denied = pcall(ctx.DataStores.StatsStore.stats)
+            local _, widened = pcall(ctx.withlimits, {capabilities = {"datastore:*"}})
+            return {
+                denied, widened, ctx.allowed_caps, ctx.data.allowed_caps, ctx:has_cap("kv:get:x"),
+                ctx:has_cap("datastore:StatsStore:stats"), ctx:has_any_cap({"datastore:*", "*"}),
+            }
+        "#;
+        let got = run(&worker, &["*"], source).await;
+        assert!(got[0].as_str().unwrap().contains("the operator of this service has left out"), "{got}");
+        assert!(got[1].as_str().unwrap().contains("lacks the capability `datastore:*`"), "{got}");
+        assert_eq!(
+            got.as_array().unwrap()[2..],
+            json!([["kv:*"], ["*"], true, false, false]).as_array().unwrap()[..]
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

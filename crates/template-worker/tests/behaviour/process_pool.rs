@@ -79,11 +79,17 @@ async fn a_process_that_hangs_is_replaced_and_what_it_owes_is_answered() {
     .await;
     worker.template(GUILD, "t", "return 1").await.expect(201);
     worker.event(GUILD, &json!({})).await;
-    for pid in children() {
-        kill(pid, Signal::SIGSTOP).unwrap();
-    }
-    let result = worker.event(GUILD, &json!({})).await;
-    assert_eq!(result["t"]["status"], "vm_broken", "{result}");
+    // On a machine with too much to do, a process may be replaced before the event gets to it: then the next one hangs.
+    let mut result = json!(null);
+    testkit::until("a process hangs that owes an answer", async || {
+        for pid in children() {
+            // It may have ended meanwhile.
+            let _ = kill(pid, Signal::SIGSTOP);
+        }
+        result = worker.event(GUILD, &json!({})).await;
+        result["t"]["status"] == "vm_broken"
+    })
+    .await;
     assert!(result["t"]["reason"].as_str().unwrap().contains("did not answer"), "{result}");
     testkit::until("it is back", async || worker.event(GUILD, &json!({})).await["t"]["status"] == "ok").await;
     worker.stop().await;

@@ -76,7 +76,7 @@ pub fn serve() -> Result<(), NotServed> {
             },
         })
         .collect();
-    let line = Arc::new(Line::default());
+    let line = Arc::new(Line::new(Arc::clone(&start.capabilities)));
     let process = Process::start(&start, Marker::of_this_process(), &line)?;
     line.say(&ToService::Ready { version: VERSION, locks });
     let said = Arc::clone(&line);

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 
 use super::wire::{EncodeError, ToService, encode_into};
+use crate::capabilities::Capabilities;
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 use crate::ids::GuildId;
 use crate::vm::action::LuaVmResult;
@@ -45,8 +46,9 @@ fn write(mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The way to the parent. Whatever thread has something to say writes it down here; one thread sends it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Line {
+    most: Arc<Capabilities>,
     waiting: Mutex<Waiting>,
     written: Condvar,
     passing: Mutex<Passing>,
@@ -78,6 +80,17 @@ struct Waiting {
 }
 
 impl Line {
+    /// The line of a process whose templates may do no more than `most`.
+    pub(super) fn new(most: Arc<Capabilities>) -> Self {
+        Self {
+            most,
+            waiting: Mutex::default(),
+            written: Condvar::new(),
+            passing: Mutex::default(),
+            calls: Mutex::default(),
+        }
+    }
+
     pub(super) fn say(&self, message: &ToService) {
         if let Err(error) = self.try_to_say(message)
             && let ToService::Answer { number, index, .. } = message
@@ -164,6 +177,10 @@ impl Answering for Line {
 }
 
 impl HostLine for Line {
+    fn most(&self) -> Arc<Capabilities> {
+        Arc::clone(&self.most)
+    }
+
     fn call(&self, caller: Caller, call: HostCall, answer: Answer) {
         let number = {
             let mut calls = self.calls();

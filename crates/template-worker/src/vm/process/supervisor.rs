@@ -360,6 +360,7 @@ impl Talk {
             version: VERSION,
             worker,
             limits: Arc::clone(&self.shared.limits),
+            capabilities: self.shared.host.most(),
             threads: self.settings.threads,
             queue: MOST_OWED + BATCH,
             warm_vms: self.settings.warm_vms,

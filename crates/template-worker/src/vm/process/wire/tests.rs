@@ -90,6 +90,9 @@ fn start() -> Start {
         version,
         worker,
         limits,
+        capabilities: Arc::new(
+            ["kv:*", "discord:get_guild"].map(|one| one.parse().unwrap()).into_iter().collect(),
+        ),
         threads: 2,
         queue: 1024,
         warm_vms: 4,
