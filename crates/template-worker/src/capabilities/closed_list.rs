@@ -40,8 +40,8 @@ pub const CLOSED_LIST: &[Entry] = &[
     entry("http:*", "requests to every public host"),
     entry("captcha:create", "making captcha images"),
     entry("secrets:{name}", "putting one secret into requests, or all with `*`"),
-    entry("events:dispatch", "sending events to the guild's templates"),
-    entry("schedule:*", "being run at times"),
+    entry("events:dispatch", "sending events to the guild's templates; nothing asks for it yet"),
+    entry("schedule:*", "being run at times; nothing asks for it yet"),
 ];
 
 const KV: &[&str] = &["get", "exists", "find", "set", "setexpiry", "delete", "increment", "compareandset"];

@@ -62,7 +62,8 @@ pub struct ServiceEvent {
 pub const SERVICE: &[ServiceEvent] = &[
     ServiceEvent {
         name: "ExecuteSetting",
-        doc: "Someone changed a setting of the template. What the handler returns goes to who changed it.",
+        doc: "Someone changed a setting of the template. What the handler returns goes to who changed it. The service does not \
+              send it yet.",
         scopes: Some("the setting's id"),
         data: &[
             field("id", "string", "The setting's id, as the template gave it."),
@@ -88,7 +89,8 @@ pub const SERVICE: &[ServiceEvent] = &[
     },
     ServiceEvent {
         name: "GetSettings",
-        doc: "Someone opened the settings. What the handler returns, a list of the template's settings, goes to who asked.",
+        doc: "Someone opened the settings. What the handler returns, a list of the template's settings, goes to who asked. \
+              The service does not send it yet.",
         scopes: None,
         data: &[field("author", "string", "The id of the user.")],
     },
@@ -115,13 +117,13 @@ pub const SERVICE: &[ServiceEvent] = &[
     },
     ServiceEvent {
         name: "OnStartup",
-        doc: "The guild's templates were loaded.",
+        doc: "The guild's templates were loaded. The service does not send it yet.",
         scopes: None,
         data: &[field("reason", "string", "Why.")],
     },
     ServiceEvent {
         name: "Schedule",
-        doc: "A cron line of the template is due.",
+        doc: "A cron line of the template is due. The service does not send it yet.",
         scopes: None,
         data: &[
             field("name", "string", "The line's name."),
