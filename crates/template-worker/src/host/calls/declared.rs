@@ -77,6 +77,8 @@ pub trait Family: Sized {
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
 macro_rules! host_calls {
+    (@rates $of_family:expr) => { &$of_family };
+    (@rates $of_family:expr, $own:expr) => { &$own };
     (
         $(#[doc = $about:literal])+
         pub enum $family:ident in $object:literal {
@@ -84,7 +86,7 @@ macro_rules! host_calls {
                 $(#[doc = $doc:literal])+
                 $variant:ident $name:literal (
                     $( $(#[doc = $of:literal])+ $parameter:ident: $type:ty ),* $(,)?
-                ) -> $returns:literal, gated $capability:literal;
+                ) -> $returns:literal, gated $capability:literal $(, rated $rates:expr)?;
             )+
         }
         wants($wants:ident) $wanted:block
@@ -122,7 +124,7 @@ macro_rules! host_calls {
                         returns: $returns,
                     },
                     capability: $capability,
-                    buckets: &$buckets,
+                    buckets: host_calls!(@rates $buckets $(, $rates)?),
                 }, )+
             ];
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use khronos::declare::{Type, field, table};
 
 use super::stores::{STORE, method};
-use super::{Any, host_calls};
+use super::{Any, Bucket, host_calls};
+
+/// Compiling is work for the whole machine.
+const CHANGE: Bucket = Bucket { name: "template_changes", burst: 10, every_ms: 2_000 };
 
 host_calls! {
     /// The guild's templates. What changes takes effect when the dispatch that is running is over.
@@ -21,12 +24,12 @@ host_calls! {
         Create "create" (
             /// The template: `name`, `content` (path to source), `events`, `allowed_caps`, ...
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}";
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE];
         /// Replaces a template. Neither the one that is there nor the new one may have a capability that the caller lacks.
         Update "update" (
             /// The template, whole.
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}";
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE];
         /// Removes a template, which may have no capability that the caller lacks. Returns whether there was one.
         Delete "delete" (
             /// Its name.

@@ -235,10 +235,11 @@ async fn an_upload_goes_on_when_nobody_waits_for_it() {
             () = tokio::task::yield_now() => {}
         }
     }
-    for _ in 0..1000 {
+    for _ in 0..3_000 {
         if setup.objects.exists(guild(1), "a").await.unwrap() {
             break;
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(setup.get("a").await, b"content");
 }
