@@ -150,3 +150,30 @@ async fn an_answer_to_an_interaction_does_not_wait_for_that_of_another_guild() {
         _ = other => panic!("ours waited for the other's"),
     }
 }
+
+/// Five requests of a guild, which is as many as may be on their way, until the first is answered after two seconds.
+async fn busy(world: &World, guild: u64) {
+    let method = template_worker::host::discord::methods::find("list_guild_members").unwrap();
+    world.discord.fail("GET", "/guilds/{guild_id}/members", 5, Fault::Slow(Duration::from_secs(2)));
+    let one = || world.host.serve(guild_id(guild), method, Vec::new());
+    let _ = tokio::select! {
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_of_a_guilds_channel_does_not_wait_for_that_of_a_busy_guild() {
+    let world = World::new(0).await;
+    let method = template_worker::host::discord::methods::find("get_channel").unwrap();
+    let get = r#"["$channel"]"#;
+    tokio::select! {
+        biased;
+        () = busy(&world, OTHER) => panic!("ours waited for the other's"),
+        _ = world.host.serve(guild_id(OTHER), method, filled(get, &world.ours)) => panic!("the other's came first"),
+        came = world.call("get_channel", get) => came.map(|_| ()).unwrap(),
+    }
+}

@@ -36,7 +36,8 @@ const MOST_EVENT_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub struct State {
     guilds: Cache<GuildId, Arc<Guild>>,
-    channels: Cache<u64, Arc<Channel>>,
+    /// Each guild has its own answers, also about a channel of another: nobody waits for what another guild asked.
+    channels: Cache<(GuildId, u64), Arc<Channel>>,
     /// Nothing for a user who is no member.
     members: Cache<(GuildId, u64), Option<Arc<Member>>>,
     bot: OnceCell<u64>,
@@ -82,7 +83,7 @@ impl State {
             let data: ChannelData = ask(rest, guild, format!("channels/{id}")).await?;
             if data.id.get() == id { Ok(Arc::new(data.into())) } else { Err(NOT_ASKED_FOR) }
         };
-        match self.channels.try_get_with(id, asked).await {
+        match self.channels.try_get_with((guild, id), asked).await {
             Ok(channel) => Ok(Some(channel).filter(|channel| channel.guild == Some(guild.get()))),
             Err(failure) => match &*failure {
                 Failure::Refused { status: 403 | 404, .. } => Ok(None),
@@ -238,9 +239,11 @@ impl State {
     async fn learn_channel(&self, guild: GuildId, channel: ChannelData) {
         let id = channel.id.get();
         let channel = Arc::new(Channel::from(channel));
-        let is_others = self.channels.get(&id).await.is_some_and(|known| known.guild != Some(guild.get()));
+        // What Discord answered counts more than an event, which came through more hands.
+        let known = self.channels.get(&(guild, id)).await;
+        let is_others = known.is_some_and(|known| known.guild != Some(guild.get()));
         if channel.guild == Some(guild.get()) && !is_others {
-            self.channels.insert(id, channel).await;
+            self.channels.insert((guild, id), channel).await;
         }
     }
 
@@ -256,9 +259,7 @@ impl State {
 
     /// Forgets a channel of the guild.
     pub async fn forget_channel(&self, guild: GuildId, id: u64) {
-        if self.channels.get(&id).await.is_some_and(|known| known.guild == Some(guild.get())) {
-            self.channels.invalidate(&id).await;
-        }
+        self.channels.invalidate(&(guild, id)).await;
     }
 }
 
