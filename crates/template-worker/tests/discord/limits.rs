@@ -177,3 +177,11 @@ async fn a_lookup_of_a_guilds_channel_does_not_wait_for_that_of_a_busy_guild() {
         came = world.call("get_channel", get) => came.map(|_| ()).unwrap(),
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_with_their_permissions_are_asked_for_once() {
+    let world = World::new(0).await;
+    world.call("antiraid_get_fused_member", r#"[["$member"]]"#).await.unwrap();
+    let expected = [format!("GET /guilds/{OURS}"), format!("GET /guilds/{OURS}/members/{}", OURS + 3)];
+    assert_eq!(world.discord.request_lines(), expected);
+}

@@ -14,7 +14,6 @@ use super::Discord;
 use super::checks::now;
 use super::methods;
 use super::permissions::{Member, missing};
-use super::rest::Request;
 use super::table::HostWork;
 use super::validate::{Decoded, permissions_of};
 use crate::ids::GuildId;
@@ -132,15 +131,12 @@ impl Discord {
     }
 
     async fn fused_member(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
-        let known = self.state.guild(&self.rest, guild).await?;
-        let whole = self.rest.send(guild, Request::look(format!("guilds/{guild}"))).await?;
+        let (whole, known) = self.state.ask_for_guild(&self.rest, guild).await?;
         let mut members = Vec::with_capacity(decoded.references.len());
         for user in &decoded.references {
-            let path = format!("guilds/{guild}/members/{}", user.id);
-            let data = self.rest.send(guild, Request::look(path)).await?;
-            let member = self.state.member(&self.rest, guild, user.id).await?;
-            let held = member.map_or(Permissions::empty(), |member| known.permissions(&member, now()));
-            members.push(format!(r#"{{"member":{data},"resolved_perms":"{}"}}"#, held.bits()));
+            let (data, member) = self.state.ask_for_member(&self.rest, guild, user.id).await?;
+            let held = known.permissions(&member, now()).bits();
+            members.push(format!(r#"{{"member":{data},"resolved_perms":"{held}"}}"#));
         }
         Ok(HostReply::Json(format!(r#"{{"guild":{whole},"members":[{}]}}"#, members.join(","))))
     }

@@ -62,11 +62,18 @@ impl State {
     /// # Errors
     /// Where Discord does not say.
     pub async fn guild(&self, rest: &Rest, guild: GuildId) -> Result<Arc<Guild>, Failure> {
-        let asked = async {
-            let data: GuildData = ask(rest, guild, format!("guilds/{guild}")).await?;
-            if data.id.get() == guild.get() { Ok(Arc::new(data.into())) } else { Err(NOT_ASKED_FOR) }
-        };
+        let asked = async { self.ask_for_guild(rest, guild).await.map(|(_, known)| Arc::new(known)) };
         self.guilds.try_get_with(guild, asked).await.map_err(|failure| (*failure).clone())
+    }
+
+    /// Asks for the guild: all that Discord says of it, and what counts of that.
+    ///
+    /// # Errors
+    /// Where Discord does not say.
+    pub async fn ask_for_guild(&self, rest: &Rest, guild: GuildId) -> Result<(String, Guild), Failure> {
+        let text = rest.send(guild, Request::look(format!("guilds/{guild}"))).await?;
+        let data: GuildData = read(&text)?;
+        if data.id.get() == guild.get() { Ok((text, data.into())) } else { Err(NOT_ASKED_FOR) }
     }
 
     /// A channel or thread of the guild; nothing where it is another guild's, or not there.
@@ -116,14 +123,29 @@ impl State {
         user: u64,
     ) -> Result<Option<Arc<Member>>, Failure> {
         let asked = async {
-            let path = format!("guilds/{guild}/members/{user}");
-            match ask::<MemberData>(rest, guild, path).await {
-                Ok(data) => Ok(Some(Arc::new(data.into_member(user)))),
+            match self.ask_for_member(rest, guild, user).await {
+                Ok((_, member)) => Ok(Some(Arc::new(member))),
                 Err(Failure::Refused { status: 404, .. }) => Ok(None),
                 Err(failure) => Err(failure),
             }
         };
         self.members.try_get_with((guild, user), asked).await.map_err(|failure| (*failure).clone())
+    }
+
+    /// Asks for a member: all that Discord says of it, and what counts of that.
+    ///
+    /// # Errors
+    /// Where Discord does not say, or the user is no member.
+    pub async fn ask_for_member(
+        &self,
+        rest: &Rest,
+        guild: GuildId,
+        user: u64,
+    ) -> Result<(String, Member), Failure> {
+        let look = Request::look(format!("guilds/{guild}/members/{user}"));
+        let text = rest.send(guild, look).await?;
+        let data: MemberData = read(&text)?;
+        Ok((text, data.into_member(user)))
     }
 
     /// The bot as a member of the guild.
@@ -267,8 +289,12 @@ const NOT_ASKED_FOR: Failure = Failure::BadAnswer("is about something else; try 
 
 /// Asks Discord for one thing.
 async fn ask<T: DeserializeOwned>(rest: &Rest, guild: GuildId, path: String) -> Result<T, Failure> {
-    let text = rest.send(guild, Request::look(path)).await?;
-    serde_json::from_str(&text)
+    read(&rest.send(guild, Request::look(path)).await?)
+}
+
+/// What an answer says.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text)
         .map_err(|_| Failure::BadAnswer("has another form than expected; try again later"))
 }
 
