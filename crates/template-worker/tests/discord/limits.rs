@@ -185,3 +185,33 @@ async fn members_with_their_permissions_are_asked_for_once() {
     let expected = [format!("GET /guilds/{OURS}"), format!("GET /guilds/{OURS}/members/{}", OURS + 3)];
     assert_eq!(world.discord.request_lines(), expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_a_template_chooses_cannot_be_tried_for_ever_but_those_of_members() {
+    for (method, arguments) in [
+        ("get_invite", r#"[{"code": "N"}]"#),
+        ("get_webhook", r#"["N"]"#),
+        (
+            "execute_webhook",
+            r#"[{"webhook_id": "$webhook", "webhook_token": "N", "data": {"content": "hi"}}]"#,
+        ),
+        ("get_channel", r#"["N"]"#),
+    ] {
+        let world = World::new(0).await;
+        let mut tried = 0;
+        while let Err(HostError::NotFound(_)) =
+            world.call(method, &arguments.replace('N', &format!("{}", tried + 1))).await
+        {
+            tried += 1;
+            assert!(tried <= 100, "{method}");
+        }
+        assert_eq!(tried, 100, "{method}");
+        assert!(matches!(world.call("get_guild", "[]").await, Err(HostError::Quota(_))), "{method}");
+    }
+    let world = World::new(0).await;
+    for user in 1..=110 {
+        let ban = format!(r#"[{{"user_id": "{user}", "needed_permissions": "4"}}]"#);
+        assert!(matches!(world.call("antiraid_check_permissions", &ban).await, Err(HostError::NotFound(_))));
+    }
+    world.call("get_guild", "[]").await.unwrap();
+}

@@ -143,7 +143,8 @@ impl State {
         user: u64,
     ) -> Result<(String, Member), Failure> {
         let look = Request::look(format!("guilds/{guild}/members/{user}"));
-        let text = rest.send(guild, look).await?;
+        // Anybody may leave at any time, and templates also ban who has left.
+        let text = rest.send(guild, Request { may_be_gone: true, ..look }).await?;
         let data: MemberData = read(&text)?;
         Ok((text, data.into_member(user)))
     }
