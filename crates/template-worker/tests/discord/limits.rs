@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use template_worker::host::HostError;
+use testkit::discord::permissions::MANAGE_CHANNELS;
 use testkit::discord::{Fault, Limit};
 
 use super::world::{OTHER, OURS, World, filled, guild_id};
@@ -214,4 +215,20 @@ async fn ids_that_a_template_chooses_cannot_be_tried_for_ever_but_those_of_membe
         assert!(matches!(world.call("antiraid_check_permissions", &ban).await, Err(HostError::NotFound(_))));
     }
     world.call("get_guild", "[]").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_discord_did_not_answer_is_no_missing_permission() {
+    for (without, method, arguments, asked) in [
+        (MANAGE_CHANNELS, "delete_invite", r#"[{"code": "$invite", "reason": "r"}]"#, "GET /invites/"),
+        (0, "delete_message", r#"["$channel", "$mine", "r"]"#, "GET /channels/"),
+    ] {
+        let world = World::new(without).await;
+        world.discord.fail("GET", "/guilds/{guild_id}", 1, Fault::Error(500, 0, "later"));
+        let text = world.call(method, arguments).await.unwrap_err().to_string();
+        assert!(text.contains("Discord failed (500)"), "{method}: {text}");
+        let lines = world.discord.request_lines();
+        assert_eq!(lines.iter().filter(|line| line.starts_with(asked)).count(), 1, "{method}: {lines:?}");
+        assert_eq!(world.changes(), Vec::<String>::new(), "{method}");
+    }
 }
