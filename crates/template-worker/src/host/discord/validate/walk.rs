@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::text;
 use super::{Field, Invalid, Rule, Shape, Thing};
+use crate::host::calls::kind;
 use crate::nearest::{did_you_mean, nearest};
 
 /// An id in an argument of which something has to be checked.
@@ -294,25 +295,6 @@ fn is_null(value: &KhronosValue) -> bool {
 
 fn is_missing(value: &KhronosValue) -> bool {
     matches!(value, KhronosValue::Null)
-}
-
-/// What a value is, for an author.
-fn kind(value: &KhronosValue) -> &'static str {
-    match value {
-        KhronosValue::Null => "nil",
-        KhronosValue::Boolean(_) => "a boolean",
-        KhronosValue::Integer(_) => "a whole number",
-        KhronosValue::Float(_) => "a number with a fraction",
-        KhronosValue::Text(_) => "text",
-        KhronosValue::Buffer(_) => "a buffer",
-        KhronosValue::UnsignedInteger(_) => "a U64",
-        KhronosValue::Vector(_) => "a vector",
-        KhronosValue::Timestamptz(_) => "a DateTime",
-        KhronosValue::Interval(_) => "a TimeDelta",
-        KhronosValue::TimeZone(_) => "a Timezone",
-        KhronosValue::List(_) => "a list",
-        KhronosValue::Map(_) => "a table",
-    }
 }
 
 fn list(choices: &[i64]) -> String {
