@@ -232,3 +232,15 @@ async fn a_question_that_discord_did_not_answer_is_no_missing_permission() {
         assert_eq!(world.changes(), Vec::<String>::new(), "{method}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_interaction_does_not_wait_for_the_guilds_other_requests() {
+    let world = World::new(0).await;
+    let answer =
+        r#"[{"interaction_id": "$interaction", "interaction_token": "$token", "data": {"type": 5}}]"#;
+    tokio::select! {
+        biased;
+        () = busy(&world, OURS) => panic!("it waited for the others"),
+        came = world.call("create_interaction_response", answer) => came.map(|_| ()).unwrap(),
+    }
+}

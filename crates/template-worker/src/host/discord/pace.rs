@@ -19,6 +19,9 @@ const BETWEEN: Duration = Duration::from_millis(25);
 const AT_ONCE: u32 = 5;
 /// Requests of a guild that are on their way at the same time.
 const ON_THEIR_WAY: usize = 5;
+/// The same for those that Discord does not count to all: answers to interactions have three seconds, and no time to wait
+/// for a guild's other requests.
+const WITH_OWN_TOKEN: usize = 10;
 /// The longest that a request waits for its guild, and again for all.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately; fewer may have done
@@ -34,7 +37,8 @@ const REMEMBERED: usize = 1024;
 /// The pace of all requests.
 #[derive(Debug)]
 pub struct Pace {
-    guilds: Mutex<HashMap<GuildId, Arc<Semaphore>>>,
+    /// By guild, and by whether they are counted.
+    guilds: Mutex<HashMap<(GuildId, bool), Arc<Semaphore>>>,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
     /// Whose requests were put off, and when.
@@ -52,12 +56,13 @@ impl Pace {
         Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()), put_off: Mutex::default() }
     }
 
-    /// Waits for the turn of a request of `guild`. Requests that Discord does not count to all need none of those.
+    /// Waits for the turn of a request of `guild`. Those that Discord does not count to all have places of their own, and
+    /// do not wait for those of other guilds.
     ///
     /// # Errors
     /// [`Failure::Busy`] where that would take too long.
     pub async fn turn(&self, guild: GuildId, is_counted: bool) -> Result<Turn, Failure> {
-        let place = timeout(LONGEST, self.places(guild).acquire_owned()).await;
+        let place = timeout(LONGEST, self.places(guild, is_counted).acquire_owned()).await;
         let place = place.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
         if is_counted {
             let due = self.reserve().ok_or(Failure::Busy)?;
@@ -66,12 +71,14 @@ impl Pace {
         Ok(Turn { _place: place })
     }
 
-    fn places(&self, guild: GuildId) -> Arc<Semaphore> {
+    fn places(&self, guild: GuildId, is_counted: bool) -> Arc<Semaphore> {
         let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        if guilds.len() >= REMEMBERED && !guilds.contains_key(&guild) {
+        let key = (guild, is_counted);
+        if guilds.len() >= REMEMBERED && !guilds.contains_key(&key) {
             guilds.retain(|_, places| Arc::strong_count(places) > 1);
         }
-        Arc::clone(guilds.entry(guild).or_insert_with(|| Arc::new(Semaphore::new(ON_THEIR_WAY))))
+        let places = if is_counted { ON_THEIR_WAY } else { WITH_OWN_TOKEN };
+        Arc::clone(guilds.entry(key).or_insert_with(|| Arc::new(Semaphore::new(places))))
     }
 
     /// When the next request may go; nothing where that is too far away.
@@ -175,6 +182,23 @@ mod tests {
             pace.put_off(guild(id));
         }
         assert_eq!(waited(2).await, HOLD);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_with_a_token_of_their_own_have_places_of_their_own_and_not_without_end() {
+        let pace = Pace::new();
+        let mut turns = Vec::new();
+        for _ in 0..ON_THEIR_WAY {
+            turns.push(pace.turn(guild(1), true).await.unwrap());
+        }
+        let start = Instant::now();
+        for _ in 0..WITH_OWN_TOKEN {
+            turns.push(pace.turn(guild(1), false).await.unwrap());
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert!(matches!(pace.turn(guild(1), false).await, Err(Failure::Busy)));
+        turns.clear();
+        pace.turn(guild(1), false).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
