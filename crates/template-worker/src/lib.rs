@@ -19,6 +19,7 @@
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
+//! - `remembered`: a map that forgets what is worth nothing any more
 
 pub mod api;
 pub mod app;
@@ -35,6 +36,7 @@ pub mod metrics;
 mod nearest;
 mod plugins;
 pub mod reference;
+mod remembered;
 pub mod settings;
 pub mod shutdown;
 pub mod sources;

