@@ -1,8 +1,8 @@
 //! Interactions that Discord has sent to guilds. A token of one is all that Discord asks for to answer it, and says nothing
 //! about the guild; so the book is what keeps a template from answering another guild's.
 //!
-//! Owns which token was sent to which guild, for as long as Discord takes it. Only Discord's own word is written down:
-//! an interaction that a guild posts as an event over the HTTP API never is.
+//! Owns which token was sent to which guild, for as long as Discord takes it. Only Discord's own word is written down, as
+//! an admin's token passes it on: an interaction that a guild's token posts never is.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

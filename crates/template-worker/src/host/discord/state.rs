@@ -2,7 +2,8 @@
 //!
 //! Owns a bounded memory that forgets within half a minute, so that a permission which was just taken away is not believed
 //! in for longer; Discord has the last word anyway. It is filled by asking Discord, and by what Discord tells
-//! ([`State::observe`]). Only Discord's own word is let in: what a guild posts as an event over the HTTP API never is.
+//! ([`State::observe`]). Only Discord's own word is let in, as an admin's token passes it on: what a guild's token posts
+//! never is.
 
 mod models;
 
@@ -203,8 +204,8 @@ impl State {
         Ok((parent.ok_or_else(gone)?.overwrites.clone(), Kind::Thread))
     }
 
-    /// Takes in what Discord itself tells of `guild`: the gateway is the only one that may call this. What does not fit, or
-    /// names another guild, is left out, and the next check asks.
+    /// Takes in what Discord itself tells of `guild`, as an admin's token passes it on. What does not fit, or names another
+    /// guild, is left out, and the next check asks.
     pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
         if data.len() > MOST_EVENT_BYTES {
             return;
