@@ -19,6 +19,8 @@
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
+//! - `places`: so many at a time of each guild
+//! - `remembered`: a map that forgets what is worth nothing any more
 
 pub mod api;
 pub mod app;
@@ -36,6 +38,7 @@ mod nearest;
 mod places;
 mod plugins;
 pub mod reference;
+mod remembered;
 pub mod settings;
 pub mod shutdown;
 pub mod sources;

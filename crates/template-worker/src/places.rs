@@ -3,27 +3,18 @@
 //! Owns that a guild waits behind itself, and not in front of the others. How many can be served together is the business of
 //! whoever serves.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ids::GuildId;
-
-/// Guilds from which on those are forgotten that have no place taken.
-const SWEEP_AT: usize = 1_024;
+use crate::remembered::Remembered;
 
 /// The places of all guilds.
 #[derive(Debug)]
 pub struct GuildPlaces {
     of_each: usize,
-    guilds: Mutex<Guilds>,
-}
-
-#[derive(Debug)]
-struct Guilds {
-    places: HashMap<GuildId, Arc<Semaphore>>,
-    sweep_at: usize,
+    guilds: Mutex<Remembered<GuildId, Arc<Semaphore>>>,
 }
 
 /// A place; dropped, it is free for the guild's next.
@@ -35,7 +26,7 @@ pub struct Place {
 impl GuildPlaces {
     /// So many places for each guild.
     pub fn new(of_each: usize) -> Self {
-        Self { of_each, guilds: Mutex::new(Guilds { places: HashMap::new(), sweep_at: SWEEP_AT }) }
+        Self { of_each, guilds: Mutex::default() }
     }
 
     /// A place of `guild`, once it has one left. Those who wait get theirs in order.
@@ -47,16 +38,8 @@ impl GuildPlaces {
 
     fn of(&self, guild: GuildId) -> Arc<Semaphore> {
         let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = guilds.places.get(&guild) {
-            return Arc::clone(places);
-        }
-        if guilds.places.len() >= guilds.sweep_at {
-            guilds.places.retain(|_, places| Arc::strong_count(places) > 1);
-            guilds.sweep_at = SWEEP_AT.max(2 * guilds.places.len());
-        }
-        let places = Arc::new(Semaphore::new(self.of_each));
-        guilds.places.insert(guild, Arc::clone(&places));
-        places
+        let is_unused = |places: &Arc<Semaphore>| Arc::strong_count(places) == 1;
+        Arc::clone(guilds.entry(guild, is_unused, || Arc::new(Semaphore::new(self.of_each))))
     }
 }
 
@@ -93,7 +76,7 @@ mod tests {
             drop(places.take(guild(id)).await);
         }
         let guilds = places.guilds.lock().unwrap();
-        assert!(guilds.places.len() <= SWEEP_AT, "{}", guilds.places.len());
-        assert!(guilds.places.contains_key(&guild(1)));
+        assert!(guilds.len() < 2_000, "{}", guilds.len());
+        assert!(guilds.get(&guild(1)).is_some());
     }
 }

@@ -16,8 +16,19 @@ pub(super) const RULES: &[Rule] = &[Rule { name: "Imports", anchor: "imports", c
 const BUILDERS: &[&str] = &["main", "lib", "cli", "app"];
 
 /// Modules that everyone may use. They use only each other.
-const LEAVES: &[&str] =
-    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown", "tls", "places"];
+const LEAVES: &[&str] = &[
+    "ids",
+    "limits",
+    "error",
+    "metrics",
+    "telemetry",
+    "settings",
+    "nearest",
+    "places",
+    "remembered",
+    "shutdown",
+    "tls",
+];
 
 /// Every other module, and what it may use beside the leaves.
 const MAY_USE: &[(&str, &[&str])] = &[

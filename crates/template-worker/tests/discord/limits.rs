@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use template_worker::host::HostError;
+use testkit::discord::permissions::MANAGE_CHANNELS;
 use testkit::discord::{Fault, Limit};
 
 use super::world::{OTHER, OURS, World, filled, guild_id};
@@ -148,5 +149,98 @@ async fn an_answer_to_an_interaction_does_not_wait_for_that_of_another_guild() {
         biased;
         came = ours => came.map(|_| ()).unwrap(),
         _ = other => panic!("ours waited for the other's"),
+    }
+}
+
+/// Five requests of a guild, which is as many as may be on their way, until the first is answered after two seconds.
+async fn busy(world: &World, guild: u64) {
+    let method = template_worker::host::discord::methods::find("list_guild_members").unwrap();
+    world.discord.fail("GET", "/guilds/{guild_id}/members", 5, Fault::Slow(Duration::from_secs(2)));
+    let one = || world.host.serve(guild_id(guild), method, Vec::new());
+    let _ = tokio::select! {
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+        came = one() => came,
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_of_a_guilds_channel_does_not_wait_for_that_of_a_busy_guild() {
+    let world = World::new(0).await;
+    let method = template_worker::host::discord::methods::find("get_channel").unwrap();
+    let get = r#"["$channel"]"#;
+    tokio::select! {
+        biased;
+        () = busy(&world, OTHER) => panic!("ours waited for the other's"),
+        _ = world.host.serve(guild_id(OTHER), method, filled(get, &world.ours)) => panic!("the other's came first"),
+        came = world.call("get_channel", get) => came.map(|_| ()).unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_with_their_permissions_are_asked_for_once() {
+    let world = World::new(0).await;
+    world.call("antiraid_get_fused_member", r#"[["$member"]]"#).await.unwrap();
+    let expected = [format!("GET /guilds/{OURS}"), format!("GET /guilds/{OURS}/members/{}", OURS + 3)];
+    assert_eq!(world.discord.request_lines(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_a_template_chooses_cannot_be_tried_for_ever_but_those_of_members() {
+    for (method, arguments) in [
+        ("get_invite", r#"[{"code": "N"}]"#),
+        ("get_webhook", r#"["N"]"#),
+        (
+            "execute_webhook",
+            r#"[{"webhook_id": "$webhook", "webhook_token": "N", "data": {"content": "hi"}}]"#,
+        ),
+        ("get_channel", r#"["N"]"#),
+    ] {
+        let world = World::new(0).await;
+        let mut tried = 0;
+        while let Err(HostError::NotFound(_)) =
+            world.call(method, &arguments.replace('N', &format!("{}", tried + 1))).await
+        {
+            tried += 1;
+            assert!(tried <= 100, "{method}");
+        }
+        assert_eq!(tried, 100, "{method}");
+        assert!(matches!(world.call("get_guild", "[]").await, Err(HostError::Quota(_))), "{method}");
+    }
+    let world = World::new(0).await;
+    for user in 1..=110 {
+        let ban = format!(r#"[{{"user_id": "{user}", "needed_permissions": "4"}}]"#);
+        assert!(matches!(world.call("antiraid_check_permissions", &ban).await, Err(HostError::NotFound(_))));
+    }
+    world.call("get_guild", "[]").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_discord_did_not_answer_is_no_missing_permission() {
+    for (without, method, arguments, asked) in [
+        (MANAGE_CHANNELS, "delete_invite", r#"[{"code": "$invite", "reason": "r"}]"#, "GET /invites/"),
+        (0, "delete_message", r#"["$channel", "$mine", "r"]"#, "GET /channels/"),
+    ] {
+        let world = World::new(without).await;
+        world.discord.fail("GET", "/guilds/{guild_id}", 1, Fault::Error(500, 0, "later"));
+        let text = world.call(method, arguments).await.unwrap_err().to_string();
+        assert!(text.contains("Discord failed (500)"), "{method}: {text}");
+        let lines = world.discord.request_lines();
+        assert_eq!(lines.iter().filter(|line| line.starts_with(asked)).count(), 1, "{method}: {lines:?}");
+        assert_eq!(world.changes(), Vec::<String>::new(), "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_an_interaction_does_not_wait_for_the_guilds_other_requests() {
+    let world = World::new(0).await;
+    let answer =
+        r#"[{"interaction_id": "$interaction", "interaction_token": "$token", "data": {"type": 5}}]"#;
+    tokio::select! {
+        biased;
+        () = busy(&world, OURS) => panic!("it waited for the others"),
+        came = world.call("create_interaction_response", answer) => came.map(|_| ()).unwrap(),
     }
 }

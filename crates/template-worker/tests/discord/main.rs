@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
+mod believed;
 mod cases;
 mod every_method;
 mod limits;

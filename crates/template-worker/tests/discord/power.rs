@@ -3,7 +3,8 @@
 use serde_json::Value;
 use template_worker::host::HostError;
 use testkit::discord::permissions::{
-    ADMINISTRATOR, BAN_MEMBERS, MANAGE_MESSAGES, MANAGE_ROLES, MENTION_EVERYONE, MUTE_MEMBERS, SEND_MESSAGES,
+    ADMINISTRATOR, BAN_MEMBERS, MANAGE_MESSAGES, MANAGE_ROLES, MENTION_EVERYONE, MUTE_MEMBERS,
+    READ_MESSAGE_HISTORY, SEND_MESSAGES, VIEW_CHANNEL,
 };
 use testkit::discord::{BOT, Id, OWNER, Overwrite, OverwriteKind};
 
@@ -164,6 +165,14 @@ async fn everyone_is_mentioned_only_by_a_template_that_says_so_and_a_bot_that_ma
     ] {
         refused(&world, method, &arguments, "lacks MENTION_EVERYONE").await;
     }
+    let role = r#"{"content": "<@&$role>", "allowed_mentions": {"roles": ["$role"]}}"#;
+    let webhook =
+        format!(r#"[{{"webhook_id": "$webhook", "webhook_token": "$hook_token", "data": {role}}}]"#);
+    refused(&world, "execute_webhook", &webhook, "lacks MENTION_EVERYONE").await;
+    world
+        .call("create_message", &format!(r#"[{{"channel_id": "$channel", "data": {role}}}]"#))
+        .await
+        .unwrap();
     let silent = r#"[{"channel_id": "$channel", "data": {"content": "@everyone"}}]"#;
     world.call("create_message", silent).await.unwrap();
     let sent = world.discord.requests().pop().unwrap();
@@ -209,4 +218,27 @@ async fn what_a_template_asks_about_its_users_is_computed_for_them() {
     assert!(
         fused["members"][0]["resolved_perms"].as_str().unwrap().parse::<u64>().unwrap() & SEND_MESSAGES != 0
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_a_channel_that_the_bot_may_not_read_is_neither_answered_nor_forwarded() {
+    let mut world = World::new(0).await;
+    for deny in [VIEW_CHANNEL, READ_MESSAGE_HISTORY] {
+        let hidden = Overwrite { id: Id(BOT), kind: OverwriteKind::Member, allow: 0, deny };
+        let _ = world.discord.guild(OURS).channel(OURS + 41, |channel| channel.overwrites = vec![hidden]);
+        world = world.again(0).await;
+        for kind in [0, 1] {
+            let refer = format!(
+                r#"[{{"channel_id": "$channel", "data": {{"content": "hi", "message_reference": {{"type": {kind}, "message_id": "$announced", "channel_id": "$news"}}}}}}]"#
+            );
+            match world.call("create_message", &refer).await {
+                Err(HostError::Refused(text))
+                    if text.contains("lacks READ_MESSAGE_HISTORY in the channel") => {}
+                // Discord does not show it to the bot then.
+                Err(HostError::NotFound(_)) if deny == VIEW_CHANNEL => {}
+                other => panic!("{kind}: {other:?}"),
+            }
+        }
+        assert_eq!(world.changes(), Vec::<String>::new());
+    }
 }

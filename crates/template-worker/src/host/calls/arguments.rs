@@ -172,7 +172,8 @@ pub(crate) fn kind(value: &KhronosValue) -> &'static str {
     match value {
         KhronosValue::Null => "nil",
         KhronosValue::Boolean(_) => "a boolean",
-        KhronosValue::Integer(_) | KhronosValue::Float(_) => "a number",
+        KhronosValue::Integer(_) => "a number",
+        KhronosValue::Float(_) => "a number with a fraction",
         KhronosValue::UnsignedInteger(_) => "a U64",
         KhronosValue::Timestamptz { .. } => "a DateTime",
         KhronosValue::Interval { .. } => "a TimeDelta",

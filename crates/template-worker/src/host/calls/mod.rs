@@ -22,6 +22,7 @@ use std::fmt;
 use khronos::KhronosValue;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use arguments::kind;
 pub use arguments::{Any, Argument, Arguments, Bytes};
 pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;

@@ -3,7 +3,6 @@
 //! Owns that no guild can use up what all have: each has a budget, and whoever has spent it is refused here until its
 //! window is over. The sum of all is watched as well.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use crate::ids::GuildId;
+use crate::remembered::Remembered;
 
 /// What Discord counts over.
 const WINDOW: Duration = Duration::from_secs(600);
@@ -18,8 +18,6 @@ const WINDOW: Duration = Duration::from_secs(600);
 const GUILD_BUDGET: u32 = 100;
 /// Of all guilds; the rest of the 10,000 is for what the service itself asks.
 const ALL_BUDGET: u32 = 9_000;
-/// Guilds that are remembered before those whose window is over are forgotten.
-const REMEMBERED: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -43,7 +41,7 @@ impl Window {
 
 #[derive(Debug)]
 struct Books {
-    guilds: HashMap<GuildId, Window>,
+    guilds: Remembered<GuildId, Window>,
     all: Window,
 }
 
@@ -53,7 +51,7 @@ pub struct Breaker(Mutex<Books>);
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Books { guilds: HashMap::new(), all: Window::new(Instant::now()) }))
+        Self(Mutex::new(Books { guilds: Remembered::default(), all: Window::new(Instant::now()) }))
     }
 
     /// Whether `guild` may ask Discord for anything.
@@ -80,10 +78,7 @@ impl Breaker {
             books.all = Window::new(now);
         }
         books.all.refused += 1;
-        if books.guilds.len() >= REMEMBERED && !books.guilds.contains_key(&guild) {
-            books.guilds.retain(|_, window| !window.is_over(now));
-        }
-        let window = books.guilds.entry(guild).or_insert_with(|| Window::new(now));
+        let window = books.guilds.entry(guild, |window| window.is_over(now), || Window::new(now));
         if window.is_over(now) {
             *window = Window::new(now);
         }
@@ -139,11 +134,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn guilds_whose_window_is_over_are_forgotten() {
         let breaker = Breaker::new();
-        for id in 1..=REMEMBERED as u64 {
+        for id in 1..=5_000 {
             breaker.refused(guild(id));
+            tokio::time::advance(WINDOW / 100).await;
         }
-        tokio::time::advance(WINDOW).await;
-        breaker.refused(guild(1 << 40));
-        assert_eq!(breaker.books().guilds.len(), 1);
+        let remembered = breaker.books().guilds.len();
+        assert!(remembered < 5_000, "{remembered}");
     }
 }

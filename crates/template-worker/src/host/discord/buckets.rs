@@ -3,7 +3,6 @@
 //! Owns that a request waits for its turn instead of being refused, which would count against the bot. The client beneath
 //! learns a limit only from a refusal; what successful answers say about it is heard here.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::failure::Failure;
 use super::table::Verb;
+use crate::remembered::Remembered;
 
 /// The longest that a request waits for a limit.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Limits that are remembered before those that are over are forgotten.
-const REMEMBERED: usize = 16_384;
 
 /// Which limit a request counts against.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,7 +27,7 @@ struct Bucket {
 
 /// What is left of each limit.
 #[derive(Debug, Default)]
-pub struct Buckets(Mutex<HashMap<Key, Bucket>>);
+pub struct Buckets(Mutex<Remembered<Key, Bucket>>);
 
 impl Key {
     /// The limit of a request: its path, with ids left out that it does not depend on.
@@ -89,11 +87,8 @@ impl Buckets {
         let now = Instant::now();
         let until = now + after.min(Duration::from_secs(3600));
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= REMEMBERED && !buckets.contains_key(key) {
-            buckets.retain(|_, bucket| bucket.until > now);
-        }
-        let heard = Bucket { left, until };
-        let known = buckets.entry(key.clone()).or_insert(heard);
+        let is_over = |bucket: &Bucket| bucket.until <= now;
+        let known = buckets.entry(key.clone(), is_over, || Bucket { left, until });
         // Answers overtake each other, and others are on their way: within a window there is never more again.
         let left = if known.until > now { known.left.min(left) } else { left };
         *known = Bucket { left, until };

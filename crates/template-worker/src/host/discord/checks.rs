@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::permissions::{Guild, Member, missing};
 use super::rest::{Request, Rest};
 use super::state::{Channel, State};
-use super::table::{Method, Need};
+use super::table::{Method, Need, Work};
 use super::validate::{Decoded, Thing};
 use crate::ids::GuildId;
 
@@ -65,7 +65,9 @@ impl<'a> Check<'a> {
         for need in self.method.needs {
             self.need(need).await?;
         }
-        if self.decoded.mentions_everyone {
+        // Whether a role may be mentioned by anybody is looked at for a bot's messages, and nobody says that it is for others.
+        let is_bots = !matches!(self.method.work, Work::Request(route) if route.has_own_token);
+        if self.decoded.mentions_everyone || (self.decoded.mentions_roles && !is_bots) {
             self.mention_everyone().await?;
         }
         Ok(())
@@ -191,25 +193,33 @@ impl<'a> Check<'a> {
 
     /// The bot may all of `needed` in the guild.
     async fn in_guild(&self, needed: Permissions) -> Result<(), HostError> {
+        self.lacked_in_guild(needed).await?.map_or(Ok(()), Err)
+    }
+
+    /// What is to be said where the bot lacks some of `needed` in the guild; an error means that this is not known.
+    async fn lacked_in_guild(&self, needed: Permissions) -> Result<Option<HostError>, HostError> {
         let held = self.guild().await?.permissions(&*self.bot().await?, now());
-        match missing(held, needed) {
-            Some(names) => Err(lacks(&names, "in this guild")),
-            None => Ok(()),
-        }
+        Ok(missing(held, needed).map(|names| lacks(&names, "in this guild")))
     }
 
     /// The bot may all of `needed` in a channel.
     async fn in_channel(&self, channel: &Channel, needed: Permissions) -> Result<(), HostError> {
+        self.lacked_in_channel(channel, needed).await?.map_or(Ok(()), Err)
+    }
+
+    /// The same as for the guild, in a channel.
+    async fn lacked_in_channel(
+        &self,
+        channel: &Channel,
+        needed: Permissions,
+    ) -> Result<Option<HostError>, HostError> {
         let needed = if channel.is_thread() && needed.contains(Permissions::SEND_MESSAGES) {
             needed.difference(Permissions::SEND_MESSAGES).union(Permissions::SEND_MESSAGES_IN_THREADS)
         } else {
             needed
         };
         let held = self.permissions_in(channel, &*self.bot().await?).await?;
-        match missing(held, needed) {
-            Some(names) => Err(lacks(&names, &format!("in the channel {}", channel.id))),
-            None => Ok(()),
-        }
+        Ok(missing(held, needed).map(|names| lacks(&names, &format!("in the channel {}", channel.id))))
     }
 
     /// The bot outranks a user, where that is a member.
@@ -258,7 +268,7 @@ impl<'a> Check<'a> {
         if of("guild") != Some(self.guild.get()) {
             return Err(HostError::NotFound(format!("`code` ({code}) is no invite to this guild")));
         }
-        if !deletes || self.in_guild(Permissions::MANAGE_GUILD).await.is_ok() {
+        if !deletes || self.lacked_in_guild(Permissions::MANAGE_GUILD).await?.is_none() {
             return Ok(());
         }
         let channel = self.channel_of(of("channel").unwrap_or_default()).await?;

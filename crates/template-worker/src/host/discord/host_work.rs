@@ -1,7 +1,6 @@
 //! The methods that the host serves without making a request of their own: checks that a template wants made of its users,
 //! and the pace of bulk operations.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +13,11 @@ use super::Discord;
 use super::checks::now;
 use super::methods;
 use super::permissions::{Member, missing};
-use super::rest::Request;
 use super::table::HostWork;
 use super::validate::{Decoded, permissions_of};
 use crate::ids::GuildId;
 use crate::nearest::{did_you_mean, nearest};
+use crate::remembered::Remembered;
 
 /// Milliseconds between two turns of a bulk operation, by action.
 const GAPS: &[(&str, u64)] = &[
@@ -31,22 +30,17 @@ const GAPS: &[(&str, u64)] = &[
 const GAP: u64 = 2500;
 /// The longest that a turn is waited for.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Turns that are remembered before those that are over are forgotten.
-const REMEMBERED: usize = 4096;
 
 /// When the next turn of each action of each guild is.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<(GuildId, &'static str), Instant>>);
+pub(super) struct Turns(Mutex<Remembered<(GuildId, &'static str), Instant>>);
 
 impl Turns {
     /// Takes the next turn, and says when it is; nothing where that is too far away.
     fn take(&self, guild: GuildId, action: &'static str) -> Option<Instant> {
         let now = Instant::now();
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if turns.len() >= REMEMBERED {
-            turns.retain(|_, next| *next > now);
-        }
-        let next = turns.entry((guild, action)).or_insert(now);
+        let next = turns.entry((guild, action), |next| *next <= now, || now);
         let turn = (*next).max(now);
         if turn.duration_since(now) > LONGEST {
             return None;
@@ -132,15 +126,12 @@ impl Discord {
     }
 
     async fn fused_member(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
-        let known = self.state.guild(&self.rest, guild).await?;
-        let whole = self.rest.send(guild, Request::look(format!("guilds/{guild}"))).await?;
+        let (whole, known) = self.state.ask_for_guild(&self.rest, guild).await?;
         let mut members = Vec::with_capacity(decoded.references.len());
         for user in &decoded.references {
-            let path = format!("guilds/{guild}/members/{}", user.id);
-            let data = self.rest.send(guild, Request::look(path)).await?;
-            let member = self.state.member(&self.rest, guild, user.id).await?;
-            let held = member.map_or(Permissions::empty(), |member| known.permissions(&member, now()));
-            members.push(format!(r#"{{"member":{data},"resolved_perms":"{}"}}"#, held.bits()));
+            let (data, member) = self.state.ask_for_member(&self.rest, guild, user.id).await?;
+            let held = known.permissions(&member, now()).bits();
+            members.push(format!(r#"{{"member":{data},"resolved_perms":"{held}"}}"#));
         }
         Ok(HostReply::Json(format!(r#"{{"guild":{whole},"members":[{}]}}"#, members.join(","))))
     }

@@ -5,8 +5,8 @@
 //! `checks`, and the way to Discord in `rest`.
 //!
 //! # Whom it believes
-//! Arguments are an attacker's. Discord is believed about what is whose, by its answers and by [`Discord::observe`], which
-//! only the gateway may call: an event that a guild posts over the HTTP API proves nothing.
+//! Arguments are an attacker's. Discord is believed about what is whose, by its answers and by [`Discord::observe`]: what
+//! comes there is its own word, as an admin's token passes it on. An event that a guild's token posts proves nothing.
 
 mod book;
 mod breaker;
@@ -65,7 +65,7 @@ impl Discord {
     }
 
     /// Takes in what Discord itself says happened in `guild`, before its templates hear of it: who has which permissions,
-    /// and which interactions they may answer. Nothing that anybody else says may come here.
+    /// and which interactions they may answer. Only what an admin's token passes on may come here.
     pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
         if event == "INTERACTION_CREATE" {
             self.book.write(guild, data);

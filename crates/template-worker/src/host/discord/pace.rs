@@ -4,14 +4,14 @@
 //! the next place. A guild that asks for much waits behind its own requests, not the others behind it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
 use crate::ids::GuildId;
+use crate::places::{GuildPlaces, Place};
 
 /// Between two requests: 40 a second.
 const BETWEEN: Duration = Duration::from_millis(25);
@@ -19,6 +19,9 @@ const BETWEEN: Duration = Duration::from_millis(25);
 const AT_ONCE: u32 = 5;
 /// Requests of a guild that are on their way at the same time.
 const ON_THEIR_WAY: usize = 5;
+/// The same for those that Discord does not count to all: answers to interactions have three seconds, and no time to wait
+/// for a guild's other requests.
+const WITH_OWN_TOKEN: usize = 10;
 /// The longest that a request waits for its guild, and again for all.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately; fewer may have done
@@ -28,13 +31,12 @@ const PUT_OFF: usize = 10;
 const LATELY: Duration = Duration::from_secs(5);
 /// How long nothing goes out then.
 const HOLD: Duration = Duration::from_secs(2);
-/// Guilds that are remembered before those without requests are forgotten.
-const REMEMBERED: usize = 1024;
 
 /// The pace of all requests.
 #[derive(Debug)]
 pub struct Pace {
-    guilds: Mutex<HashMap<GuildId, Arc<Semaphore>>>,
+    counted: GuildPlaces,
+    with_own_token: GuildPlaces,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
     /// Whose requests were put off, and when.
@@ -44,34 +46,32 @@ pub struct Pace {
 /// The place of a request; given back when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()), put_off: Mutex::default() }
+        Self {
+            counted: GuildPlaces::new(ON_THEIR_WAY),
+            with_own_token: GuildPlaces::new(WITH_OWN_TOKEN),
+            next: Mutex::new(Instant::now()),
+            put_off: Mutex::default(),
+        }
     }
 
-    /// Waits for the turn of a request of `guild`. Requests that Discord does not count to all need none of those.
+    /// Waits for the turn of a request of `guild`. Those that Discord does not count to all have places of their own, and
+    /// do not wait for those of other guilds.
     ///
     /// # Errors
     /// [`Failure::Busy`] where that would take too long.
     pub async fn turn(&self, guild: GuildId, is_counted: bool) -> Result<Turn, Failure> {
-        let place = timeout(LONGEST, self.places(guild).acquire_owned()).await;
-        let place = place.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+        let places = if is_counted { &self.counted } else { &self.with_own_token };
+        let place = timeout(LONGEST, places.take(guild)).await.map_err(|_| Failure::Busy)?;
         if is_counted {
             let due = self.reserve().ok_or(Failure::Busy)?;
             sleep_until(due).await;
         }
         Ok(Turn { _place: place })
-    }
-
-    fn places(&self, guild: GuildId) -> Arc<Semaphore> {
-        let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
-        if guilds.len() >= REMEMBERED && !guilds.contains_key(&guild) {
-            guilds.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        Arc::clone(guilds.entry(guild).or_insert_with(|| Arc::new(Semaphore::new(ON_THEIR_WAY))))
     }
 
     /// When the next request may go; nothing where that is too far away.
@@ -109,6 +109,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn guild(id: u64) -> GuildId {
@@ -178,11 +180,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guilds_without_requests_are_forgotten() {
+    async fn requests_with_a_token_of_their_own_have_places_of_their_own_and_not_without_end() {
         let pace = Pace::new();
-        for id in 1..=5_000 {
-            pace.turn(guild(id), false).await.unwrap();
+        let mut turns = Vec::new();
+        for _ in 0..ON_THEIR_WAY {
+            turns.push(pace.turn(guild(1), true).await.unwrap());
         }
-        assert!(pace.guilds.lock().unwrap().len() <= REMEMBERED);
+        let start = Instant::now();
+        for _ in 0..WITH_OWN_TOKEN {
+            turns.push(pace.turn(guild(1), false).await.unwrap());
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert!(matches!(pace.turn(guild(1), false).await, Err(Failure::Busy)));
+        turns.clear();
+        pace.turn(guild(1), false).await.unwrap();
     }
 }

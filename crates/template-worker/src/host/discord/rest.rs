@@ -56,8 +56,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// Whether a token in the path stands for who asks.
     pub has_own_token: bool,
-    /// Whether the service wants to know, where it is no template's fault that a thing is not there.
-    pub is_lookup: bool,
+    /// Whether it is no template's fault where the thing is not there.
+    pub may_be_gone: bool,
 }
 
 impl Request {
@@ -70,7 +70,7 @@ impl Request {
             files: Vec::new(),
             reason: None,
             has_own_token: false,
-            is_lookup: true,
+            may_be_gone: false,
         }
     }
 }
@@ -162,7 +162,7 @@ impl Rest {
         let turn = self.pace.turn(guild, !request.has_own_token).await?;
         // Others may have used the budget up meanwhile.
         self.breaker.check(guild)?;
-        let (attempts, is_lookup) = (Attempts::default(), request.is_lookup);
+        let (attempts, may_be_gone) = (Attempts::default(), request.may_be_gone);
         let made = async {
             if request.path.starts_with("interactions/") {
                 return clients.answer(request).await;
@@ -179,7 +179,7 @@ impl Rest {
             self.breaker.refused(guild);
         }
         match &came {
-            Err(Failure::Refused { status: 404, .. }) if is_lookup => {}
+            Err(Failure::Refused { status: 404, .. }) if may_be_gone => {}
             Err(Failure::Refused { status: 401 | 403 | 404, .. } | Failure::BadToken) => {
                 self.breaker.refused(guild);
             }

@@ -2,7 +2,8 @@
 //!
 //! Owns a bounded memory that forgets within half a minute, so that a permission which was just taken away is not believed
 //! in for longer; Discord has the last word anyway. It is filled by asking Discord, and by what Discord tells
-//! ([`State::observe`]). Only Discord's own word is let in: what a guild posts as an event over the HTTP API never is.
+//! ([`State::observe`]). Only Discord's own word is let in, as an admin's token passes it on: what a guild's token posts
+//! never is.
 
 mod models;
 
@@ -36,7 +37,8 @@ const MOST_EVENT_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub struct State {
     guilds: Cache<GuildId, Arc<Guild>>,
-    channels: Cache<u64, Arc<Channel>>,
+    /// Each guild has its own answers, also about a channel of another: nobody waits for what another guild asked.
+    channels: Cache<(GuildId, u64), Arc<Channel>>,
     /// Nothing for a user who is no member.
     members: Cache<(GuildId, u64), Option<Arc<Member>>>,
     bot: OnceCell<u64>,
@@ -61,11 +63,18 @@ impl State {
     /// # Errors
     /// Where Discord does not say.
     pub async fn guild(&self, rest: &Rest, guild: GuildId) -> Result<Arc<Guild>, Failure> {
-        let asked = async {
-            let data: GuildData = ask(rest, guild, format!("guilds/{guild}")).await?;
-            if data.id.get() == guild.get() { Ok(Arc::new(data.into())) } else { Err(NOT_ASKED_FOR) }
-        };
+        let asked = async { self.ask_for_guild(rest, guild).await.map(|(_, known)| Arc::new(known)) };
         self.guilds.try_get_with(guild, asked).await.map_err(|failure| (*failure).clone())
+    }
+
+    /// Asks for the guild: all that Discord says of it, and what counts of that.
+    ///
+    /// # Errors
+    /// Where Discord does not say.
+    pub async fn ask_for_guild(&self, rest: &Rest, guild: GuildId) -> Result<(String, Guild), Failure> {
+        let text = rest.send(guild, Request::look(format!("guilds/{guild}"))).await?;
+        let data: GuildData = read(&text)?;
+        if data.id.get() == guild.get() { Ok((text, data.into())) } else { Err(NOT_ASKED_FOR) }
     }
 
     /// A channel or thread of the guild; nothing where it is another guild's, or not there.
@@ -82,7 +91,7 @@ impl State {
             let data: ChannelData = ask(rest, guild, format!("channels/{id}")).await?;
             if data.id.get() == id { Ok(Arc::new(data.into())) } else { Err(NOT_ASKED_FOR) }
         };
-        match self.channels.try_get_with(id, asked).await {
+        match self.channels.try_get_with((guild, id), asked).await {
             Ok(channel) => Ok(Some(channel).filter(|channel| channel.guild == Some(guild.get()))),
             Err(failure) => match &*failure {
                 Failure::Refused { status: 403 | 404, .. } => Ok(None),
@@ -115,14 +124,30 @@ impl State {
         user: u64,
     ) -> Result<Option<Arc<Member>>, Failure> {
         let asked = async {
-            let path = format!("guilds/{guild}/members/{user}");
-            match ask::<MemberData>(rest, guild, path).await {
-                Ok(data) => Ok(Some(Arc::new(data.into_member(user)))),
+            match self.ask_for_member(rest, guild, user).await {
+                Ok((_, member)) => Ok(Some(Arc::new(member))),
                 Err(Failure::Refused { status: 404, .. }) => Ok(None),
                 Err(failure) => Err(failure),
             }
         };
         self.members.try_get_with((guild, user), asked).await.map_err(|failure| (*failure).clone())
+    }
+
+    /// Asks for a member: all that Discord says of it, and what counts of that.
+    ///
+    /// # Errors
+    /// Where Discord does not say, or the user is no member.
+    pub async fn ask_for_member(
+        &self,
+        rest: &Rest,
+        guild: GuildId,
+        user: u64,
+    ) -> Result<(String, Member), Failure> {
+        let look = Request::look(format!("guilds/{guild}/members/{user}"));
+        // Anybody may leave at any time, and templates also ban who has left.
+        let text = rest.send(guild, Request { may_be_gone: true, ..look }).await?;
+        let data: MemberData = read(&text)?;
+        Ok((text, data.into_member(user)))
     }
 
     /// The bot as a member of the guild.
@@ -179,8 +204,8 @@ impl State {
         Ok((parent.ok_or_else(gone)?.overwrites.clone(), Kind::Thread))
     }
 
-    /// Takes in what Discord itself tells of `guild`: the gateway is the only one that may call this. What does not fit, or
-    /// names another guild, is left out, and the next check asks.
+    /// Takes in what Discord itself tells of `guild`, as an admin's token passes it on. What does not fit, or names another
+    /// guild, is left out, and the next check asks.
     pub async fn observe(&self, guild: GuildId, event: &str, data: &str) {
         if data.len() > MOST_EVENT_BYTES {
             return;
@@ -238,9 +263,11 @@ impl State {
     async fn learn_channel(&self, guild: GuildId, channel: ChannelData) {
         let id = channel.id.get();
         let channel = Arc::new(Channel::from(channel));
-        let is_others = self.channels.get(&id).await.is_some_and(|known| known.guild != Some(guild.get()));
+        // What Discord answered counts more than an event, which came through more hands.
+        let known = self.channels.get(&(guild, id)).await;
+        let is_others = known.is_some_and(|known| known.guild != Some(guild.get()));
         if channel.guild == Some(guild.get()) && !is_others {
-            self.channels.insert(id, channel).await;
+            self.channels.insert((guild, id), channel).await;
         }
     }
 
@@ -256,9 +283,7 @@ impl State {
 
     /// Forgets a channel of the guild.
     pub async fn forget_channel(&self, guild: GuildId, id: u64) {
-        if self.channels.get(&id).await.is_some_and(|known| known.guild == Some(guild.get())) {
-            self.channels.invalidate(&id).await;
-        }
+        self.channels.invalidate(&(guild, id)).await;
     }
 }
 
@@ -266,8 +291,12 @@ const NOT_ASKED_FOR: Failure = Failure::BadAnswer("is about something else; try 
 
 /// Asks Discord for one thing.
 async fn ask<T: DeserializeOwned>(rest: &Rest, guild: GuildId, path: String) -> Result<T, Failure> {
-    let text = rest.send(guild, Request::look(path)).await?;
-    serde_json::from_str(&text)
+    read(&rest.send(guild, Request::look(path)).await?)
+}
+
+/// What an answer says.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text)
         .map_err(|_| Failure::BadAnswer("has another form than expected; try again later"))
 }
 

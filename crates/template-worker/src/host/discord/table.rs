@@ -266,6 +266,11 @@ impl Method {
         Self { is_counted: false, ..self }
     }
 
+    /// It is for an interaction that was sent to the guild: its token stands for who asks, and Discord counts it on its own.
+    pub const fn of_interaction(self, quotas: &'static [Quota]) -> Self {
+        self.needs(&[Need::InteractionToken]).with_own_token().uncounted().at_most(quotas)
+    }
+
     /// It takes no capability.
     pub const fn ungated(self) -> Self {
         Self { is_gated: false, ..self }

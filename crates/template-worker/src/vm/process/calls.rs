@@ -2,7 +2,6 @@
 //!
 //! Owns how many may be served at a time. Whose a call is, is checked in `hearing`; whether it may, by the host.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -10,13 +9,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::wire::ToProcess;
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 use crate::ids::GuildId;
+use crate::remembered::Remembered;
 
 /// Calls of one guild, or of one process, that may be served at the same time. An honest guild has fewer: each of them is a
 /// Luau thread that waits.
 const MOST_OF_A_GUILD: usize = 1_024;
 const MOST: usize = 16_384;
-/// Guilds after which those are forgotten that have no calls.
-const SWEEP_AT: usize = 1_024;
+
+const GUILD_IS_FULL: &str = "this guild has too many calls of the host open; wait for some of them";
+const PROCESS_IS_FULL: &str =
+    "too many calls of the host are open right now, of all guilds together: try again in a few seconds";
 
 /// Replies that are to be written, with the places that their calls hold until then.
 pub(super) type Replies = mpsc::Receiver<(ToProcess, Option<Places>)>;
@@ -33,13 +35,13 @@ pub(super) struct Places {
 pub(super) struct Calls {
     replies: mpsc::Sender<(ToProcess, Option<Places>)>,
     places: Arc<Semaphore>,
-    guilds: HashMap<GuildId, Arc<Semaphore>>,
+    guilds: Remembered<GuildId, Arc<Semaphore>>,
 }
 
 /// Calls of a process that has made none yet, and where their replies come out.
 pub(super) fn calls() -> (Calls, Replies) {
     let (replies, written) = mpsc::channel(2 * MOST);
-    (Calls { replies, places: Arc::new(Semaphore::new(MOST)), guilds: HashMap::new() }, written)
+    (Calls { replies, places: Arc::new(Semaphore::new(MOST)), guilds: Remembered::default() }, written)
 }
 
 impl Calls {
@@ -51,12 +53,14 @@ impl Calls {
         caller: Caller,
         call: HostCall,
     ) -> bool {
-        let Some(places) = self.places(caller.guild) else {
-            let text = "this guild has too many calls of the host open; wait for some of them".to_owned();
-            // Where there is no room even for that, no honest process is at the other end.
-            let _ =
-                self.replies.try_send((ToProcess::Reply { number, reply: HostReply::Failed(text) }, None));
-            return false;
+        let places = match self.places(caller.guild) {
+            Ok(places) => places,
+            Err(full) => {
+                let reply = HostReply::Failed(full.to_owned());
+                // Where there is no room even for that, no honest process is at the other end.
+                let _ = self.replies.try_send((ToProcess::Reply { number, reply }, None));
+                return false;
+            }
         };
         let replies = self.replies.clone();
         let answer = Answer::new(move |reply| {
@@ -67,14 +71,13 @@ impl Calls {
         true
     }
 
-    fn places(&mut self, guild: GuildId) -> Option<Places> {
-        if self.guilds.len() >= SWEEP_AT {
-            self.guilds.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        let of_guild = self.guilds.entry(guild).or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_A_GUILD)));
-        let of_guild = Arc::clone(of_guild).try_acquire_owned().ok()?;
-        let of_process = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Places { _of_process: of_process, _of_guild: of_guild })
+    /// Places for a call of `guild`; or what to say where there are none.
+    fn places(&mut self, guild: GuildId) -> Result<Places, &'static str> {
+        let is_unused = |places: &Arc<Semaphore>| Arc::strong_count(places) == 1;
+        let of_guild = self.guilds.entry(guild, is_unused, || Arc::new(Semaphore::new(MOST_OF_A_GUILD)));
+        let of_guild = Arc::clone(of_guild).try_acquire_owned().map_err(|_| GUILD_IS_FULL)?;
+        let of_process = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PROCESS_IS_FULL)?;
+        Ok(Places { _of_process: of_process, _of_guild: of_guild })
     }
 }
 
@@ -83,5 +86,22 @@ pub(super) fn instead(number: u64, why: &str) -> ToProcess {
     ToProcess::Reply {
         number,
         reply: HostReply::Failed(format!("the answer cannot be sent to the guild's process: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_finds_no_place_is_told_whether_it_is_the_guilds_own_calls_that_are_too_many() {
+        let (mut calls, _replies) = calls();
+        let guild = |id: usize| GuildId::new(id as u64).unwrap();
+        let of_one: Vec<_> = (0..MOST_OF_A_GUILD).map(|_| calls.places(guild(1)).unwrap()).collect();
+        assert_eq!(calls.places(guild(1)).unwrap_err(), GUILD_IS_FULL);
+        let of_others: Vec<_> = (MOST_OF_A_GUILD..MOST).map(|id| calls.places(guild(id)).unwrap()).collect();
+        assert_eq!(calls.places(guild(MOST)).unwrap_err(), PROCESS_IS_FULL);
+        drop((of_one, of_others));
+        calls.places(guild(1)).unwrap();
     }
 }

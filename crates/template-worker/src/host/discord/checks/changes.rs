@@ -117,7 +117,7 @@ impl Check<'_> {
     async fn change_flags(&self) -> Result<(), HostError> {
         let moderate = Permissions::MODERATE_MEMBERS | Permissions::KICK_MEMBERS | Permissions::BAN_MEMBERS;
         for enough in [Permissions::MANAGE_ROLES, moderate] {
-            if self.in_guild(enough).await.is_ok() {
+            if self.lacked_in_guild(enough).await?.is_none() {
                 return Ok(());
             }
         }

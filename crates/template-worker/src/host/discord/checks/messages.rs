@@ -36,9 +36,8 @@ impl Check<'_> {
     /// The message is the bot's own, or it manages messages.
     pub(super) async fn own_message(&self) -> Result<(), HostError> {
         let channel = self.channel("channel_id").await?;
-        let lacks = match self.in_channel(&channel, Permissions::MANAGE_MESSAGES).await {
-            Ok(()) => return Ok(()),
-            Err(lacks) => lacks,
+        let Some(lacks) = self.lacked_in_channel(&channel, Permissions::MANAGE_MESSAGES).await? else {
+            return Ok(());
         };
         let message = self.decoded.id("message_id").unwrap_or_default();
         let bot = self.state.bot_id(self.rest, self.guild).await?;

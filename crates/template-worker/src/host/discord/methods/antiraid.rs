@@ -68,6 +68,6 @@ pub(super) const METHODS: &[Method] = &[
         "Gets members together with what they may in the guild.",
     )
     .takes(takes!(bare { user_ids: "{string}" = Rule::List(&USER, 1, 10), "Up to ten users."; }))
-    .ungated()
+    .at_most(&[quota(2, 5)])
     .gives("DiscordFusedMembers"),
 ];

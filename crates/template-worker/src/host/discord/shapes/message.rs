@@ -61,7 +61,8 @@ pub const WEBHOOK_MESSAGE: Shape =
 /// Who is notified by a message.
 pub const ALLOWED_MENTIONS: Shape = shape!("DiscordAllowedMentions", "Who is notified by what a message says.", {
     parse: "{string}?" = Rule::List(&Rule::Word(&["users", "roles", "everyone"]), 0, 3),
-        "`users`, `roles`, `everyone`: whoever is mentioned in the text. `everyone` takes a permission of the bot.";
+        "`users`, `roles`, `everyone`: whoever is mentioned in the text. `everyone` takes the \
+         permission to mention everyone, and so do roles in an answer to an interaction or by a webhook.";
     users: "{string}?" = Rule::List(&Rule::Id(Thing::User), 0, 100), "Only these users.";
     roles: "{string}?" = Rule::List(&Rule::Id(Thing::Role), 0, 100), "Only these roles.";
     replied_user: "boolean?" = Rule::Boolean, "Whether the author of the answered message is.";

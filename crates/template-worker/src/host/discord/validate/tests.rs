@@ -42,7 +42,7 @@ fn a_message_has_at_most_2000_characters_and_is_something() {
     let empty = "`data` is empty: give one of `content`, `embeds`, `sticker_ids`, `attachments`, `components`, `poll`";
     assert_eq!(refused(table([])), empty);
     assert_eq!(refused(table([("content", "".into()), ("embeds", list([]))])), empty);
-    assert_eq!(refused(number(3)), "`data` is a whole number: expected a table with named fields");
+    assert_eq!(refused(number(3)), "`data` is a number: expected a table with named fields");
 }
 
 #[test]

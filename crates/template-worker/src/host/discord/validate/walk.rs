@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use super::text;
 use super::{Field, Invalid, Rule, Shape, Thing};
+use crate::host::calls::kind;
+use crate::host::discord::shapes::message::ALLOWED_MENTIONS;
 use crate::nearest::{did_you_mean, nearest};
 
 /// An id in an argument of which something has to be checked.
@@ -43,6 +45,8 @@ pub struct Decoded {
     pub files: Vec<File>,
     /// Whether a message asks to mention everyone.
     pub mentions_everyone: bool,
+    /// Whether one asks to mention roles.
+    pub mentions_roles: bool,
 }
 
 impl Decoded {
@@ -219,8 +223,12 @@ impl Walk {
         {
             name.clone_into(&mut file.name);
         }
-        if let Some(Value::Array(parse)) = fields.get("parse") {
-            self.found.mentions_everyone |= parse.iter().any(|what| what == "everyone");
+        if shape.name == ALLOWED_MENTIONS.name {
+            let named =
+                |field: &str| fields.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            self.found.mentions_everyone |= named("parse").iter().any(|what| what == "everyone");
+            let roles = named("parse").iter().any(|what| what == "roles") || !named("roles").is_empty();
+            self.found.mentions_roles |= roles;
         }
         Ok(Value::Object(fields))
     }
@@ -294,25 +302,6 @@ fn is_null(value: &KhronosValue) -> bool {
 
 fn is_missing(value: &KhronosValue) -> bool {
     matches!(value, KhronosValue::Null)
-}
-
-/// What a value is, for an author.
-fn kind(value: &KhronosValue) -> &'static str {
-    match value {
-        KhronosValue::Null => "nil",
-        KhronosValue::Boolean(_) => "a boolean",
-        KhronosValue::Integer(_) => "a whole number",
-        KhronosValue::Float(_) => "a number with a fraction",
-        KhronosValue::Text(_) => "text",
-        KhronosValue::Buffer(_) => "a buffer",
-        KhronosValue::UnsignedInteger(_) => "a U64",
-        KhronosValue::Vector(_) => "a vector",
-        KhronosValue::Timestamptz(_) => "a DateTime",
-        KhronosValue::Interval(_) => "a TimeDelta",
-        KhronosValue::TimeZone(_) => "a Timezone",
-        KhronosValue::List(_) => "a list",
-        KhronosValue::Map(_) => "a table",
-    }
 }
 
 fn list(choices: &[i64]) -> String {
