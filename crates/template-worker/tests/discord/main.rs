@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test whose set-up fails has failed")]
 
 mod cases;
+mod current_user;
 mod every_method;
 mod limits;
 mod power;

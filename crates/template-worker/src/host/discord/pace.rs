@@ -44,7 +44,7 @@ pub struct Pace {
 /// The place of a request; given back when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Pace {
@@ -52,13 +52,18 @@ impl Pace {
         Self { guilds: Mutex::default(), next: Mutex::new(Instant::now()), put_off: Mutex::default() }
     }
 
-    /// Waits for the turn of a request of `guild`. Requests that Discord does not count to all need none of those.
+    /// Waits for the turn of a request of `guild`, or of the service itself. Requests that Discord does not count to all need none of those.
     ///
     /// # Errors
     /// [`Failure::Busy`] where that would take too long.
-    pub async fn turn(&self, guild: GuildId, is_counted: bool) -> Result<Turn, Failure> {
-        let place = timeout(LONGEST, self.places(guild).acquire_owned()).await;
-        let place = place.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?;
+    pub async fn turn(&self, guild: impl Into<Option<GuildId>>, is_counted: bool) -> Result<Turn, Failure> {
+        let place = match guild.into() {
+            Some(guild) => {
+                let place = timeout(LONGEST, self.places(guild).acquire_owned()).await;
+                Some(place.map_err(|_| Failure::Busy)?.map_err(|_| Failure::Busy)?)
+            }
+            None => None,
+        };
         if is_counted {
             let due = self.reserve().ok_or(Failure::Busy)?;
             sleep_until(due).await;

@@ -34,7 +34,7 @@ use crate::vm::{LuaVmResult, PanicPlace};
 
 /// Counts up with every change of what is said. Both ends are the same program, unless somebody replaced its file while
 /// it ran.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 
 /// Most bytes in a reason.
 const MAX_REASON: usize = 1_024;
