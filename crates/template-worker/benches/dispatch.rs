@@ -67,6 +67,7 @@ async fn app_on(storage: SqliteStorage, handler: &str, config: Config, guilds: u
             description: String::new(),
             error_channel: None,
             paused: false,
+            author: None,
         };
         app.storage.put_template(guild(index), &"ping".parse().unwrap(), draft, None, 10).await.unwrap();
     }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
-use crate::execution::{CompileFailure, Compiler, LogEntry, TemplateLog};
+use crate::execution::{CompileFailure, Compiler, Loader, LogEntry, TemplateLog};
 use crate::host::captcha::Captchas;
 use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
 use crate::host::objects::{Contents, Objects};
@@ -148,6 +148,8 @@ impl App {
             Arc::clone(&service) as _,
             Arc::clone(&metrics),
         );
+        let discord = Arc::new(Discord::new(&config.discord));
+        let bot = discord.ask_who_the_bot_is(&stopping);
         let services = Services {
             outside,
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
@@ -157,7 +159,7 @@ impl App {
                 Arc::clone(&service) as _,
                 config.http.denied_hosts.clone(),
             ),
-            discord: Discord::new(&config.discord),
+            discord,
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
         let shared = Arc::new(Shared::new(
@@ -171,7 +173,8 @@ impl App {
         let limits = GuildLimits::load(Arc::clone(&storage), Arc::clone(&shared.limits)).await?;
         let compiler = Compiler::start(config.limits.max_vm_thread_stack_size)?;
         let strategy = strategy::start(&config.vm, config.drills.enabled, &shared)?;
-        let templates = TemplateCache::new(Arc::clone(&storage), compiler.clone(), log.clone());
+        let loader = Loader::new(compiler.clone(), bot);
+        let templates = TemplateCache::new(Arc::clone(&storage), loader, log.clone());
         let dispatcher = Dispatcher::new(
             templates,
             limits,

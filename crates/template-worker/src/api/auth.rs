@@ -35,6 +35,8 @@ pub(super) struct Guild<R> {
     pub(super) id: GuildId,
     /// Whether an admin sent the request, who may do more than any right allows.
     pub(super) by_admin: bool,
+    /// What the token is called that they used.
+    pub(super) token: String,
     right: PhantomData<R>,
 }
 
@@ -77,7 +79,7 @@ impl<R: Needs> FromRequestParts<Arc<App>> for Guild<R> {
         let token = authenticate(&parts.headers, &*app.storage).await?;
         let id = path_part(parts, "guild_id", Problem::InvalidGuildId).await?;
         demand(&token.owner, id, R::RIGHT)?;
-        Ok(Self { id, by_admin: token.owner == TokenOwner::Admin, right: PhantomData })
+        Ok(Self { id, by_admin: token.owner == TokenOwner::Admin, token: token.name, right: PhantomData })
     }
 }
 

@@ -31,7 +31,7 @@ use crate::events::EventFilter;
 use crate::ids::GuildId;
 use crate::limits::Limit;
 use crate::storage::{StorageError, Written};
-use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
+use crate::template::{Author, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// Templates of a page where the client doesn't say.
 const DEFAULT_PAGE: u32 = 50;
@@ -104,7 +104,8 @@ pub(super) async fn put_template(
     JsonBody(body): JsonBody<PutTemplate>,
 ) -> Result<Response, ApiError> {
     let limits = app.dispatcher.limits(guild.id);
-    let draft = draft(body, limits.max_template_source).inspect_err(|error| {
+    let author = Author::token(&guild.token);
+    let draft = draft(body, author, limits.max_template_source).inspect_err(|error| {
         if error.problem() == Problem::TooLarge {
             app.shared.metrics.exceeded(Limit::TemplateSource);
         }
@@ -166,7 +167,7 @@ pub(super) async fn patch_template(
     IfMatch(if_match): IfMatch,
     JsonBody(body): JsonBody<PatchTemplate>,
 ) -> Result<Response, ApiError> {
-    let patch = patch(body)?;
+    let patch = patch(body, Author::token(&guild.token))?;
     let guild = guild.id;
     let template = to_the_end(async move {
         let patched = app.storage.patch_template(guild, &name, patch, if_match).await?;
@@ -285,8 +286,8 @@ fn name_of_cursor(cursor: &str) -> Result<TemplateName, ApiError> {
     })
 }
 
-/// What can be stored of `body`; `most_source` is in bytes.
-fn draft(body: PutTemplate, most_source: usize) -> Result<TemplateDraft, ApiError> {
+/// What can be stored of `body`, which `author` sent; `most_source` is in bytes.
+fn draft(body: PutTemplate, author: Author, most_source: usize) -> Result<TemplateDraft, ApiError> {
     let bytes: usize = body.files.values().map(String::len).sum();
     if bytes > most_source {
         let detail = format!(
@@ -302,18 +303,20 @@ fn draft(body: PutTemplate, most_source: usize) -> Result<TemplateDraft, ApiErro
         description: body.description,
         error_channel: body.error_channel,
         paused: body.paused,
+        author: Some(author),
     };
     draft.check()?;
     Ok(draft)
 }
 
-fn patch(body: PatchTemplate) -> Result<TemplatePatch, ApiError> {
+fn patch(body: PatchTemplate, author: Author) -> Result<TemplatePatch, ApiError> {
     let patch = TemplatePatch {
         events: body.events.as_deref().map(read_events).transpose()?,
         capabilities: body.capabilities.as_deref().map(read_capabilities).transpose()?,
         description: body.description,
         error_channel: body.error_channel,
         paused: body.paused,
+        author: Some(author),
     };
     patch.check()?;
     Ok(patch)
@@ -332,7 +335,7 @@ mod tests {
     use super::*;
 
     fn refused(body: serde_json::Value) -> ApiError {
-        draft(serde_json::from_value(body).unwrap(), 1000).unwrap_err()
+        draft(serde_json::from_value(body).unwrap(), Author::token("deploy"), 1000).unwrap_err()
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub(super) fn read(dir: &Path, limits: &Limits) -> anyhow::Result<Folder> {
         description: manifest.description,
         error_channel: None,
         paused: false,
+        author: None,
     });
     if let Some(Err(error)) = draft.as_ref().map(TemplateDraft::check) {
         problems.push(Problem::new(manifest::FILE, 1, error.to_string()));

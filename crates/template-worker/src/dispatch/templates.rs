@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 use super::DispatchError;
 use super::loads::{Loaded, Loads};
 use crate::events::Event;
-use crate::execution::{CompileFailure, Compiler, LoadedTemplate, LogEntry, TemplateLog};
+use crate::execution::{CompileFailure, LoadedTemplate, Loader, LogEntry, TemplateLog};
 use crate::ids::GuildId;
 use crate::storage::Storage;
 use crate::template::TemplateInfo;
@@ -32,7 +32,7 @@ type Slot = Arc<OnceCell<Vec<Arc<LoadedTemplate>>>>;
 #[derive(Clone)]
 pub struct TemplateCache {
     storage: Arc<dyn Storage>,
-    compiler: Compiler,
+    loader: Loader,
     log: TemplateLog,
     loads: Arc<Loads>,
     guilds: Cache<GuildId, Slot>,
@@ -40,9 +40,9 @@ pub struct TemplateCache {
 
 impl TemplateCache {
     /// Nothing is kept yet.
-    pub fn new(storage: Arc<dyn Storage>, compiler: Compiler, log: TemplateLog) -> Self {
+    pub fn new(storage: Arc<dyn Storage>, loader: Loader, log: TemplateLog) -> Self {
         let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot| weight(slot)).build();
-        Self { storage, compiler, log, loads: Arc::default(), guilds }
+        Self { storage, loader, log, loads: Arc::default(), guilds }
     }
 
     /// The templates that listen to `event`, ordered by name. A guild's templates are loaded once, however many events
@@ -87,12 +87,11 @@ impl TemplateCache {
         let stored = self.storage.templates_of(guild).await.map_err(DispatchError::Storage)?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
-            match self.compiler.compile(Some(guild), template.bundle).await {
-                Ok(program) => {
-                    loaded.push(Arc::new(LoadedTemplate { info: Arc::new(template.info), program }))
-                }
+            let info = Arc::new(template.info);
+            match self.loader.load(Arc::clone(&info), template.bundle).await {
+                Ok(template) => loaded.push(Arc::new(template)),
                 Err(CompileFailure::Errors(errors)) => {
-                    self.complain(&template.info, errors.iter().map(|error| format!("{error}\n")).collect());
+                    self.complain(&info, errors.iter().map(|error| format!("{error}\n")).collect());
                 }
                 Err(failure) => return Err(DispatchError::Compile(failure)),
             }

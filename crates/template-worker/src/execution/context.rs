@@ -10,11 +10,13 @@ use mlua::{Lua, MetaMethod, MultiValue, Table, UserData, UserDataMethods, Value}
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::LoadedTemplate;
 use super::declared::{CONTEXT, Members};
 use crate::capabilities::{Capabilities, Capability, CapabilityError};
+use crate::host::discord::CurrentUser;
 use crate::host::{Caller, HostLine};
 use crate::plugins::Plugins;
-use crate::template::{MAX_CAPABILITIES, TemplateInfo};
+use crate::template::{Author, MAX_CAPABILITIES, TemplateInfo};
 
 /// The object behind `ctx`: read-only, and `typeof` knows its name.
 struct ContextObject(Table);
@@ -47,16 +49,18 @@ struct Context {
 pub(crate) fn create_context(
     runtime: &KhronosRuntime,
     isolate: IsolateId,
-    template: &Arc<TemplateInfo>,
+    loaded: &LoadedTemplate,
     store: &Table,
     line: &Arc<dyn HostLine>,
 ) -> Result<Value, RuntimeError> {
+    let template = &loaded.info;
     let guild = template.guild.to_string();
     let fields = runtime.create_value(&KhronosValue::from([
         ("guild_id", guild.clone().into()),
         ("owner_guild_id", guild.into()),
         ("template_name", template.name.as_str().into()),
         ("memory_limit", KhronosValue::from(float(runtime.memory_limit()))),
+        ("current_user", loaded.current_user.as_deref().map_or(KhronosValue::Null, user)),
         ("data", data(template)),
     ]))?;
     let log = runtime.create_logger(isolate)?;
@@ -169,13 +173,12 @@ fn capabilities_of(list: Option<Value>, function: &str) -> Result<Vec<String>, S
 }
 
 fn data(template: &TemplateInfo) -> KhronosValue {
-    let error_channel = template.error_channel.as_deref().map_or(KhronosValue::Null, Into::into);
     KhronosValue::from([
         ("guild_id", template.guild.to_string().into()),
         ("name", template.name.as_str().into()),
         ("description", template.description.as_str().into()),
         ("events", texts(template.events.iter().map(ToString::to_string))),
-        ("error_channel", error_channel),
+        ("error_channel", optional(template.error_channel.as_deref())),
         ("lang", "luau".into()),
         (
             "allowed_caps",
@@ -183,8 +186,25 @@ fn data(template: &TemplateInfo) -> KhronosValue {
         ),
         ("version", KhronosValue::Integer(template.version.into())),
         ("created_at", rfc3339(template.created_at)),
+        ("created_by", optional(template.created_by.as_ref().map(Author::as_str))),
         ("updated_at", rfc3339(template.updated_at)),
+        ("updated_by", optional(template.updated_by.as_ref().map(Author::as_str))),
     ])
+}
+
+fn user(user: &CurrentUser) -> KhronosValue {
+    KhronosValue::from([
+        ("id", user.id.to_string().into()),
+        ("username", user.username.as_str().into()),
+        ("discriminator", optional(user.discriminator.as_deref())),
+        ("global_name", optional(user.global_name.as_deref())),
+        ("avatar", optional(user.avatar.as_deref())),
+        ("bot", user.bot.into()),
+    ])
+}
+
+fn optional(text: Option<&str>) -> KhronosValue {
+    text.map_or(KhronosValue::Null, Into::into)
 }
 
 fn texts(items: impl Iterator<Item = String>) -> KhronosValue {

@@ -23,6 +23,13 @@ pub const CONTEXT: Type = Type {
             "The capabilities that this context has: what the guild's admin gave the template, within what the operator allows any.",
         ),
         field("memory_limit", "number", "Bytes that all templates of the guild together may have in use."),
+        field(
+            "current_user",
+            "DiscordUser?",
+            "The bot's user, as Discord describes it; frozen. Nil where the service has no bot. Also where Discord had not \
+             answered yet when the template was loaded: it stays nil until it is loaded again, as after a change of \
+             one of the guild's templates.",
+        ),
         field("data", "TemplateData", "What is stored about the template."),
         field(
             "store",
@@ -76,7 +83,14 @@ const DATA: Type = Type {
         field("allowed_caps", "{string}", "The capabilities that the guild's admin gave it."),
         field("version", "number", "Counts its changes, from 1."),
         field("created_at", "string", "When it was stored first, as RFC 3339."),
+        field(
+            "created_by",
+            "string?",
+            "Who stored it: `token:deploy` is the API's token of this name, `template:greet` another template. Nil where that was \
+             before it was written down.",
+        ),
         field("updated_at", "string", "When it was changed last."),
+        field("updated_by", "string?", "Who changed it last."),
     ],
     methods: &[],
     operators: &[],
@@ -154,16 +168,21 @@ impl Members {
     /// The table, read-only.
     ///
     /// # Errors
-    /// Where something is declared and was not added.
+    /// Where something is declared, is not nil at times, and was not added.
     pub(super) fn done(self) -> mlua::Result<Table> {
         for name in names() {
-            if !self.0.contains_key(name)? {
+            if !is_optional(name) && !self.0.contains_key(name)? {
                 return Err(mlua::Error::runtime(format!("ctx.{name} is declared and missing")));
             }
         }
         self.0.set_readonly(true);
         Ok(self.0)
     }
+}
+
+/// Whether it may be nil.
+fn is_optional(name: &str) -> bool {
+    CONTEXT.fields.iter().any(|field| field.name == name && field.ty.ends_with('?'))
 }
 
 /// What is under `ctx`.

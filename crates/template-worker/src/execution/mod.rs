@@ -6,6 +6,7 @@
 mod compiler;
 mod context;
 mod declared;
+mod loader;
 mod log;
 mod outcome;
 
@@ -16,9 +17,11 @@ use khronos::Program;
 pub use compiler::{CompileFailure, Compiler};
 pub(crate) use context::create_context;
 pub use declared::{CONTEXT, EVENT, TABLES};
+pub use loader::Loader;
 pub use log::{LogEntry, TemplateLog};
 pub use outcome::{Outcome, OutcomeResult};
 
+use crate::host::discord::CurrentUser;
 use crate::template::TemplateInfo;
 
 /// A template that can run: what it is, and what it was compiled to. Its sources are not kept in memory.
@@ -28,12 +31,16 @@ pub struct LoadedTemplate {
     pub info: Arc<TemplateInfo>,
     /// Its code.
     pub program: Program,
+    /// The bot's user, where it was known when the template was loaded.
+    pub current_user: Option<Arc<CurrentUser>>,
 }
 
 impl LoadedTemplate {
-    /// Whether this is a later version than `other`, a version of a template of the same name.
+    /// Whether this is a later version than `other`, a version of a template of the same name, or the same one with the bot's
+    /// user, which was not known before.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
-        let age = |loaded: &Self| (loaded.info.updated_at, loaded.info.version);
+        let age =
+            |loaded: &Self| (loaded.info.updated_at, loaded.info.version, loaded.current_user.is_some());
         age(self) > age(other)
     }
 }

@@ -64,7 +64,7 @@ pub struct Services {
     /// `ctx.DataStores`.
     pub stores: Stores,
     /// `ctx.Discord`.
-    pub discord: Discord,
+    pub discord: Arc<Discord>,
     /// `ctx.DataStores.TemplateStore`.
     pub templates: Templates,
     /// `ctx.KV`.

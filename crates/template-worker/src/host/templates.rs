@@ -21,7 +21,7 @@ use crate::events::FilterError;
 use crate::ids::GuildId;
 use crate::limits::Limits;
 use crate::storage::{Storage, StorageError};
-use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName};
+use crate::template::{Author, Template, TemplateDraft, TemplateInfo, TemplateName};
 
 /// Templates in one list.
 const MOST_LISTED: u32 = 1_000;
@@ -106,6 +106,7 @@ impl Templates {
         let guild = caller.guild;
         let limits = self.service.limits(guild);
         let (name, draft) = draft(template, limits.max_template_source)?;
+        let draft = TemplateDraft { author: Some(Author::template(&caller.template.name)), ..draft };
         self.check(gate, caller, &draft.capabilities)?;
         // The version makes sure that what was looked at is what is replaced; 0 says that there is none.
         let version = match self.storage.get_template(guild, &name).await.map_err(failed)? {
@@ -178,7 +179,7 @@ impl Fields {
     /// What is not known is a typo.
     fn end(self) -> Result<(), HostError> {
         // What `get` gives beside is no reason to refuse what was got.
-        let known = ["version", "created_at", "updated_at", "guild_id"];
+        let known = ["version", "created_at", "created_by", "updated_at", "updated_by", "guild_id"];
         match self.0.into_keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => Err(invalid(format!(
                 "a template has no field `{}`",
@@ -230,6 +231,7 @@ fn draft(
         description: fields.take::<Option<String>>("description")?.unwrap_or_default(),
         error_channel: fields.take("error_channel")?,
         paused: fields.take::<Option<bool>>("paused")?.unwrap_or_default(),
+        author: None,
     };
     fields.end()?;
     draft.check().map_err(invalid)?;
@@ -244,6 +246,10 @@ fn time(at: OffsetDateTime) -> KhronosValue {
     at.format(&Rfc3339).map_or(KhronosValue::Null, Into::into)
 }
 
+fn author(author: Option<&Author>) -> KhronosValue {
+    author.map_or(KhronosValue::Null, |author| author.as_str().into())
+}
+
 fn summary(info: &TemplateInfo) -> KhronosValue {
     KhronosValue::from([
         ("name", info.name.as_str().into()),
@@ -255,7 +261,9 @@ fn summary(info: &TemplateInfo) -> KhronosValue {
         ("language", "luau".into()),
         ("paused", info.paused.into()),
         ("created_at", time(info.created_at)),
+        ("created_by", author(info.created_by.as_ref())),
         ("updated_at", time(info.updated_at)),
+        ("updated_by", author(info.updated_by.as_ref())),
     ])
 }
 

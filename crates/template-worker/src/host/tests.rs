@@ -82,7 +82,9 @@ fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
         error_channel: None,
         paused: false,
         created_at: OffsetDateTime::UNIX_EPOCH,
+        created_by: None,
         updated_at: OffsetDateTime::UNIX_EPOCH,
+        updated_by: None,
     });
     Caller { guild, template, limited: limited.map(Arc::new) }
 }

@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::*;
 use crate::capabilities::Capabilities;
+use crate::template::Author;
 
 mod secrets_and_objects;
 
@@ -56,6 +57,7 @@ fn draft(source: &str) -> TemplateDraft {
         description: "says hello".to_owned(),
         error_channel: Some("123".to_owned()),
         paused: false,
+        author: Some(Author::token("deploy")),
     }
 }
 
@@ -161,6 +163,30 @@ async fn a_patch_keeps_the_files_and_whatever_it_does_not_name<F: Fixture>(place
     let none =
         storage.patch_template(guild(1), &name("other"), TemplatePatch::default(), None).await.unwrap();
     assert!(none.is_none());
+}
+
+async fn who_stored_a_template_first_and_last_is_kept<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    let stored_by = async |text: &str, author: Option<&str>| {
+        let draft = TemplateDraft { author: author.map(Author::token), ..draft("return 1") };
+        storage.put_template(guild(1), &name(text), draft, None, MANY).await.unwrap().0
+    };
+    let who = |template: &Template| {
+        [&template.info.created_by, &template.info.updated_by]
+            .map(|who| who.as_ref().map(ToString::to_string))
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(who(&stored_by("greet", Some("first")).await), [text("token:first"), text("token:first")]);
+    assert_eq!(who(&stored_by("greet", Some("second")).await), [text("token:first"), text("token:second")]);
+    let patch = TemplatePatch { author: Some(Author::template(&name("other"))), ..TemplatePatch::default() };
+    let patched = storage.patch_template(guild(1), &name("greet"), patch, None).await.unwrap().unwrap();
+    assert_eq!(who(&patched), [text("token:first"), text("template:other")]);
+    let read = storage.get_template(guild(1), &name("greet")).await.unwrap().unwrap();
+    assert_eq!(seen(&read), seen(&patched));
+
+    // One of before it was written down: nobody knows who made it, whoever changes it later.
+    assert_eq!(who(&stored_by("old", None).await), [None, None]);
+    assert_eq!(who(&stored_by("old", Some("second")).await), [None, text("token:second")]);
 }
 
 async fn a_delete_removes_the_history<F: Fixture>(place: F) {
@@ -360,6 +386,7 @@ macro_rules! contract {
                 versions_count_up_and_the_last_twenty_are_kept,
                 an_if_match_conflict_changes_nothing,
                 a_patch_keeps_the_files_and_whatever_it_does_not_name,
+                who_stored_a_template_first_and_last_is_kept,
                 a_delete_removes_the_history,
                 a_guild_has_no_more_templates_than_it_may,
                 pages_are_complete_and_ordered,

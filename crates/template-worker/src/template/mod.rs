@@ -2,6 +2,7 @@
 //!
 //! Owns what a legal template is. Whether its files compile is `khronos`' business, keeping it that of `storage`.
 
+mod author;
 mod name;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use khronos::Bundle;
 use time::OffsetDateTime;
 
+pub use author::{Author, MAX_AUTHOR_BYTES, UnknownAuthor};
 pub use name::{MAX_NAME_BYTES, NameError, TemplateName};
 
 use crate::capabilities::Capabilities;
@@ -52,8 +54,12 @@ pub struct TemplateInfo {
     pub paused: bool,
     /// When its first version was stored.
     pub created_at: OffsetDateTime,
+    /// Who stored it; nobody knows where that was before it was written down.
+    pub created_by: Option<Author>,
     /// When this version was stored.
     pub updated_at: OffsetDateTime,
+    /// Who stored this version.
+    pub updated_by: Option<Author>,
 }
 
 impl TemplateInfo {
@@ -78,6 +84,8 @@ pub struct TemplateDraft {
     pub error_channel: Option<String>,
     /// A paused template gets no events.
     pub paused: bool,
+    /// Who it is that sends it, where that is to be known later.
+    pub author: Option<Author>,
 }
 
 /// What an author sends to change a template and keep its files; `None` keeps what is there.
@@ -93,6 +101,8 @@ pub struct TemplatePatch {
     pub error_channel: Option<Option<String>>,
     /// A paused template gets no events.
     pub paused: Option<bool>,
+    /// Who it is that sends it, where that is to be known later.
+    pub author: Option<Author>,
 }
 
 /// What is too much, or wrong, in a draft or a patch whose parts are fine in themselves.
@@ -195,7 +205,9 @@ mod tests {
             error_channel: None,
             paused: false,
             created_at: OffsetDateTime::UNIX_EPOCH,
+            created_by: None,
             updated_at: OffsetDateTime::UNIX_EPOCH,
+            updated_by: None,
         }
     }
 
@@ -239,6 +251,7 @@ mod tests {
             description: String::new(),
             error_channel: None,
             paused: false,
+            author: None,
         };
         assert!(draft.check().is_err());
     }

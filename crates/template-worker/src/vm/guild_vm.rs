@@ -429,7 +429,7 @@ impl GuildVm {
                     self.runtime.create_isolate(name.as_str(), loaded.program.clone())?
                 }
             };
-            let ctx = create_context(&self.runtime, isolate, &loaded.info, &self.store, &self.shared.host)?;
+            let ctx = create_context(&self.runtime, isolate, loaded, &self.store, &self.shared.host)?;
             self.worlds.insert(name.clone(), World { loaded: Arc::clone(loaded), isolate, ctx });
         }
         self.worlds.get(name).ok_or_else(|| {

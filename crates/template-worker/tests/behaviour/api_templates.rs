@@ -35,6 +35,38 @@ async fn a_template_can_be_stored_read_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_template_says_who_stored_it_and_who_changed_it_last() {
+    let worker = TestWorker::start().await;
+    let source = r#"
+        local _, ctx = ...
+        local store = ctx.DataStores.TemplateStore
+        local other = store:get("t")
+        store:update(other)
+        other.name = "made"
+        store:create(other)
+        return {ctx.data.created_by, ctx.data.updated_by}
+    "#;
+    let helper = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["datastore:*", "kv:*"]});
+    let made = worker.post("/api/v1/tokens", &json!({"name": "deploy", "owner": "admin"})).await.expect(201);
+    let secret = made["secret"].as_str().unwrap();
+    answer(worker.request_as(secret, Method::PUT, &path("helper")).json(&helper)).await.expect(201);
+    let patched = worker.patch(&path("helper"), &json!({"description": "helps"})).await.expect(200);
+    let who = |template: &Value| [template["created_by"].clone(), template["updated_by"].clone()];
+    assert_eq!(who(&patched), ["token:deploy", "token:test"]);
+
+    worker
+        .put(&path("t"), &json!({"files": {"init.luau": ""}, "events": [], "capabilities": []}))
+        .await
+        .expect(201);
+    let outcomes = worker.event(GUILD, &json!({})).await;
+    assert_eq!(outcomes["helper"]["value"], json!(["token:deploy", "token:test"]), "{outcomes}");
+    let changed = worker.get(&path("t")).await.expect(200);
+    assert_eq!(who(&changed), ["token:test", "template:helper"]);
+    let page = worker.get(&format!("/api/v1/guilds/{GUILD}/templates")).await.expect(200);
+    assert_eq!(who(&page["templates"][1]), ["template:helper", "template:helper"], "{page}");
+}
+
+#[tokio::test]
 async fn a_write_that_was_overtaken_changes_nothing() {
     let worker = TestWorker::start().await;
     worker.put(&path("t"), &draft("return 1")).await.expect(201);

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use template_worker::config::{Config, Strategy};
 use template_worker::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use template_worker::events::Event;
-use template_worker::execution::{Compiler, OutcomeResult, TemplateLog};
+use template_worker::execution::{Compiler, Loader, OutcomeResult, TemplateLog};
 use template_worker::host::Nowhere;
+use template_worker::host::discord::BotUser;
 use template_worker::ids::{EventId, GuildId};
 use template_worker::limits::Limits;
 use template_worker::metrics::Metrics;
@@ -214,7 +215,8 @@ async fn blamed_for(signal: Signal) -> Vec<Break> {
     let shared = Arc::new(shared.unwrap());
     let strategy = strategy::start(&config.vm, true, &shared).unwrap();
     let compiler = Compiler::start(limits.max_vm_thread_stack_size).unwrap();
-    let templates = TemplateCache::new(Arc::clone(&storage), compiler, log.clone());
+    let loader = Loader::new(compiler, BotUser::default());
+    let templates = TemplateCache::new(Arc::clone(&storage), loader, log.clone());
     let limits = GuildLimits::load(Arc::clone(&storage), limits).await.unwrap();
     let quarantine = Arc::new(Quarantine::new(log.clone()));
     let (running, stopping) = (Arc::clone(&strategy), Stopping::default());
@@ -238,6 +240,7 @@ async fn blamed_for(signal: Signal) -> Vec<Break> {
             description: String::new(),
             error_channel: None,
             paused: false,
+            author: None,
         };
         storage.put_template(guild, &name.parse().unwrap(), draft, None, 10).await.unwrap();
     }

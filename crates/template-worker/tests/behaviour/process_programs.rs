@@ -10,7 +10,7 @@ use template_worker::config::Strategy;
 use testkit::{GUILD, TestWorker};
 
 /// It is locked in, in the words of the wire: a frame's length, the kind of message, the version, no locks.
-const READY: &str = r"\003\000\000\000\000\002\000";
+const READY: &str = r"\003\000\000\000\000\003\000";
 
 /// A program that runs these lines.
 fn script(folder: &Path, lines: &str) -> PathBuf {

@@ -5,6 +5,7 @@
 
 mod believed;
 mod cases;
+mod current_user;
 mod every_method;
 mod limits;
 mod power;

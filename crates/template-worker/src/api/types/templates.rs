@@ -87,9 +87,15 @@ pub(in crate::api) struct TemplateSummary {
     /// When its first version was stored.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    /// Who stored it: a token by its name, or a template of the guild; null where that was before it was written down.
+    #[schema(example = "token:deploy")]
+    created_by: Option<String>,
     /// When this version was stored.
     #[serde(with = "time::serde::rfc3339")]
     updated_at: OffsetDateTime,
+    /// Who stored this version.
+    #[schema(example = "template:greet")]
+    updated_by: Option<String>,
 }
 
 impl From<&TemplateInfo> for TemplateSummary {
@@ -103,7 +109,9 @@ impl From<&TemplateInfo> for TemplateSummary {
             error_channel: template.error_channel.clone(),
             paused: template.paused,
             created_at: template.created_at,
+            created_by: template.created_by.as_ref().map(ToString::to_string),
             updated_at: template.updated_at,
+            updated_by: template.updated_by.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -43,7 +43,7 @@ host_calls! {
 
 const TEMPLATE: Type = table(
     "Template",
-    "A template, as it is stored. `create` and `update` take the same, apart from `version` and the times.",
+    "A template, as it is stored. `create` and `update` take the same, apart from `version`, and who stored it when.",
     &[
         field("name", "string", "Its name."),
         field("content", "{[string]: string}?", "Its files: path to source. `list` leaves them out."),
@@ -55,6 +55,8 @@ const TEMPLATE: Type = table(
         field("paused", "boolean?", "Whether it gets no events for now."),
         field("version", "number?", "Counts its changes, from 1."),
         field("created_at", "string?", "When it was stored first, as RFC 3339."),
+        field("created_by", "string?", "Who stored it, as in `ctx.data`."),
         field("updated_at", "string?", "When it was changed last."),
+        field("updated_by", "string?", "Who changed it last."),
     ],
 );

@@ -54,16 +54,16 @@ impl Breaker {
         Self(Mutex::new(Books { guilds: Remembered::default(), all: Window::new(Instant::now()) }))
     }
 
-    /// Whether `guild` may ask Discord for anything.
+    /// Whether `guild` may ask Discord for anything; without a guild, whether the service itself may.
     ///
     /// # Errors
     /// Says until when it may not.
-    pub fn check(&self, guild: GuildId) -> Result<(), Failure> {
+    pub fn check(&self, guild: impl Into<Option<GuildId>>) -> Result<(), Failure> {
         let (books, now) = (self.books(), Instant::now());
         if !books.all.is_over(now) && books.all.refused >= ALL_BUDGET {
             return Err(Failure::AllClosed { left: books.all.left(now) });
         }
-        match books.guilds.get(&guild) {
+        match guild.into().and_then(|guild| books.guilds.get(&guild)) {
             Some(window) if !window.is_over(now) && window.refused >= GUILD_BUDGET => {
                 Err(Failure::Closed { left: window.left(now) })
             }
@@ -71,13 +71,14 @@ impl Breaker {
         }
     }
 
-    /// A request of `guild` was refused.
-    pub fn refused(&self, guild: GuildId) {
+    /// A request of `guild` was refused, or one of the service itself.
+    pub fn refused(&self, guild: impl Into<Option<GuildId>>) {
         let (mut books, now) = (self.books(), Instant::now());
         if books.all.is_over(now) {
             books.all = Window::new(now);
         }
         books.all.refused += 1;
+        let Some(guild) = guild.into() else { return };
         let window = books.guilds.entry(guild, |window| window.is_over(now), || Window::new(now));
         if window.is_over(now) {
             *window = Window::new(now);

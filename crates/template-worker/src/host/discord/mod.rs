@@ -12,6 +12,7 @@ mod book;
 mod breaker;
 mod buckets;
 mod checks;
+mod current_user;
 mod failure;
 mod host_work;
 pub mod methods;
@@ -27,6 +28,7 @@ mod wire;
 
 use book::Book;
 use checks::Check;
+pub use current_user::{BotUser, CurrentUser};
 use host_work::Turns;
 use khronos::KhronosValue;
 use rest::Rest;

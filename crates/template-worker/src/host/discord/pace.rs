@@ -46,7 +46,7 @@ pub struct Pace {
 /// The place of a request; given back when it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _place: Place,
+    _place: Option<Place>,
 }
 
 impl Pace {
@@ -59,14 +59,17 @@ impl Pace {
         }
     }
 
-    /// Waits for the turn of a request of `guild`. Those that Discord does not count to all have places of their own, and
-    /// do not wait for those of other guilds.
+    /// Waits for the turn of a request of `guild`, or of the service itself. Those that Discord does not count to all have
+    /// places of their own, and do not wait for those of other guilds.
     ///
     /// # Errors
     /// [`Failure::Busy`] where that would take too long.
-    pub async fn turn(&self, guild: GuildId, is_counted: bool) -> Result<Turn, Failure> {
+    pub async fn turn(&self, guild: impl Into<Option<GuildId>>, is_counted: bool) -> Result<Turn, Failure> {
         let places = if is_counted { &self.counted } else { &self.with_own_token };
-        let place = timeout(LONGEST, places.take(guild)).await.map_err(|_| Failure::Busy)?;
+        let place = match guild.into() {
+            Some(guild) => Some(timeout(LONGEST, places.take(guild)).await.map_err(|_| Failure::Busy)?),
+            None => None,
+        };
         if is_counted {
             let due = self.reserve().ok_or(Failure::Busy)?;
             sleep_until(due).await;

@@ -150,11 +150,13 @@ impl Rest {
         self.clients.as_ref().ok_or(Failure::NotConfigured)
     }
 
-    /// Makes a request for `guild`, and gives the answer as JSON text: `null` where there is none.
+    /// Makes a request for `guild`, or for the service itself where there is none, and gives the answer as JSON text: `null`
+    /// where there is none.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn send(&self, guild: GuildId, request: Request) -> Result<String, Failure> {
+    pub async fn send(&self, guild: impl Into<Option<GuildId>>, request: Request) -> Result<String, Failure> {
+        let guild = guild.into();
         let clients = self.clients()?;
         self.breaker.check(guild)?;
         let key = Key::of(request.verb, &request.path);
@@ -185,7 +187,9 @@ impl Rest {
             }
             Err(Failure::RateLimited) => {
                 self.breaker.refused(guild);
-                self.pace.put_off(guild);
+                if let Some(guild) = guild {
+                    self.pace.put_off(guild);
+                }
             }
             _ => {}
         }

@@ -171,6 +171,12 @@ impl State {
         self.bot.get_or_try_init(asked).await.copied()
     }
 
+    /// Takes in the id of the bot, as Discord has told it.
+    pub(super) fn know_bot(&self, id: u64) {
+        // An error means that it is known already.
+        let _ = self.bot.set(id);
+    }
+
     /// The id of the application, which commands and answers to interactions belong to.
     ///
     /// # Errors

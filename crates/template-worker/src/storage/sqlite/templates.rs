@@ -9,7 +9,7 @@ use sqlx::{FromRow, Row as _, SqliteConnection};
 use super::{Unreadable, from_micros, guild_column, make_guild, now};
 use crate::ids::GuildId;
 use crate::storage::{KEPT_VERSIONS, StorageError, TemplateVersion, Written};
-use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
+use crate::template::{Author, Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 /// A template's current version as it is stored, without its files.
 struct Row {
@@ -22,7 +22,9 @@ struct Row {
     error_channel: Option<String>,
     paused: bool,
     created_at: i64,
+    created_by: Option<String>,
     stored_at: i64,
+    stored_by: Option<String>,
 }
 
 impl FromRow<'_, SqliteRow> for Row {
@@ -37,7 +39,9 @@ impl FromRow<'_, SqliteRow> for Row {
             error_channel: row.try_get("error_channel")?,
             paused: row.try_get("paused")?,
             created_at: row.try_get("created_at")?,
+            created_by: row.try_get("created_by")?,
             stored_at: row.try_get("stored_at")?,
+            stored_by: row.try_get("stored_by")?,
         })
     }
 }
@@ -51,13 +55,17 @@ pub(super) async fn put(
     max_templates: usize,
 ) -> Result<(Template, Written), StorageError> {
     let before = current(db, guild, name).await?;
-    check_version(if_match, before.map(|(version, _)| version))?;
-    if before.is_none() {
+    check_version(if_match, before.as_ref().map(|before| before.version))?;
+    let written = if before.is_none() { Written::Created } else { Written::Replaced };
+    if written == Written::Created {
         make_room(db, guild, max_templates).await?;
     }
     let now = now();
-    let (version, created_at) = before.map_or((1, now), |(version, created_at)| (version + 1, created_at));
     let time = |micros| from_micros(micros).map_err(|source| unreadable(guild, name.as_str(), source));
+    let (version, created_at, created_by) = match before {
+        Some(before) => (before.version + 1, before.created_at, before.created_by),
+        None => (1, now, draft.author.clone()),
+    };
     let info = TemplateInfo {
         guild,
         name: name.clone(),
@@ -68,7 +76,9 @@ pub(super) async fn put(
         error_channel: draft.error_channel,
         paused: draft.paused,
         created_at: time(created_at)?,
+        created_by,
         updated_at: time(now)?,
+        updated_by: draft.author,
     };
     insert_version(db, &info, version, created_at, now).await?;
     for (path, source) in draft.bundle.files() {
@@ -84,7 +94,6 @@ pub(super) async fn put(
         .await?;
     }
     forget_old_versions(db, guild, name, version).await?;
-    let written = if before.is_none() { Written::Created } else { Written::Replaced };
     Ok((Template { info, bundle: draft.bundle }, written))
 }
 
@@ -107,6 +116,7 @@ pub(super) async fn patch(
     info.error_channel = patch.error_channel.unwrap_or(info.error_channel);
     info.paused = patch.paused.unwrap_or(info.paused);
     info.updated_at = from_micros(now).map_err(|source| unreadable(guild, name.as_str(), source))?;
+    info.updated_by = patch.author;
     insert_version(db, &info, files_version, created_at, now).await?;
     forget_old_versions(db, guild, name, info.version).await?;
     Ok(Some(Template { info, bundle }))
@@ -179,19 +189,28 @@ pub(super) async fn versions(
         .map_err(|source| unreadable(guild, name.as_str(), source))
 }
 
-/// The version that the template is in, and when its first was stored.
+/// What is known of a template that is about to be replaced.
+struct Before {
+    version: u32,
+    created_at: i64,
+    created_by: Option<Author>,
+}
+
+/// The version that the template is in, and when and by whom its first was stored.
 async fn current(
     db: &mut SqliteConnection,
     guild: GuildId,
     name: &TemplateName,
-) -> Result<Option<(u32, i64)>, StorageError> {
-    let row: Option<(u32, i64)> =
-        sqlx::query_as("SELECT version, created_at FROM templates WHERE guild = ? AND name = ?")
+) -> Result<Option<Before>, StorageError> {
+    let row: Option<(u32, i64, Option<String>)> =
+        sqlx::query_as("SELECT version, created_at, created_by FROM templates WHERE guild = ? AND name = ?")
             .bind(guild_column(guild))
             .bind(name.as_str())
             .fetch_optional(db)
             .await?;
-    Ok(row)
+    let Some((version, created_at, created_by)) = row else { return Ok(None) };
+    let created_by = author(created_by).map_err(|source| unreadable(guild, name.as_str(), source))?;
+    Ok(Some(Before { version, created_at, created_by }))
 }
 
 fn check_version(wanted: Option<u32>, current: Option<u32>) -> Result<(), StorageError> {
@@ -223,18 +242,19 @@ async fn insert_version(
     let (guild, name) = (guild_column(info.guild), info.name.as_str());
     let json = |source: serde_json::Error| StorageError::Failed(source.into());
     sqlx::query(
-        "INSERT INTO templates (guild, name, version, created_at) VALUES (?, ?, ?, ?) \
+        "INSERT INTO templates (guild, name, version, created_at, created_by) VALUES (?, ?, ?, ?, ?) \
          ON CONFLICT (guild, name) DO UPDATE SET version = excluded.version",
     )
     .bind(guild)
     .bind(name)
     .bind(info.version)
     .bind(created_at)
+    .bind(info.created_by.as_ref().map(Author::as_str))
     .execute(&mut *db)
     .await?;
     sqlx::query(
         "INSERT INTO template_versions (guild, name, version, files_version, events, capabilities, description, \
-         error_channel, paused, stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         error_channel, paused, stored_at, stored_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(guild)
     .bind(name)
@@ -246,6 +266,7 @@ async fn insert_version(
     .bind(&info.error_channel)
     .bind(info.paused)
     .bind(now)
+    .bind(info.updated_by.as_ref().map(Author::as_str))
     .execute(db)
     .await?;
     Ok(())
@@ -284,7 +305,7 @@ async fn rows(
 ) -> Result<Vec<Row>, StorageError> {
     let rows = sqlx::query_as(
         "SELECT name, version, files_version, events, capabilities, description, error_channel, paused, created_at, \
-         stored_at FROM templates JOIN template_versions USING (guild, name, version) \
+         created_by, stored_at, stored_by FROM templates JOIN template_versions USING (guild, name, version) \
          WHERE guild = ?1 AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR name > ?3) ORDER BY name LIMIT ?4",
     )
     .bind(guild_column(guild))
@@ -322,10 +343,16 @@ fn understand(guild: GuildId, row: Row) -> Result<TemplateInfo, StorageError> {
             error_channel: row.error_channel,
             paused: row.paused,
             created_at: from_micros(row.created_at)?,
+            created_by: author(row.created_by)?,
             updated_at: from_micros(row.stored_at)?,
+            updated_by: author(row.stored_by)?,
         })
     };
     understood().map_err(|source| unreadable(guild, &name, source))
+}
+
+fn author(text: Option<String>) -> Result<Option<Author>, Unreadable> {
+    Ok(text.map(|text| text.parse()).transpose()?)
 }
 
 fn unreadable(guild: GuildId, name: &str, source: Unreadable) -> StorageError {

@@ -22,6 +22,7 @@ gives! {
     "DiscordUser" "A user." {
         id: "string" "The id.";
         username: "string" "The name.";
+        discriminator: "string?" "Four digits that belong to the name of a bot; `0` where it is unique without.";
         global_name: "string?" "The name that is shown.";
         avatar: "string?" "The hash of the image.";
         bot: "boolean?" "Whether it is a bot.";

@@ -17,9 +17,12 @@ use time::OffsetDateTime;
 use crate::capabilities::{Capabilities, Capability};
 use crate::events::{Event, EventFilter};
 use crate::execution::{LoadedTemplate, LogEntry};
+use crate::host::discord::CurrentUser;
 use crate::ids::{EventId, GuildId, UserId};
 use crate::limits::Limits;
-use crate::template::{MAX_CAPABILITIES, MAX_DESCRIPTION_BYTES, MAX_EVENTS, TemplateInfo, TemplateName};
+use crate::template::{
+    Author, MAX_CAPABILITIES, MAX_DESCRIPTION_BYTES, MAX_EVENTS, TemplateInfo, TemplateName,
+};
 
 /// Most bytes in what a script threw, and in where it was: as many as the runtime leaves of them, and a little more.
 pub(super) const MAX_ERROR: usize = khronos::MAX_LOG_LINE + 8;
@@ -142,6 +145,18 @@ impl OnWire for TemplateName {
     }
 }
 
+impl OnWire for Author {
+    type Image<'a> = &'a str;
+
+    fn image(&self) -> &str {
+        self.as_str()
+    }
+
+    fn from_image(image: &str) -> Result<Self, Illegal> {
+        image.parse().map_err(|_| Illegal("author"))
+    }
+}
+
 /// Nanoseconds since 1970. What was before, or will be after the year 9999, has no form in text.
 impl OnWire for OffsetDateTime {
     type Image<'a> = i128;
@@ -167,6 +182,19 @@ impl OnWire for Limits {
     fn from_image(image: Self::Image<'_>) -> Result<Self, Illegal> {
         image.validate().map_err(|_| Illegal("set of limits"))?;
         Ok(image.into_owned())
+    }
+}
+
+/// As for limits: its form outside is one that postcard can read.
+impl OnWire for CurrentUser {
+    type Image<'a> = Cow<'a, Self>;
+
+    fn image(&self) -> Self::Image<'_> {
+        Cow::Borrowed(self)
+    }
+
+    fn from_image(image: Self::Image<'_>) -> Result<Self, Illegal> {
+        if image.is_short() { Ok(image.into_owned()) } else { Err(Illegal("bot's user")) }
     }
 }
 
@@ -216,7 +244,10 @@ pub(super) struct TemplateImage<'a> {
     error_channel: Option<&'a str>,
     paused: bool,
     created_at: i128,
+    created_by: Option<&'a str>,
     updated_at: i128,
+    updated_by: Option<&'a str>,
+    current_user: Option<Cow<'a, CurrentUser>>,
     program: ProgramImage,
 }
 
@@ -250,7 +281,10 @@ impl OnWire for LoadedTemplate {
             error_channel: info.error_channel.as_deref(),
             paused: info.paused,
             created_at: info.created_at.image(),
+            created_by: info.created_by.as_ref().map(Author::image),
             updated_at: info.updated_at.image(),
+            updated_by: info.updated_by.as_ref().map(Author::image),
+            current_user: self.current_user.image(),
             program: self.program.image(),
         }
     }
@@ -269,9 +303,15 @@ impl OnWire for LoadedTemplate {
             error_channel: image.error_channel.map(str::to_owned),
             paused: image.paused,
             created_at: OffsetDateTime::from_image(image.created_at)?,
+            created_by: Option::from_image(image.created_by)?,
             updated_at: OffsetDateTime::from_image(image.updated_at)?,
+            updated_by: Option::from_image(image.updated_by)?,
         };
-        Ok(Self { info: Arc::new(info), program: Program::from_image(image.program) })
+        Ok(Self {
+            info: Arc::new(info),
+            program: Program::from_image(image.program),
+            current_user: Option::from_image(image.current_user)?,
+        })
     }
 }
 

@@ -12,8 +12,9 @@ use super::frame::{FrameError, Message};
 use super::*;
 use crate::execution::{Outcome, OutcomeResult};
 use crate::host::calls::{Any, CopyCall};
+use crate::host::discord::CurrentUser;
 use crate::ids::{EventId, UserId};
-use crate::template::TemplateInfo;
+use crate::template::{Author, TemplateInfo};
 use crate::vm::{VmState, VmStatus};
 
 fn guild(id: u64) -> GuildId {
@@ -75,11 +76,22 @@ fn template() -> Arc<LoadedTemplate> {
         error_channel: Some("826535422381391913".to_owned()),
         paused: true,
         created_at: OffsetDateTime::UNIX_EPOCH,
+        created_by: Some(Author::token("deploy")),
         updated_at: OffsetDateTime::now_utc(),
+        updated_by: Some(Author::template(&"greet".parse().unwrap())),
+    };
+    let user = CurrentUser {
+        id: UserId::new(9).unwrap(),
+        username: "antiraid".to_owned(),
+        discriminator: Some("0000".to_owned()),
+        global_name: None,
+        avatar: Some("a_1".to_owned()),
+        bot: true,
     };
     Arc::new(LoadedTemplate {
         info: Arc::new(info),
         program: BytecodeCache::default().compile(&bundle).unwrap(),
+        current_user: Some(Arc::new(user)),
     })
 }
 
@@ -434,6 +446,25 @@ fn names_ids_and_times_that_cannot_be_are_refused() {
         decoded::<ToService>(&framed(&[2, 7, 8])),
         Ok(Some(ToService::Vacated { upto: 8, .. }))
     ));
+}
+
+#[test]
+fn a_template_of_nobody_or_with_a_bot_of_endless_name_is_refused() {
+    let message = |template| ToProcess::Template { key: 1, template };
+    assert!(forged(&message(template()), "token:deploy", "token:DEPLOY").is_ok());
+    for author in ["user:someone", "token;deploy", "\0\0\0\0\0\0\0\0\0\0\0\0"] {
+        assert!(forged(&message(template()), "token:deploy", author).is_err(), "{author:?}");
+    }
+    let mut loaded = Arc::into_inner(template()).unwrap();
+    loaded.current_user = None;
+    let Ok(ToProcess::Template { template: without, .. }) = arrived(&message(Arc::new(loaded))) else {
+        panic!("a template without a bot is refused")
+    };
+    assert_eq!(without.current_user, None);
+    let mut loaded = Arc::into_inner(template()).unwrap();
+    let user = loaded.current_user.as_deref().unwrap().clone();
+    loaded.current_user = Some(Arc::new(CurrentUser { username: "x".repeat(1 << 20), ..user }));
+    assert!(arrived(&message(Arc::new(loaded))).is_err());
 }
 
 #[test]

@@ -101,10 +101,12 @@ impl Subject {
             error_channel: None,
             paused: false,
             created_at: OffsetDateTime::UNIX_EPOCH,
+            created_by: None,
             updated_at: OffsetDateTime::UNIX_EPOCH,
+            updated_by: None,
         };
         let pool = Pool::start(kind(Arc::clone(&shared)), placing, QUEUE, &shared).unwrap();
-        let template = Arc::new(LoadedTemplate { info: Arc::new(info), program });
+        let template = Arc::new(LoadedTemplate { info: Arc::new(info), program, current_user: None });
         Self { pool: Arc::new(pool), shared, template, is_one_each, apart }
     }
 
