@@ -49,6 +49,16 @@ row! {
     }
 }
 
+/// The statement that reads a [`Row`].
+macro_rules! row_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records WHERE ",
+            $condition
+        )
+    };
+}
+
 impl Row {
     fn is_live(&self, now: i64) -> bool {
         self.expires_at.is_none_or(|at| at > now)
@@ -420,18 +430,17 @@ impl<'a> Transaction<'a> {
         match at {
             KvAt::Key(key) => self.find_key(guild, key).await,
             KvAt::Id(id) => {
-                let sql = "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records \
-                           WHERE id = ? AND guild = ?";
-                let query = sqlx::query_as(sql).bind(id.as_str()).bind(guild_column(guild));
+                let query = sqlx::query_as(row_where!("id = ? AND guild = ?"))
+                    .bind(id.as_str())
+                    .bind(guild_column(guild));
                 Ok(query.fetch_optional(&mut *self.db).await?)
             }
         }
     }
 
     async fn find_key(&mut self, guild: GuildId, key: &KvKey) -> Result<Option<Row>, KvError> {
-        let sql = "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records \
-                   WHERE guild = ? AND scopes = ? AND key = ?";
-        let query = sqlx::query_as(sql).bind(guild_column(guild)).bind(key.scopes.to_column()).bind(&key.key);
+        let query = sqlx::query_as(row_where!("guild = ? AND scopes = ? AND key = ?"));
+        let query = query.bind(guild_column(guild)).bind(key.scopes.to_column()).bind(&key.key);
         Ok(query.fetch_optional(&mut *self.db).await?)
     }
 
