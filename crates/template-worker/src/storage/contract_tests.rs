@@ -384,4 +384,6 @@ contract!(sqlite: SqliteOnDisk);
 
 mod expiry;
 mod kv;
+mod kv_floods;
+mod kv_lists;
 mod kv_model;
