@@ -89,7 +89,9 @@ impl Templates {
                     return Ok(HostReply::value(false));
                 };
                 self.check(gate, caller, &there.info.capabilities)?;
-                let deleted = self.storage.delete_template(guild, &name).await.map_err(failed)?;
+                // What was looked at is what is removed, as below.
+                let version = Some(there.info.version);
+                let deleted = self.storage.delete_template(guild, &name, version).await.map_err(failed)?;
                 self.service.template_removed(guild, &name).await;
                 Ok(HostReply::value(deleted))
             }
