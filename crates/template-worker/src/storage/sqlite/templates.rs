@@ -156,7 +156,7 @@ pub(super) async fn delete(
     name: &TemplateName,
     if_match: Option<u32>,
 ) -> Result<bool, StorageError> {
-    check_version(if_match, current(db, guild, name).await?.map(|(version, _)| version))?;
+    check_version(if_match, current(db, guild, name).await?.map(|before| before.version))?;
     // Versions and files go with it, by their foreign keys.
     let deleted = sqlx::query("DELETE FROM templates WHERE guild = ? AND name = ?")
         .bind(guild_column(guild))
