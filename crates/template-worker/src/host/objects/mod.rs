@@ -307,7 +307,8 @@ impl Objects {
         if self.0.address.is_empty() {
             return Err(ObjectsError::NoAddress);
         }
-        let sealer = self.0.key.key(true)?.sealer("urls of objects");
+        let key = self.0.key.to_seal::<ObjectsError>(&*self.0.storage).await?;
+        let sealer = key.sealer(urls::PURPOSE);
         let token = urls::token(&sealer, LooseBlob { guild, blob }, OffsetDateTime::now_utc() + lasts)?;
         Ok(format!("{}/objects/{token}", self.0.address))
     }
@@ -317,8 +318,8 @@ impl Objects {
     /// # Errors
     /// Where storage fails.
     pub async fn shared(&self, token: &str, now: OffsetDateTime) -> Result<Option<Shared>, ObjectsError> {
-        let Ok(key) = self.0.key.key(false) else { return Ok(None) };
-        let Some((blob, end)) = urls::read(&key.sealer("urls of objects"), token) else { return Ok(None) };
+        let Ok(key) = self.0.key.to_open() else { return Ok(None) };
+        let Some((blob, end)) = urls::read(&key.sealer(urls::PURPOSE), token) else { return Ok(None) };
         let Ok(lasts) = Duration::try_from(end - now) else { return Ok(None) };
         let Some(record) = self.0.storage.find_object_of(blob.guild, blob.blob).await? else {
             return Ok(None);

@@ -28,6 +28,8 @@ pub const VALUE_BYTES: std::ops::RangeInclusive<usize> = 8..=4096;
 /// Hosts that a secret is for.
 pub const MOST_HOSTS: usize = 16;
 const MOST_NAME_BYTES: usize = 64;
+/// What the key is used for here.
+const PURPOSE: &str = "secrets of guilds";
 
 /// Why something about secrets was not done. No text holds a value.
 #[derive(Debug, thiserror::Error)]
@@ -136,11 +138,31 @@ impl KeyFile {
         Arc::new(Self { path, key: Mutex::default() })
     }
 
-    /// The key. `may_make`: whether a new one will do where there is none.
+    /// The key, to open what was sealed.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn key(&self, may_make: bool) -> Result<SealingKey, KeyError> {
+    pub fn to_open(&self) -> Result<SealingKey, KeyError> {
+        self.key(false)
+    }
+
+    /// The key, to seal with, be it a secret or anything else. A new one is made only while `storage` has no secrets: beside
+    /// secrets that need an old one it would hide that the old one is missing.
+    ///
+    /// # Errors
+    /// [`KeyError`], or where storage fails.
+    pub async fn to_seal<E>(&self, storage: &dyn Storage) -> Result<SealingKey, E>
+    where
+        E: From<KeyError> + From<StorageError>,
+    {
+        let found = self.to_open();
+        if matches!(found, Err(KeyError::Missing { .. })) && !storage.has_secrets().await? {
+            return Ok(self.key(true)?);
+        }
+        Ok(found?)
+    }
+
+    fn key(&self, may_make: bool) -> Result<SealingKey, KeyError> {
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = &*known {
             return Ok(key.clone());
@@ -195,12 +217,11 @@ impl Vault {
             let shown = || host.chars().take(80).collect();
             check_host(host).map_err(|why| SecretsError::Host { host: shown(), why })?;
         }
-        // A new key beside secrets that need an old one would hide that the old one is missing.
-        let sealer = self.sealer(!self.storage.has_secrets().await?)?;
+        let key = self.key.to_seal::<SecretsError>(&*self.storage).await?;
         let secret = SealedSecret {
             name: name.to_owned(),
             hosts: hosts.to_vec(),
-            sealed: sealer.seal(&place(guild, name, hosts), value.as_bytes())?,
+            sealed: key.sealer(PURPOSE).seal(&place(guild, name, hosts), value.as_bytes())?,
             stored_at: OffsetDateTime::now_utc(),
         };
         let (stored, written) = self.storage.put_secret(guild, &secret, MOST_SECRETS).await?;
@@ -258,15 +279,11 @@ impl Vault {
 
     fn open(&self, guild: GuildId, secret: SealedSecret) -> Result<Secret, SecretsError> {
         let SealedSecret { name, hosts, sealed, .. } = secret;
-        let opened = self.sealer(false)?.open(&place(guild, &name, &hosts), &sealed);
+        let opened = self.key.to_open()?.sealer(PURPOSE).open(&place(guild, &name, &hosts), &sealed);
         match opened.and_then(|value| String::from_utf8(value).ok()) {
             Some(value) => Ok(Secret { name, value }),
             None => Err(SecretsError::Unreadable { name }),
         }
-    }
-
-    fn sealer(&self, may_make: bool) -> Result<Sealer, KeyError> {
-        Ok(self.key.key(may_make)?.sealer("secrets of guilds"))
     }
 }
 
