@@ -67,6 +67,15 @@ pub struct HttpOptions {
     pub addresses: AddressRule,
 }
 
+/// Who gets a request, for whoever puts secrets into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The host, as capabilities name it.
+    pub host: String,
+    /// Whether nobody on the way there can read along: TLS, or a host whose address the operator has fixed.
+    pub is_private: bool,
+}
+
 /// Sends the requests of all guilds.
 pub struct HttpClient {
     options: HttpOptions,
@@ -83,16 +92,18 @@ impl HttpClient {
         Self { options, names, client: OnceLock::new(), in_flight }
     }
 
-    /// The host that `request` goes to, once its form and its size are known to be fine.
+    /// Who gets `request`, once its form and its size are known to be fine.
     ///
     /// # Errors
     /// [`HttpError`], in words for the template's author.
-    pub fn destination(&self, request: &HttpRequest, limits: HttpLimits) -> Result<String, HttpError> {
+    pub fn destination(&self, request: &HttpRequest, limits: HttpLimits) -> Result<Recipient, HttpError> {
         if request.body.len() > limits.request_bytes {
             return Err(HttpError::RequestTooLarge { limit: limits.request_bytes });
         }
         request::headers(&request.headers)?;
-        Ok(Destination::parse(&request.url, &self.options.ports)?.host().to_owned())
+        let destination = Destination::parse(&request.url, &self.options.ports)?;
+        let host = destination.host().to_owned();
+        Ok(Recipient { is_private: destination.is_private() || self.names.is_fixed(&host), host })
     }
 
     /// Sends `request` for `guild`, if the template's `permit` for its host lets it.

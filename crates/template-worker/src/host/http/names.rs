@@ -25,6 +25,9 @@ const MOST_ADDRESSES: usize = 64;
 pub trait Names: Send + Sync {
     /// The addresses of `host`, a domain name in lower case.
     async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+
+    /// Whether the operator has said where `host` is.
+    fn is_fixed(&self, host: &str) -> bool;
 }
 
 /// The names that the operating system knows, and those that the operator has fixed.
@@ -59,6 +62,10 @@ impl Names for SystemNames {
             Ok(found.take(MOST_ADDRESSES + 1).map(|address| address.ip()).collect())
         };
         tokio::task::spawn_blocking(lookup).await.map_err(io::Error::other)?
+    }
+
+    fn is_fixed(&self, host: &str) -> bool {
+        self.fixed.iter().any(|known| known.name == host)
     }
 }
 
@@ -107,6 +114,10 @@ mod tests {
     impl Names for Fixed {
         async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
             Ok(self.0.clone())
+        }
+
+        fn is_fixed(&self, _: &str) -> bool {
+            false
         }
     }
 

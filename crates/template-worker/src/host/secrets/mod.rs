@@ -1,7 +1,8 @@
 //! Secrets of guilds: values that templates can use and never see.
 //!
 //! Owns what a secret may look like, that it is stored sealed, and that it is put only into requests to the hosts that it
-//! was given for: a template that may reach every host could otherwise send it to one of its own. Sending is up to `http`.
+//! was given for, which nobody on the way can read: a template that may reach every host could otherwise send it to one of
+//! its own, or show it to a network. Sending is up to `http`.
 //!
 //! A value that comes back verbatim is masked. That keeps honest mistakes out of logs; a host that wants to give a secret
 //! away can, so a secret is only as safe as the hosts that it is for.
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 
 pub use sealing::{KeyError, Sealer, SealingKey};
 
-use super::http::{HttpRequest, HttpResponse, check_host};
+use super::http::{HttpRequest, HttpResponse, Recipient, check_host};
 use crate::ids::GuildId;
 use crate::storage::{SealedSecret, Storage, StorageError, Written};
 
@@ -65,6 +66,15 @@ pub enum SecretsError {
     NotForHost {
         /// The secret.
         name: String,
+        /// Where the request goes.
+        host: String,
+    },
+    /// A request would show its secrets to everybody on the way.
+    #[error(
+        "secrets are sent by https alone: over http everybody on the way to `{host}` could read them; let the URL begin \
+         with `https://`"
+    )]
+    InClear {
         /// Where the request goes.
         host: String,
     },
@@ -245,21 +255,25 @@ impl Vault {
         Ok(self.storage.delete_secret(guild, name).await?)
     }
 
-    /// Puts into `request`, which goes to `host`, the secrets that it has placeholders for, and gives what to mask in the
+    /// Puts into `request`, which `to` gets, the secrets that it has placeholders for, and gives what to mask in the
     /// answer. No part of the request grows beyond `most` bytes.
     ///
     /// # Errors
-    /// Where there is no such secret, it is not for `host`, or the request gets too large.
+    /// Where there is no such secret, it is not for that host, could be read on the way, or the request gets too large.
     pub async fn fill(
         &self,
         guild: GuildId,
-        host: &str,
+        to: &Recipient,
         request: &mut HttpRequest,
         most: usize,
     ) -> Result<Filled, SecretsError> {
         let names = placeholders::mentioned(request);
         if names.is_empty() {
             return Ok(Filled::default());
+        }
+        let host = &to.host;
+        if !to.is_private {
+            return Err(SecretsError::InClear { host: host.clone() });
         }
         let mut stored = self.storage.secrets_of(guild).await?;
         let mut secrets = Vec::new();
@@ -269,7 +283,7 @@ impl Vault {
             };
             let secret = stored.swap_remove(at);
             if !secret.hosts.iter().any(|known| known == host) {
-                return Err(SecretsError::NotForHost { name, host: host.to_owned() });
+                return Err(SecretsError::NotForHost { name, host: host.clone() });
             }
             secrets.push(self.open(guild, secret)?);
         }

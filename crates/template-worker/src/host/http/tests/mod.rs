@@ -26,6 +26,10 @@ impl Names for Told {
         let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
         next.ok_or_else(|| io::Error::other("no such name"))
     }
+
+    fn is_fixed(&self, host: &str) -> bool {
+        host == "fixed.example.com"
+    }
 }
 
 const HOST: &str = "api.example.com";
@@ -123,6 +127,24 @@ async fn a_request_is_sent_as_it_was_made_and_answered_as_it_came() {
         assert!(seen.contains(line), "{line} is missing in {seen}");
     }
     assert_eq!(*setup.names.asked.lock().unwrap(), [HOST]);
+}
+
+#[tokio::test]
+async fn who_gets_a_request_is_private_over_tls_and_where_the_operator_has_fixed_the_name() {
+    let server = Server::start(plain("")).await;
+    let setup = setup(&server, &[LOCAL]);
+    for (url, host, is_private) in [
+        ("https://api.example.com/", "api.example.com", true),
+        ("HTTPS://API.example.com/", "api.example.com", true),
+        ("http://api.example.com/", "api.example.com", false),
+        ("http://api.example.com:443/", "api.example.com", false),
+        ("http://fixed.example.com/", "fixed.example.com", true),
+        ("http://x.fixed.example.com/", "x.fixed.example.com", false),
+    ] {
+        let request = HttpRequest { url: url.to_owned(), ..setup.get() };
+        let expected = Recipient { host: host.to_owned(), is_private };
+        assert_eq!(setup.client.destination(&request, LIMITS), Ok(expected), "{url}");
+    }
 }
 
 #[tokio::test]
