@@ -22,6 +22,7 @@ fn start(data: &std::path::Path) -> (Child, String) {
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .env("TEMPLATE_WORKER_ADMIN_TOKEN", TOKEN)
+        .env("TEMPLATE_WORKER_TEMPLATES__RATE_LIMITS", "false")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -73,6 +73,11 @@ pub trait Family: Sized {
 
     /// The capabilities that it takes, all of them.
     fn wants(&self) -> Vec<String>;
+
+    /// How many calls it counts as against each of its rates.
+    fn weight(&self) -> u32 {
+        1
+    }
 }
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
@@ -88,6 +93,7 @@ macro_rules! host_calls {
             )+
         }
         wants($wants:ident) $wanted:block
+        $( weight($weighed:ident) $weight:block )?
         buckets $buckets:expr;
         $( types $types:expr; )?
         $( beside $beside:expr; )?
@@ -147,6 +153,11 @@ macro_rules! host_calls {
                 let $wants = self;
                 $wanted
             }
+
+            $( fn weight(&self) -> u32 {
+                let $weighed = self;
+                $weight
+            } )?
         }
     };
 }

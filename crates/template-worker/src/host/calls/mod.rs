@@ -88,6 +88,11 @@ macro_rules! families {
                 match self { $( Self::$variant(call) => call.wants(), )+ }
             }
 
+            /// How many calls it counts as against each of its rates.
+            pub fn weight(&self) -> u32 {
+                match self { $( Self::$variant(call) => call.weight(), )+ }
+            }
+
             /// The rates that it counts against.
             pub fn buckets(&self) -> &'static [Bucket] {
                 self.declared().buckets
