@@ -31,7 +31,7 @@ pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};
-pub use names::{Names, SystemNames};
+pub use names::{Held, Names, SystemNames};
 pub use request::{HttpRequest, METHODS};
 pub use response::HttpResponse;
 
@@ -79,7 +79,7 @@ pub struct Recipient {
 /// Sends the requests of all guilds.
 pub struct HttpClient {
     options: HttpOptions,
-    names: Arc<dyn Names>,
+    names: Arc<CheckedNames>,
     /// Made for the first request, since it reads the machine's certificates; `None` where that failed.
     client: OnceLock<Option<Client>>,
     in_flight: Arc<InFlight>,
@@ -89,6 +89,7 @@ impl HttpClient {
     /// A client that looks names up with `names`.
     pub fn new(options: HttpOptions, names: Arc<dyn Names>) -> Self {
         let in_flight = Arc::new(InFlight::new(options.max_in_flight));
+        let names = Arc::new(CheckedNames::new(names, options.addresses.clone()));
         Self { options, names, client: OnceLock::new(), in_flight }
     }
 
@@ -125,13 +126,16 @@ impl HttpClient {
         let body = request::body(request.body, limits)?;
         let time = request.timeout.map_or(limits.time, |wanted| wanted.min(limits.time));
 
-        let _place = self.in_flight.enter(guild, limits.in_flight)?;
+        let place = Arc::new(self.in_flight.enter(guild, limits.in_flight)?);
         let client = self.client(host)?;
         let mut prepared = client.request(method, destination.url().clone()).headers(headers);
         if !body.is_empty() {
             prepared = prepared.body(body);
         }
         let answer = async {
+            // A look-up may last longer than the request, and the guild's place with it: each holds a thread.
+            let known = self.names.look_up(host, Box::new(Arc::clone(&place))).await;
+            let _known = known.map_err(|NoAddress| HttpError::NoPublicAddress { host: host.to_owned() })?;
             let response = prepared.send().await.map_err(|error| why(&error, host))?;
             response::read(response, host, limits).await
         };
@@ -141,7 +145,6 @@ impl HttpClient {
 
     fn client(&self, host: &str) -> Result<&Client, HttpError> {
         let client = self.client.get_or_init(|| {
-            let names = CheckedNames::new(Arc::clone(&self.names), self.options.addresses.clone());
             let client = Client::builder()
                 .user_agent(USER_AGENT)
                 .redirect(redirect::Policy::none())
@@ -151,7 +154,7 @@ impl HttpClient {
                 .pool_max_idle_per_host(0)
                 .http1_only()
                 .http1_max_headers(response::MOST_HEADERS)
-                .dns_resolver(Arc::new(names))
+                .dns_resolver(Arc::clone(&self.names))
                 .build();
             client
                 .inspect_err(|error| {

@@ -20,7 +20,7 @@ struct Told {
 
 #[async_trait]
 impl Names for Told {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, host: &str, _: Held) -> io::Result<Vec<IpAddr>> {
         self.asked.lock().unwrap().push(host.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
@@ -357,4 +357,50 @@ async fn a_body_larger_than_it_may_be_is_not_sent() {
         assert_eq!(answer.is_ok(), fits, "{length}: {answer:?}");
     }
     assert_eq!(server.requests(), 1);
+}
+
+/// Look-ups that do not end before the test wants it.
+#[derive(Default)]
+struct Endless(Mutex<Vec<Held>>);
+
+#[async_trait]
+impl Names for Endless {
+    async fn addresses(&self, _: &str, held: Held) -> io::Result<Vec<IpAddr>> {
+        self.0.lock().unwrap().push(held);
+        std::future::pending().await
+    }
+
+    fn is_fixed(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_outlives_its_request_keeps_the_place_of_the_guild() {
+    crate::tls::choose();
+    let names = Arc::new(Endless::default());
+    let options = HttpOptions {
+        ports: vec![443],
+        denied_hosts: Vec::new(),
+        max_in_flight: 100,
+        addresses: AddressRule::default(),
+    };
+    let client = HttpClient::new(options, Arc::clone(&names) as _);
+    let send = async |guild: u64| {
+        let request = HttpRequest {
+            method: "GET".to_owned(),
+            url: format!("https://{HOST}/"),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Some(Duration::from_millis(1)),
+        };
+        client.send(GuildId::new(guild).unwrap(), LIMITS, &|_| Permit::Named, request).await
+    };
+    for _ in 0..LIMITS.in_flight {
+        assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
+    }
+    assert_eq!(send(1).await, Err(HttpError::TooManyInFlight { limit: LIMITS.in_flight }));
+    assert!(matches!(send(2).await, Err(HttpError::TimedOut { .. })), "it is each guild's own");
+    names.0.lock().unwrap().clear();
+    assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
 }
