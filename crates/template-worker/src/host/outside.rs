@@ -56,11 +56,15 @@ impl Outside {
         };
         let mut request = request(call)?;
         let to = self.http.destination(&request, limits).map_err(|error| self.http_error(error))?;
-        for name in secrets::mentioned(&request) {
+        let names = secrets::mentioned(&request);
+        for name in &names {
             gate.check(caller, format!("secrets:{name}"))?;
         }
         let filled = self.vault.fill(caller.guild, &to, &mut request, limits.request_bytes).await;
         let filled = filled.map_err(|error| self.secrets_error(error))?;
+        if !names.is_empty() {
+            tracing::info!(target: "template_worker::audit", guild = %caller.guild, template = %caller.template.name, host = to.host, secrets = ?names, "secrets are put into a request");
+        }
         let permit = |host: &str| permit(caller, host);
         let sent = self.http.send(caller.guild, limits, &permit, request).await;
         let mut response = sent.map_err(|error| self.http_error(error))?;

@@ -61,7 +61,7 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
     })
 }
 
-fn every_call() -> Vec<HostCall> {
+pub(super) fn every_call() -> Vec<HostCall> {
     let call = |(object, declared): (&'static str, &'static calls::Declared)| {
         let name = declared.function.name;
         let arguments =
@@ -71,7 +71,7 @@ fn every_call() -> Vec<HostCall> {
     HostCall::all().map(call).collect()
 }
 
-fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
+pub(super) fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
     let guild = GuildId::new(1).unwrap();
     let template = Arc::new(TemplateInfo {
         guild,
@@ -92,7 +92,7 @@ fn set(texts: &[String]) -> Capabilities {
     texts.iter().map(|text| text.parse::<Capability>().unwrap()).collect()
 }
 
-fn all() -> Capabilities {
+pub(super) fn all() -> Capabilities {
     set(&["*".to_owned()])
 }
 

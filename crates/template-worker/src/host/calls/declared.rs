@@ -12,6 +12,9 @@ pub struct Declared {
     pub capability: &'static str,
     /// The rates that it counts against.
     pub buckets: &'static [Bucket],
+    /// Whether it changes something that people see, or may: then the operator's log tells of it. What templates remember is
+    /// their own, and changes all the time.
+    pub changes: bool,
 }
 
 /// A rate that calls of a guild count against: so many at once, and one more each so often.
@@ -78,6 +81,16 @@ pub trait Family: Sized {
     fn weight(&self) -> u32 {
         1
     }
+
+    /// Which things it names, for the operator's log: short, and without contents.
+    fn names(&self) -> String {
+        String::new()
+    }
+}
+
+/// The beginning of a name that a template chose, as long as a line of a log can bear.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
@@ -89,11 +102,12 @@ macro_rules! host_calls {
                 $(#[doc = $doc:literal])+
                 $variant:ident $name:literal (
                     $( $(#[doc = $of:literal])+ $parameter:ident: $type:ty ),* $(,)?
-                ) -> $returns:literal, gated $capability:literal;
+                ) -> $returns:literal, gated $capability:literal $(, $changes:ident)?;
             )+
         }
         wants($wants:ident) $wanted:block
         $( weight($weighed:ident) $weight:block )?
+        $( names($named:ident) $names:block )?
         buckets $buckets:expr;
         $( types $types:expr; )?
         $( beside $beside:expr; )?
@@ -129,6 +143,7 @@ macro_rules! host_calls {
                     },
                     capability: $capability,
                     buckets: &$buckets,
+                    changes: !stringify!($($changes)?).is_empty(),
                 }, )+
             ];
 
@@ -157,6 +172,11 @@ macro_rules! host_calls {
             $( fn weight(&self) -> u32 {
                 let $weighed = self;
                 $weight
+            } )?
+
+            $( fn names(&self) -> String {
+                let $named = self;
+                $names
             } )?
         }
     };

@@ -93,6 +93,11 @@ macro_rules! families {
                 match self { $( Self::$variant(call) => call.weight(), )+ }
             }
 
+            /// Which things it names, for the operator's log.
+            pub fn names(&self) -> String {
+                match self { $( Self::$variant(call) => call.names(), )+ }
+            }
+
             /// The rates that it counts against.
             pub fn buckets(&self) -> &'static [Bucket] {
                 self.declared().buckets
