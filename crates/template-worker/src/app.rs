@@ -152,7 +152,11 @@ impl App {
             outside,
             stores: Stores::new(config.links.clone(), Arc::clone(&service) as _),
             kv,
-            templates: Templates::new(Arc::clone(&storage), Arc::clone(&service) as _),
+            templates: Templates::new(
+                Arc::clone(&storage),
+                Arc::clone(&service) as _,
+                config.http.denied_hosts.clone(),
+            ),
             discord: Discord::new(&config.discord),
         };
         let host = Host::new(gate, services, Arc::clone(&metrics));
@@ -296,9 +300,9 @@ impl Service for Behind {
         }
     }
 
-    async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String> {
+    async fn compile(&self, guild: GuildId, bundle: Arc<Bundle>) -> Result<(), String> {
         let app = self.app().ok_or("the service is stopping")?;
-        match app.compiler.compile(bundle).await {
+        match app.compiler.compile(Some(guild), bundle).await {
             Ok(_) => Ok(()),
             Err(CompileFailure::Errors(errors)) => {
                 let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

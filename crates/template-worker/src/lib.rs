@@ -33,6 +33,7 @@ pub mod ids;
 pub mod limits;
 pub mod metrics;
 mod nearest;
+mod places;
 mod plugins;
 pub mod reference;
 pub mod settings;

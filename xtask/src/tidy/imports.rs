@@ -17,7 +17,7 @@ const BUILDERS: &[&str] = &["main", "lib", "cli", "app"];
 
 /// Modules that everyone may use. They use only each other.
 const LEAVES: &[&str] =
-    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown", "tls"];
+    &["ids", "limits", "error", "metrics", "telemetry", "settings", "nearest", "shutdown", "tls", "places"];
 
 /// Every other module, and what it may use beside the leaves.
 const MAY_USE: &[(&str, &[&str])] = &[

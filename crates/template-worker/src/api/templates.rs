@@ -109,7 +109,7 @@ pub(super) async fn put_template(
             app.shared.metrics.exceeded(Limit::TemplateSource);
         }
     })?;
-    app.compiler.compile(Arc::clone(&draft.bundle)).await?;
+    app.compiler.compile(Some(guild.id), Arc::clone(&draft.bundle)).await?;
     let most = limits.max_templates_per_guild;
     let guild = guild.id;
     let (template, written) = to_the_end(async move {

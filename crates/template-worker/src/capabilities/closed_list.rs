@@ -19,6 +19,21 @@ const fn entry(form: &'static str, allows: &'static str) -> Entry {
     Entry { form, allows }
 }
 
+impl Entry {
+    /// Whether it stands for `form`, which may name what it leaves open: `kv[{scope}]:{op}:{key}` for `kv[{scope}]:get:{key}`.
+    pub fn stands_for(&self, form: &str) -> bool {
+        let open = |part: &str| part.starts_with('{');
+        let (mut own, mut its) = (self.form.split(':'), form.split(':'));
+        loop {
+            match (own.next(), its.next()) {
+                (None, None) => return true,
+                (Some(own), Some(its)) if own == its || open(own) => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
 /// The list as the reference shows it.
 pub const CLOSED_LIST: &[Entry] = &[
     entry("*", "everything"),

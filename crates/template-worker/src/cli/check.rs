@@ -68,7 +68,7 @@ pub(super) fn show(dir: &Path, problems: &[Problem], out: &mut dyn std::io::Writ
 
 /// What doesn't compile, and what is required and isn't there.
 async fn problems_of(compiler: &Compiler, bundle: Arc<Bundle>) -> anyhow::Result<Vec<Problem>> {
-    let broken = match compiler.compile(bundle.clone()).await {
+    let broken = match compiler.compile(None, bundle.clone()).await {
         Ok(program) => return Ok(unresolved(&bundle, &program)),
         Err(CompileFailure::Errors(errors)) => errors,
         Err(other) => return Err(other.into()),
@@ -80,7 +80,7 @@ async fn problems_of(compiler: &Compiler, bundle: Arc<Bundle>) -> anyhow::Result
     });
     let rest = Arc::new(Bundle::new(files)?);
     let mut problems: Vec<Problem> = broken.into_iter().map(Problem::from).collect();
-    match compiler.compile(rest.clone()).await {
+    match compiler.compile(None, rest.clone()).await {
         Ok(program) => problems.extend(unresolved(&rest, &program)),
         Err(CompileFailure::Errors(errors)) => problems.extend(errors.into_iter().map(Problem::from)),
         Err(other) => return Err(other.into()),

@@ -113,7 +113,7 @@ pub(super) async fn store(
     events: &[Event],
     console: &mut Console<'_>,
 ) -> anyhow::Result<TemplateName> {
-    match app.compiler.compile(draft.bundle.clone()).await {
+    match app.compiler.compile(None, draft.bundle.clone()).await {
         Err(CompileFailure::Errors(errors)) => {
             return refuse(dir, errors.into_iter().map(Problem::from).collect(), console);
         }

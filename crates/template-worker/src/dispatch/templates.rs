@@ -87,7 +87,7 @@ impl TemplateCache {
         let stored = self.storage.templates_of(guild).await.map_err(DispatchError::Storage)?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
-            match self.compiler.compile(template.bundle).await {
+            match self.compiler.compile(Some(guild), template.bundle).await {
                 Ok(program) => {
                     loaded.push(Arc::new(LoadedTemplate { info: Arc::new(template.info), program }))
                 }

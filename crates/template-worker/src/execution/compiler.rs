@@ -7,6 +7,9 @@ use std::thread;
 use khronos::{Bundle, BytecodeCache, CompileError, Program};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ids::GuildId;
+use crate::places::GuildPlaces;
+
 /// Bundles that may wait for the compiler; more callers wait for a place.
 const QUEUE: usize = 64;
 
@@ -14,6 +17,8 @@ const QUEUE: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Compiler {
     jobs: mpsc::Sender<Job>,
+    /// One bundle of a guild at a time, so that none fills the queue.
+    places: Arc<GuildPlaces>,
 }
 
 #[derive(Debug)]
@@ -43,6 +48,10 @@ impl Compiler {
         thread::Builder::new().name("compiler".to_owned()).stack_size(stack_bytes).spawn(move || {
             let cache = BytecodeCache::default();
             while let Some(job) = queue.blocking_recv() {
+                // Whoever asked may have given up in line.
+                if job.answer.is_closed() {
+                    continue;
+                }
                 // A panic would be a defect of the compiler; it must not take the thread with it. The caller learns
                 // of it by its answer being dropped.
                 if let Ok(compiled) = catch_unwind(AssertUnwindSafe(|| cache.compile(&job.bundle))) {
@@ -51,14 +60,22 @@ impl Compiler {
                 }
             }
         })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, places: Arc::new(GuildPlaces::new(1)) })
     }
 
-    /// Compiles every module of `bundle`. Sources that were compiled before and are still in use cost nothing.
+    /// Compiles every module of a `bundle` of `guild`, if it is any guild's, after those that the guild asked for before. Sources that were compiled before and are still in use cost nothing.
     ///
     /// # Errors
     /// See [`CompileFailure`].
-    pub async fn compile(&self, bundle: Arc<Bundle>) -> Result<Program, CompileFailure> {
+    pub async fn compile(
+        &self,
+        guild: Option<GuildId>,
+        bundle: Arc<Bundle>,
+    ) -> Result<Program, CompileFailure> {
+        let _place = match guild {
+            Some(guild) => Some(self.places.take(guild).await),
+            None => None,
+        };
         let (answer, wait) = oneshot::channel();
         self.jobs.send(Job { bundle, answer }).await.map_err(|_| CompileFailure::Unavailable)?;
         wait.await.map_err(|_| CompileFailure::Unavailable)?.map_err(CompileFailure::Errors)
@@ -74,17 +91,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_guild_waits_behind_itself_alone() {
+        let compiler = Compiler::start(20 << 20).unwrap();
+        let [busy, other] = [1, 2].map(|id| GuildId::new(id).unwrap());
+        let place = compiler.places.take(busy).await;
+        let waiting = tokio::spawn({
+            let compiler = compiler.clone();
+            async move { compiler.compile(Some(busy), bundle("return 1".to_owned())).await }
+        });
+        assert!(compiler.compile(Some(other), bundle("return 1".to_owned())).await.is_ok());
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(place);
+        assert!(waiting.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
     async fn a_source_that_nests_without_end_is_an_error_and_the_compiler_goes_on() {
         let compiler = Compiler::start(20 << 20).unwrap();
         for deep in ["(", "{", "function() return ", "not ", "- ", "if x then ", "a[", "`{"] {
             let failure =
-                compiler.compile(bundle(format!("return {}", deep.repeat(50_000)))).await.unwrap_err();
+                compiler.compile(None, bundle(format!("return {}", deep.repeat(50_000)))).await.unwrap_err();
             assert!(matches!(failure, CompileFailure::Errors(_)), "{deep}: {failure:?}");
         }
-        let failure = compiler.compile(bundle("local x = 1\nlocal = 2".to_owned())).await.unwrap_err();
+        let failure = compiler.compile(None, bundle("local x = 1\nlocal = 2".to_owned())).await.unwrap_err();
         let CompileFailure::Errors(errors) = failure else { panic!("{failure:?}") };
         assert_eq!((errors[0].file.as_str(), errors[0].line), ("init.luau", 2));
         assert!(errors[0].message.starts_with("Expected identifier"), "{errors:?}");
-        assert!(compiler.compile(bundle("return 1".to_owned())).await.is_ok());
+        assert!(compiler.compile(None, bundle("return 1".to_owned())).await.is_ok());
     }
 }

@@ -107,7 +107,7 @@ impl Host {
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
             HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,
             HostCall::Object(call) => services.outside.objects(caller, call).await,
-            HostCall::Captcha(call) => services.outside.captcha(call).await,
+            HostCall::Captcha(call) => services.outside.captcha(caller, call).await,
             HostCall::Secret(call) => services.outside.secrets(&self.0.gate, caller, call).await,
             HostCall::Kv(call) => services.kv.serve(caller, call).await,
         }

@@ -160,13 +160,13 @@ impl Outside {
         }
     }
 
-    pub(super) async fn captcha(&self, call: CaptchaCall) -> Result<HostReply, HostError> {
+    pub(super) async fn captcha(&self, caller: &Caller, call: CaptchaCall) -> Result<HostReply, HostError> {
         let CaptchaCall::Create { config } = call;
         let request = match config {
             Some(config) => captcha::read(config.0.0).map_err(HostError::Invalid)?,
             None => CaptchaRequest::default(),
         };
-        match self.captchas.create(request).await {
+        match self.captchas.create(caller.guild, request).await {
             Ok(made) => Ok(HostReply::value([
                 ("text", KhronosValue::Text(made.text)),
                 ("image", KhronosValue::Buffer(made.image)),
@@ -204,7 +204,7 @@ impl Outside {
 }
 
 /// What of the template's capabilities, in this context, says about `host`.
-fn permit(caller: &Caller, host: &str) -> Permit {
+pub(super) fn permit(caller: &Caller, host: &str) -> Permit {
     let own = Permit::of(&caller.template.capabilities, host);
     caller.limited.as_ref().map_or(own, |limited| own.min(Permit::of(limited, host)))
 }

@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::calls::{Any, Argument, TemplatesCall};
+use super::http::{Permit, is_denied};
+use super::outside::permit;
 use super::{Caller, Gate, HostError, HostReply};
 use crate::capabilities::{Capabilities, CapabilityError};
 use crate::events::FilterError;
@@ -36,11 +38,11 @@ pub trait Service: Send + Sync + std::fmt::Debug {
     /// Tells the author of a template something that was not asked for.
     fn warn(&self, guild: GuildId, name: &TemplateName, text: String);
 
-    /// Compiles a template before it is stored.
+    /// Compiles a template of a guild before it is stored.
     ///
     /// # Errors
     /// For its author: which line of which file.
-    async fn compile(&self, bundle: Arc<Bundle>) -> Result<(), String>;
+    async fn compile(&self, guild: GuildId, bundle: Arc<Bundle>) -> Result<(), String>;
 
     /// Lets the guild's next event find it as it is now.
     async fn files_changed(&self, guild: GuildId, name: &TemplateName);
@@ -53,12 +55,14 @@ pub trait Service: Send + Sync + std::fmt::Debug {
 pub struct Templates {
     storage: Arc<dyn Storage>,
     service: Arc<dyn Service>,
+    /// Hosts for which `http:*` is not enough.
+    denied_hosts: Vec<String>,
 }
 
 impl Templates {
     /// Templates as `storage` has them.
-    pub fn new(storage: Arc<dyn Storage>, service: Arc<dyn Service>) -> Self {
-        Self { storage, service }
+    pub fn new(storage: Arc<dyn Storage>, service: Arc<dyn Service>, denied_hosts: Vec<String>) -> Self {
+        Self { storage, service, denied_hosts }
     }
 
     pub(super) async fn serve(
@@ -84,7 +88,7 @@ impl Templates {
                 let Some(there) = self.storage.get_template(guild, &name).await.map_err(failed)? else {
                     return Ok(HostReply::value(false));
                 };
-                check(gate, caller, &there.info.capabilities)?;
+                self.check(gate, caller, &there.info.capabilities)?;
                 let deleted = self.storage.delete_template(guild, &name).await.map_err(failed)?;
                 self.service.template_removed(guild, &name).await;
                 Ok(HostReply::value(deleted))
@@ -102,7 +106,7 @@ impl Templates {
         let guild = caller.guild;
         let limits = self.service.limits(guild);
         let (name, draft) = draft(template, limits.max_template_source)?;
-        check(gate, caller, &draft.capabilities)?;
+        self.check(gate, caller, &draft.capabilities)?;
         // The version makes sure that what was looked at is what is replaced; 0 says that there is none.
         let version = match self.storage.get_template(guild, &name).await.map_err(failed)? {
             Some(_) if is_new => {
@@ -110,22 +114,33 @@ impl Templates {
             }
             None if !is_new => return Err(not_there(&name)),
             Some(there) => {
-                check(gate, caller, &there.info.capabilities)?;
+                self.check(gate, caller, &there.info.capabilities)?;
                 there.info.version
             }
             None => 0,
         };
-        self.service.compile(Arc::clone(&draft.bundle)).await.map_err(HostError::Invalid)?;
+        self.service.compile(guild, Arc::clone(&draft.bundle)).await.map_err(HostError::Invalid)?;
         let most = limits.max_templates_per_guild;
         self.storage.put_template(guild, &name, draft, Some(version), most).await.map_err(failed)?;
         self.service.files_changed(guild, &name).await;
         Ok(HostReply::nothing())
     }
-}
 
-/// Whether the caller has all of `capabilities` itself.
-fn check(gate: &Gate, caller: &Caller, capabilities: &Capabilities) -> Result<(), HostError> {
-    capabilities.iter().try_for_each(|capability| gate.check(caller, capability.to_string()))
+    /// Whether the caller has all of `capabilities` itself. To name a host is more than `http:*`, where the operator holds it
+    /// back.
+    fn check(&self, gate: &Gate, caller: &Caller, capabilities: &Capabilities) -> Result<(), HostError> {
+        for capability in capabilities.iter() {
+            gate.check(caller, capability.to_string())?;
+            let Some(host) = capability.as_str().strip_prefix("http:") else { continue };
+            if is_denied(host, &self.denied_hosts) && permit(caller, host) < Permit::Named {
+                return Err(HostError::Refused(format!(
+                    "`{capability}` names a host that is not allowed with `http:*`: a template needs `{capability}` itself to \
+                     give it to another"
+                )));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn failed(error: StorageError) -> HostError {

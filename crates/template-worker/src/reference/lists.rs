@@ -103,7 +103,7 @@ pub(super) fn capabilities() -> Written {
     );
     let rows = CLOSED_LIST.iter().map(|entry| {
         let calls: Vec<String> = surface::calls()
-            .filter(|(_, declared)| declared.capability == entry.form)
+            .filter(|(_, declared)| entry.stands_for(declared.capability))
             .map(|(object, declared)| format!("`{object}:{}`", declared.function.name))
             .collect();
         let calls = match calls.len() {

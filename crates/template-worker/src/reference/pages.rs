@@ -164,7 +164,7 @@ fn facts(object: &Object, declared: &Declared) -> Vec<String> {
     let mut facts = vec![match declared.capability {
         "" => "Takes no capability.".to_owned(),
         form => {
-            let filled = form.replace("{method}", name).replace("{op}", name);
+            let filled = form.replace("{method}", name);
             format!("Takes the capability `{}`.", filled.replace("{Store}", object.name()))
         }
     }];

@@ -102,11 +102,11 @@ fn no_event_call_capability_or_module_is_missing_from_the_pages() {
 
 #[test]
 fn every_call_is_gated_by_a_form_of_the_closed_list_and_has_a_rate() {
-    let forms: BTreeSet<&str> = CLOSED_LIST.iter().map(|entry| entry.form).collect();
     for family in HostCall::families() {
         for declared in family.calls {
             let (object, name, form) = (family.object, declared.function.name, declared.capability);
-            assert!(form.is_empty() || forms.contains(form), "{object}.{name}: {form}");
+            let is_listed = CLOSED_LIST.iter().any(|entry| entry.stands_for(form));
+            assert!(form.is_empty() || is_listed, "{object}.{name}: {form}");
             assert!(!declared.buckets.is_empty(), "{object}.{name}");
         }
     }

@@ -9,6 +9,7 @@ mod api_tokens;
 mod backpressure;
 mod captcha;
 mod dispatching;
+mod every_call;
 mod every_limit;
 mod examples;
 mod examples_on_discord;

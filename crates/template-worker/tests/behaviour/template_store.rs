@@ -56,6 +56,13 @@ async fn no_template_hands_out_replaces_or_removes_what_it_lacks_itself() {
         let error = manager(&worker, &held, &body).await;
         assert!(error.as_str().unwrap_or_default().contains(lacks), "{body}: {error}");
     }
+    // Naming a host that the operator holds back is more than having all hosts.
+    let named = "{name = 'named', content = {['init.luau'] = ''}, allowed_caps = {'http:old.reddit.com'}}";
+    let create = format!("return store:create({named})");
+    let error = manager(&worker, &["datastore:TemplateStore", "http:*"], &create).await;
+    assert!(error.as_str().unwrap_or_default().contains("needs `http:old.reddit.com` itself"), "{error}");
+    let made = manager(&worker, &["datastore:TemplateStore", "http:old.reddit.com"], &create).await;
+    assert_eq!(made, json!(null));
     let kept = worker.get(&format!("/api/v1/guilds/{GUILD}/templates/strong")).await.expect(200);
     assert_eq!(kept["version"], 1);
     let error = manager(&worker, &["kv:*"], "return store:list()").await;

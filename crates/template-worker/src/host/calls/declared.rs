@@ -95,6 +95,10 @@ pub(super) fn shortened(name: &str) -> String {
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
 macro_rules! host_calls {
+    (@rates $of_family:expr) => { &$of_family };
+    (@rates $of_family:expr, $own:expr) => { &$own };
+    (@changes) => { false };
+    (@changes $changes:literal) => { $changes };
     (
         $(#[doc = $about:literal])+
         pub enum $family:ident in $object:literal {
@@ -102,7 +106,8 @@ macro_rules! host_calls {
                 $(#[doc = $doc:literal])+
                 $variant:ident $name:literal (
                     $( $(#[doc = $of:literal])+ $parameter:ident: $type:ty ),* $(,)?
-                ) -> $returns:literal, gated $capability:literal $(, $changes:ident)?;
+                ) -> $returns:literal, gated $capability:literal
+                    $(, rated $rates:expr)? $(, changes $changes:literal)?;
             )+
         }
         wants($wants:ident) $wanted:block
@@ -142,8 +147,8 @@ macro_rules! host_calls {
                         returns: $returns,
                     },
                     capability: $capability,
-                    buckets: &$buckets,
-                    changes: !stringify!($($changes)?).is_empty(),
+                    buckets: host_calls!(@rates $buckets $(, $rates)?),
+                    changes: host_calls!(@changes $($changes)?),
                 }, )+
             ];
 

@@ -27,7 +27,7 @@ host_calls! {
             body: Body,
             /// Seconds that it may take; never longer than the guild may.
             timeout: Option<Seconds>,
-        ) -> "Response", gated "http:{host}", changes;
+        ) -> "Response", gated "http:{host}", changes true;
     }
     wants(call) { call.capabilities() }
     names(call) { call.host() }

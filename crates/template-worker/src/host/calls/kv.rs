@@ -24,21 +24,21 @@ host_calls! {
             key: String,
             /// Its scopes.
             scopes: Vec<String>,
-        ) -> "(any, boolean)", gated "kv[{scope}]:{op}:{key}";
+        ) -> "(any, boolean)", gated "kv[{scope}]:get:{key}";
         /// The whole record of a key; nil where there is none.
         GetRecord "getrecord" (
             /// The key.
             key: String,
             /// Its scopes.
             scopes: Vec<String>,
-        ) -> "KvRecord?", gated "kv[{scope}]:{op}:{key}";
+        ) -> "KvRecord?", gated "kv[{scope}]:get:{key}";
         /// Whether there is such a key.
         Exists "exists" (
             /// The key.
             key: String,
             /// Its scopes.
             scopes: Vec<String>,
-        ) -> "boolean", gated "kv[{scope}]:{op}:{key}";
+        ) -> "boolean", gated "kv[{scope}]:exists:{key}";
         /// The keys with exactly these scopes, in order. At most 10,000; the second result is a cursor where there are more.
         Keys "keys" (
             /// The scopes.
@@ -61,7 +61,7 @@ host_calls! {
             scopes: Vec<String>,
             /// The second result of the call before, for what comes after.
             cursor: Option<String>,
-        ) -> "({KvRecord}, string?)", gated "kv[{scope}]:{op}:{key}";
+        ) -> "({KvRecord}, string?)", gated "kv[{scope}]:find:{query}";
         /// Sets a value, and with it everything else about the key: what is left out is cleared. One step, however many do it at a
         /// time. Says whether the key was there before, and the id of its record.
         Set "set" (
@@ -75,7 +75,7 @@ host_calls! {
             expires_at: Option<Moment>,
             /// Whether `KeyResume` is to tell of it when the guild's templates were loaded.
             resume: Option<bool>,
-        ) -> "KvSet", gated "kv[{scope}]:{op}:{key}";
+        ) -> "KvSet", gated "kv[{scope}]:set:{key}";
         /// Sets when a key expires; never, where that is left out. An error where there is no such key.
         SetExpiry "setexpiry" (
             /// The key.
@@ -84,14 +84,14 @@ host_calls! {
             scopes: Vec<String>,
             /// From when on it is gone. Must be in the future.
             expires_at: Option<Moment>,
-        ) -> "()", gated "kv[{scope}]:{op}:{key}";
+        ) -> "()", gated "kv[{scope}]:setexpiry:{key}";
         /// Removes a key; one that is not there is fine.
         Delete "delete" (
             /// The key.
             key: String,
             /// Its scopes.
             scopes: Vec<String>,
-        ) -> "()", gated "kv[{scope}]:{op}:{key}";
+        ) -> "()", gated "kv[{scope}]:delete:{key}";
         /// The value of the record with this id, and whether there is one. Until its `KeyExpiry` is handled, a record that has
         /// expired can be read by the id that the event tells, and by nothing else.
         GetById "getbyid" (
@@ -136,7 +136,7 @@ host_calls! {
             scopes: Vec<String>,
             /// How much; 1 where it is left out.
             by: Option<f64>,
-        ) -> "number", gated "kv[{scope}]:{op}:{key}";
+        ) -> "number", gated "kv[{scope}]:increment:{key}";
         /// Sets a value if it is the expected one by then, in one step, and says whether it did. When the key expires stays as it is.
         CompareAndSet "compareandset" (
             /// The key.
@@ -147,7 +147,7 @@ host_calls! {
             expected: Any,
             /// The value that it gets.
             value: Any,
-        ) -> "boolean", gated "kv[{scope}]:{op}:{key}";
+        ) -> "boolean", gated "kv[{scope}]:compareandset:{key}";
         /// Does all of these, at most 100, or none. Each has an `op` (`"set"`, `"setexpiry"`, `"delete"`, `"increment"` or
         /// `"compareandset"`) and what that function takes, by its name. Returns what came of each: what `set`, `increment` and
         /// `compareandset` return, and for the others whether the key was there. Each operation counts against the rate as a call.

@@ -18,36 +18,36 @@ host_calls! {
             prefix: Option<String>,
             /// The last key of the list before.
             after: Option<String>,
-        ) -> "{ObjectMetadata}", gated "objectstorage:{op}";
+        ) -> "{ObjectMetadata}", gated "objectstorage:list_files";
         /// Whether there is an object.
         FileExists "file_exists" (
             /// Its key.
             key: String,
-        ) -> "boolean", gated "objectstorage:{op}";
+        ) -> "boolean", gated "objectstorage:file_exists";
         /// The content of an object. Throws where there is none.
         DownloadFile "download_file" (
             /// Its key.
             key: String,
-        ) -> "Blob", gated "objectstorage:{op}";
+        ) -> "Blob", gated "objectstorage:download_file";
         /// A URL that gives the object, as it is now, to whoever has it.
         GetFileUrl "get_file_url" (
             /// Its key.
             key: String,
             /// How long the URL lasts: up to seven days.
             expiry: Seconds,
-        ) -> "string", gated "objectstorage:{op}";
+        ) -> "string", gated "objectstorage:get_file_url";
         /// Stores an object, in place of one with its key.
         UploadFile "upload_file" (
             /// Its key.
             key: String,
             /// Its content.
             content: Bytes,
-        ) -> "()", gated "objectstorage:{op}", changes;
+        ) -> "()", gated "objectstorage:upload_file", changes true;
         /// Removes an object. Again is fine.
         DeleteFile "delete_file" (
             /// Its key.
             key: String,
-        ) -> "()", gated "objectstorage:{op}", changes;
+        ) -> "()", gated "objectstorage:delete_file", changes true;
     }
     wants(call) { vec![format!("objectstorage:{}", call.declared().function.name)] }
     names(call) { call.key() }

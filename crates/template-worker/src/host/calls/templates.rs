@@ -7,7 +7,10 @@ use khronos::declare::{Type, field, table};
 
 use super::declared::shortened;
 use super::stores::{STORE, method};
-use super::{Any, host_calls};
+use super::{Any, Bucket, host_calls};
+
+/// Compiling is work for the whole machine.
+const CHANGE: Bucket = Bucket { name: "template_changes", burst: 10, every_ms: 2_000 };
 
 host_calls! {
     /// The guild's templates. What changes takes effect when the dispatch that is running is over.
@@ -23,17 +26,17 @@ host_calls! {
         Create "create" (
             /// The template: `name`, `content` (path to source), `events`, `allowed_caps`, ...
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}", changes;
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE], changes true;
         /// Replaces a template. Neither the one that is there nor the new one may have a capability that the caller lacks.
         Update "update" (
             /// The template, whole.
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}", changes;
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE], changes true;
         /// Removes a template, which may have no capability that the caller lacks. Returns whether there was one.
         Delete "delete" (
             /// Its name.
             name: String,
-        ) -> "boolean", gated "datastore:{Store}:{method}", changes;
+        ) -> "boolean", gated "datastore:{Store}:{method}", changes true;
     }
     wants(call) { vec![method("TemplateStore", call.declared().function.name)] }
     names(call) { call.name() }

@@ -13,13 +13,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 
 pub(super) use config::read;
 pub use filters::{Direction, Filter};
 
 use drawing::{Canvas, Dice};
+
+use crate::ids::GuildId;
+use crate::places::GuildPlaces;
 
 /// Characters of a text.
 pub const CHARS: std::ops::RangeInclusive<u32> = 1..=10;
@@ -84,24 +87,31 @@ pub enum CaptchaError {
 
 /// Draws the captchas of all guilds.
 #[derive(Debug, Clone)]
-pub struct Captchas(Arc<Semaphore>);
+pub struct Captchas {
+    turns: Arc<Semaphore>,
+    /// One picture of a guild at a time, so that none takes all turns.
+    places: Arc<GuildPlaces>,
+}
 
 impl Default for Captchas {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), places: Arc::new(GuildPlaces::new(1)) }
     }
 }
 
 impl Captchas {
-    /// A new picture with a new text.
+    /// A new picture with a new text, for a template of `guild`.
     ///
     /// # Errors
     /// `Invalid` says what can be asked for.
-    pub async fn create(&self, request: CaptchaRequest) -> Result<Captcha, CaptchaError> {
+    pub async fn create(&self, guild: GuildId, request: CaptchaRequest) -> Result<Captcha, CaptchaError> {
         check(&request)?;
-        let turn =
-            timeout(TIME, Arc::clone(&self.0).acquire_owned()).await.map_err(|_| CaptchaError::Busy)?;
-        let turn = turn.map_err(|error| CaptchaError::Failed(error.into()))?;
+        let turn = async {
+            let place = self.places.take(guild).await;
+            Ok((place, Arc::clone(&self.turns).acquire_owned().await?))
+        };
+        let turn = timeout(TIME, turn).await.map_err(|_| CaptchaError::Busy)?;
+        let turn = turn.map_err(|error: AcquireError| CaptchaError::Failed(error.into()))?;
         let draw = move || {
             let _turn = turn;
             draw(&request)
@@ -148,6 +158,10 @@ fn draw(request: &CaptchaRequest) -> Result<Captcha, CaptchaError> {
 mod tests {
     use super::*;
 
+    fn guild() -> GuildId {
+        GuildId::new(1).unwrap()
+    }
+
     fn size(image: &[u8]) -> (u32, u32) {
         let number = |at: usize| u32::from_be_bytes(image[at..at + 4].try_into().unwrap());
         (number(16), number(20))
@@ -156,8 +170,8 @@ mod tests {
     #[tokio::test]
     async fn a_captcha_is_a_picture_of_a_new_text() {
         let captchas = Captchas::default();
-        let first = captchas.create(CaptchaRequest::default()).await.unwrap();
-        let second = captchas.create(CaptchaRequest::default()).await.unwrap();
+        let first = captchas.create(guild(), CaptchaRequest::default()).await.unwrap();
+        let second = captchas.create(guild(), CaptchaRequest::default()).await.unwrap();
         assert_eq!((first.text.len(), size(&first.image)), (5, (320, 160)));
         assert!(
             first.text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()),
@@ -177,7 +191,7 @@ mod tests {
         for char_count in CHARS {
             for viewbox_size in [(1, 1), (511, 1), (1, 511), (511, 511)] {
                 let request = CaptchaRequest { char_count, viewbox_size, ..CaptchaRequest::default() };
-                let made = Captchas::default().create(request).await.unwrap();
+                let made = Captchas::default().create(guild(), request).await.unwrap();
                 assert_eq!((made.text.len(), size(&made.image)), (char_count as usize, viewbox_size));
             }
         }
@@ -207,15 +221,24 @@ mod tests {
             ),
             (CaptchaRequest { filters: vec![line(f64::INFINITY)], ..usual() }, "from -1000 to 1000"),
         ] {
-            let error = Captchas::default().create(wrong).await.unwrap_err();
+            let error = Captchas::default().create(guild(), wrong).await.unwrap_err();
             assert!(matches!(&error, CaptchaError::Invalid(said) if said.contains(text)), "{error}");
         }
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_guild_takes_one_turn_however_much_it_asks_for() {
+        let captchas = Captchas::default();
+        let _place = captchas.places.take(guild()).await;
+        assert!(matches!(captchas.create(guild(), CaptchaRequest::default()).await, Err(CaptchaError::Busy)));
+        let other = GuildId::new(2).unwrap();
+        assert!(captchas.create(other, CaptchaRequest::default()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_finds_no_turn_in_time_is_told_so() {
         let captchas = Captchas::default();
-        let _turns = captchas.0.acquire_many(2).await.unwrap();
-        assert!(matches!(captchas.create(CaptchaRequest::default()).await, Err(CaptchaError::Busy)));
+        let _turns = captchas.turns.acquire_many(2).await.unwrap();
+        assert!(matches!(captchas.create(guild(), CaptchaRequest::default()).await, Err(CaptchaError::Busy)));
     }
 }

@@ -120,9 +120,7 @@ impl Destination {
         }
         match permit {
             Permit::None => Err(HttpError::NotAllowed { host: host.to_owned() }),
-            Permit::Any if denied.iter().any(|domain| within(domain)) => {
-                Err(HttpError::Denied { host: host.to_owned() })
-            }
+            Permit::Any if is_denied(host, denied) => Err(HttpError::Denied { host: host.to_owned() }),
             Permit::Any | Permit::Named => Ok(()),
         }
     }
@@ -142,6 +140,11 @@ pub fn check_host(host: &str) -> Result<(), &'static str> {
 }
 
 /// Whether `host` is `domain` or a name inside of it.
+/// Whether `host` is on the operator's list, for which `http:*` is not enough.
+pub fn is_denied(host: &str, denied: &[String]) -> bool {
+    denied.iter().any(|domain| is_within(host, domain))
+}
+
 fn is_within(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

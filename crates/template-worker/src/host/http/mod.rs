@@ -27,7 +27,7 @@ use reqwest::{Client, redirect};
 use tokio::time::timeout;
 
 pub use addresses::AddressRule;
-pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check_host};
+pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check_host, is_denied};
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};

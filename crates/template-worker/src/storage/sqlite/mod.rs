@@ -23,8 +23,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
 use super::{
@@ -32,10 +33,15 @@ use super::{
 };
 use crate::ids::{GuildId, TokenId};
 use crate::limits::LimitOverrides;
+use crate::places::{GuildPlaces, Place};
 use crate::template::{TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
 const FILE: &str = "template-worker.db";
+/// Connections that read what the service itself needs for every event, and others that read what guilds keep: so that no
+/// guild's reading holds up an event.
 const READERS: u32 = 4;
+/// Reads of one guild's records and objects at a time: it waits behind itself.
+const READS_OF_A_GUILD: usize = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's result codes for "cannot open the file" and "the file is read-only".
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
@@ -53,6 +59,9 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
 pub struct SqliteStorage {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// For what guilds keep.
+    guild_readers: SqlitePool,
+    places: GuildPlaces,
     kv: kv::Writer,
 }
 
@@ -77,8 +86,8 @@ impl SqliteStorage {
             if locked_out { unusable(error.into()) } else { error.into() }
         })?;
         migrate(&writer).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
-        Ok(Self { kv: kv::Writer::start(writer.clone()), writer, readers })
+        let readers = || SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.clone());
+        Ok(Self::of(writer, readers(), readers()))
     }
 
     /// A database in memory, which is gone with this value.
@@ -90,7 +99,12 @@ impl SqliteStorage {
         let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let writer = pool.connect_with(options().in_memory(true)).await?;
         migrate(&writer).await?;
-        Ok(Self { kv: kv::Writer::start(writer.clone()), readers: writer.clone(), writer })
+        Ok(Self::of(writer.clone(), writer.clone(), writer))
+    }
+
+    fn of(writer: SqlitePool, readers: SqlitePool, guild_readers: SqlitePool) -> Self {
+        let (kv, places) = (kv::Writer::start(writer.clone()), GuildPlaces::new(READS_OF_A_GUILD));
+        Self { writer, readers, guild_readers, places, kv }
     }
 
     /// A transaction that holds the write lock from its start, so that what it reads first stays true until it writes.
@@ -98,9 +112,29 @@ impl SqliteStorage {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// A connection for what `guild` keeps, when it is its turn.
+    async fn read_of(&self, guild: GuildId) -> Result<ReadOf, StorageError> {
+        let place = self.places.take(guild).await;
+        Ok(ReadOf { connection: self.guild_readers.acquire().await?, _place: place })
+    }
+
     /// A transaction that sees one moment.
     async fn read(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
         Ok(self.readers.begin().await?)
+    }
+}
+
+/// A connection that a guild's read has for itself.
+struct ReadOf {
+    connection: PoolConnection<Sqlite>,
+    // Given back after the connection.
+    _place: Place,
+}
+
+impl ReadOf {
+    /// A transaction that sees one moment.
+    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StorageError> {
+        Ok(self.connection.begin().await?)
     }
 }
 
@@ -267,6 +301,7 @@ impl Storage for SqliteStorage {
     async fn close(&self) {
         self.kv.close().await;
         self.readers.close().await;
+        self.guild_readers.close().await;
         self.writer.close().await;
     }
 }
@@ -292,6 +327,28 @@ mod tests {
         std::fs::create_dir(folder.path().join(FILE)).unwrap();
         let error = SqliteStorage::open(folder.path()).await.unwrap_err();
         assert!(matches!(error, StorageError::Folder { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_guilds_read_holds_up_neither_events_nor_guilds_that_read_little() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = SqliteStorage::open(folder.path()).await.unwrap();
+        let guild = |id| GuildId::new(id).unwrap();
+        let mut reading = Vec::new();
+        for _ in 0..READS_OF_A_GUILD {
+            reading.push(storage.read_of(guild(1)).await.unwrap());
+        }
+        let soon = std::time::Duration::from_millis(50);
+        assert!(
+            tokio::time::timeout(soon, storage.read_of(guild(1))).await.is_err(),
+            "it waits behind itself"
+        );
+        while reading.len() < READERS as usize {
+            reading.push(storage.read_of(guild(1 + reading.len() as u64)).await.unwrap());
+        }
+        // All connections for what guilds keep are taken.
+        assert!(tokio::time::timeout(soon, storage.read_of(guild(9))).await.is_err());
+        assert!(storage.templates_of(guild(9)).await.unwrap().is_empty());
     }
 
     #[tokio::test]

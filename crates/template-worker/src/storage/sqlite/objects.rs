@@ -44,7 +44,7 @@ impl ObjectBooks for SqliteStorage {
         )
         .bind(guild_column(guild))
         .bind(key)
-        .fetch_optional(&self.readers)
+        .fetch_optional(&mut *self.read_of(guild).await?.connection)
         .await?;
         row.map(object).transpose()
     }
@@ -55,7 +55,7 @@ impl ObjectBooks for SqliteStorage {
         )
         .bind(guild_column(guild))
         .bind(blob.to_string())
-        .fetch_optional(&self.readers)
+        .fetch_optional(&mut *self.read_of(guild).await?.connection)
         .await?;
         row.map(object).transpose()
     }
@@ -77,7 +77,7 @@ impl ObjectBooks for SqliteStorage {
         .bind(end_of(prefix))
         .bind(after)
         .bind(limit)
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *self.read_of(guild).await?.connection)
         .await?;
         rows.into_iter().map(object).collect()
     }

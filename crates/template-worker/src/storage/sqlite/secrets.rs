@@ -29,7 +29,7 @@ impl SecretStorage for SqliteStorage {
             "SELECT name, hosts, sealed, stored_at FROM secrets WHERE guild = ? ORDER BY name",
         )
         .bind(guild_column(guild))
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *self.read_of(guild).await?.connection)
         .await?;
         rows.into_iter().map(secret).collect()
     }

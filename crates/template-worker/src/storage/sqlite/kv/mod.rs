@@ -143,11 +143,12 @@ impl KvStorage for SqliteStorage {
         at: &KvAt,
         now: OffsetDateTime,
     ) -> Result<Option<KvRecord>, KvError> {
-        read::record(&self.readers, guild, at, to_micros(now)).await
+        read::record(&mut *self.read_of(guild).await?.connection, guild, at, to_micros(now)).await
     }
 
     async fn kv_find(&self, guild: GuildId, query: &KvQuery, now: OffsetDateTime) -> Result<KvPage, KvError> {
-        read::find(&mut *self.read().await?, guild, query, to_micros(now)).await
+        let mut read = self.read_of(guild).await?;
+        read::find(&mut *read.begin().await?, guild, query, to_micros(now)).await
     }
 
     async fn kv_keys(
@@ -157,7 +158,7 @@ impl KvStorage for SqliteStorage {
         after: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<Vec<String>, KvError> {
-        read::keys(&self.readers, guild, scopes, after, to_micros(now)).await
+        read::keys(&mut *self.read_of(guild).await?.connection, guild, scopes, after, to_micros(now)).await
     }
 
     async fn kv_scopes(
@@ -166,7 +167,7 @@ impl KvStorage for SqliteStorage {
         after: Option<&Scopes>,
         now: OffsetDateTime,
     ) -> Result<Vec<Scopes>, KvError> {
-        read::scopes(&self.readers, guild, after, to_micros(now)).await
+        read::scopes(&mut *self.read_of(guild).await?.connection, guild, after, to_micros(now)).await
     }
 
     async fn kv_write(

@@ -90,7 +90,7 @@ impl Subject {
             Shared::new(limits, &config.vm, metrics, log, breaks, Arc::new(crate::host::Nowhere)).unwrap();
         let shared = Arc::new(shared);
         let bundle = Bundle::new([("init.luau".to_owned(), TEMPLATE.to_owned())]).unwrap();
-        let program = Compiler::start(20 << 20).unwrap().compile(Arc::new(bundle)).await.unwrap();
+        let program = Compiler::start(20 << 20).unwrap().compile(None, Arc::new(bundle)).await.unwrap();
         let info = TemplateInfo {
             guild: guild(0),
             name: "contract".parse().unwrap(),
