@@ -292,10 +292,7 @@ impl std::fmt::Debug for Behind {
 #[async_trait]
 impl Service for Behind {
     fn guilds(&self) -> usize {
-        self.app().map_or(0, |app| {
-            let levels = app.levels();
-            levels.idle + levels.busy
-        })
+        self.app().map_or(0, |app| app.strategy.guilds())
     }
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {

@@ -29,7 +29,7 @@ const MOST_LISTED: u32 = 1_000;
 /// What the rest of the service does about templates that change.
 #[async_trait]
 pub trait Service: Send + Sync + std::fmt::Debug {
-    /// How many guilds have a VM right now.
+    /// How many guilds have a VM right now, or are about to get one.
     fn guilds(&self) -> usize;
 
     /// What the guild may use.

@@ -151,13 +151,14 @@ host_calls! {
         ) -> "boolean", gated "kv[{scope}]:compareandset:{key}";
         /// Does all of these, at most 100, or none. Each has an `op` (`"set"`, `"setexpiry"`, `"delete"`, `"increment"` or
         /// `"compareandset"`) and what that function takes, by its name. Returns what came of each: what `set`, `increment` and
-        /// `compareandset` return, and for the others whether the key was there.
+        /// `compareandset` return, and for the others whether the key was there. Each operation counts against the rate as a call.
         Batch "batch" (
             /// The operations: a list, or a table with them as `ops`.
             ops: Batch,
         ) -> "{any}", gated "kv[{scope}]:{op}:{key}";
     }
     wants(call) { call.capabilities() }
+    weight(call) { if let Self::Batch { ops } = call { u32::try_from(ops.0.len()).unwrap_or(u32::MAX) } else { 1 } }
     buckets [KV];
     types super::records::TYPES;
 }

@@ -99,6 +99,11 @@ impl Destination {
         &self.host
     }
 
+    /// Whether what is sent there is encrypted on its way.
+    pub(super) fn is_private(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
