@@ -18,7 +18,7 @@ pub struct Batch(pub Vec<BatchOp>);
 /// would be read as deep as the message is long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum BatchOp {
-    /// [`KvCall::Set`].
+    /// [`KvCall::Set`](super::KvCall::Set).
     Set {
         /// The key.
         key: String,
@@ -31,7 +31,7 @@ pub enum BatchOp {
         /// Whether `KeyResume` is to tell of it.
         resume: Option<bool>,
     },
-    /// [`KvCall::SetExpiry`].
+    /// [`KvCall::SetExpiry`](super::KvCall::SetExpiry).
     SetExpiry {
         /// The key.
         key: String,
@@ -40,14 +40,14 @@ pub enum BatchOp {
         /// From when on it is gone.
         expires_at: Option<Moment>,
     },
-    /// [`KvCall::Delete`].
+    /// [`KvCall::Delete`](super::KvCall::Delete).
     Delete {
         /// The key.
         key: String,
         /// Its scopes.
         scopes: Vec<String>,
     },
-    /// [`KvCall::Increment`].
+    /// [`KvCall::Increment`](super::KvCall::Increment).
     Increment {
         /// The key.
         key: String,
@@ -56,7 +56,7 @@ pub enum BatchOp {
         /// By how much.
         by: Option<f64>,
     },
-    /// [`KvCall::CompareAndSet`].
+    /// [`KvCall::CompareAndSet`](super::KvCall::CompareAndSet).
     CompareAndSet {
         /// The key.
         key: String,
