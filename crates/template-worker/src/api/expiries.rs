@@ -5,38 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::auth::{Guild, KvRead, KvWrite};
 use super::error::ApiError;
 use super::extract::{NoQuery, QueryOf, RecordPath};
 use super::openapi::{GuildParam, RecordParam};
+use super::paging::{self, Page};
 use super::problem::{Problem, problems};
 use super::types::ExpiryPage;
 use crate::app::App;
 
-/// Expiries of a page where the client doesn't say.
-const DEFAULT_PAGE: u32 = 50;
-/// Most expiries of a page.
-const LARGEST_PAGE: u32 = 100;
-
 problems!(ListExpiriesProblems: ANY | IN_GUILD);
 problems!(RetryProblems: ANY | IN_GUILD, GuildBusy);
-
-/// Which page of the list.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Page {
-    /// Most expiries on the page: 1 to 100, otherwise 50.
-    #[param(minimum = 1, maximum = 100, example = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before; the first page where it is left out.
-    cursor: Option<String>,
-}
 
 /// List keys that expire
 ///
@@ -49,17 +29,9 @@ pub(super) async fn list_expiries(
     guild: Guild<KvRead>,
     QueryOf(page): QueryOf<Page>,
 ) -> Result<Json<ExpiryPage>, ApiError> {
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        let detail = format!("`limit` is {limit}: use a value from 1 to {LARGEST_PAGE}");
-        return Err(ApiError::new(Problem::InvalidQuery, detail));
-    }
-    let after = page.cursor.as_deref().map(place_of_cursor).transpose()?;
-    // One more than asked for tells whether this is the last page.
-    let mut expiries = app.storage.expiries(guild.id, after, limit + 1, app.clock.now()).await?;
-    let more = expiries.len() > limit as usize;
-    expiries.truncate(limit as usize);
-    let next_cursor = expiries.last().filter(|_| more).map(|last| cursor_of(last.cursor));
+    let limit = page.limit()?;
+    let mut expiries = app.storage.expiries(guild.id, page.after()?, limit + 1, app.clock.now()).await?;
+    let next_cursor = paging::cut(&mut expiries, limit, |last| last.cursor);
     Ok(Json(ExpiryPage { expiries: expiries.into_iter().map(Into::into).collect(), next_cursor }))
 }
 
@@ -85,21 +57,4 @@ pub(super) async fn retry_expiry(
         return Err(ApiError::new(Problem::NotFound, detail));
     }
     Ok(StatusCode::ACCEPTED)
-}
-
-/// Cursors look like nothing in particular, so that nobody builds their own.
-fn cursor_of((time, seq): (i64, i64)) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(format!("{time}.{seq}"))
-}
-
-fn place_of_cursor(cursor: &str) -> Result<(i64, i64), ApiError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-    let place = bytes.and_then(|bytes| {
-        let text = String::from_utf8(bytes).ok()?;
-        let (time, seq) = text.split_once('.')?;
-        Some((time.parse().ok()?, seq.parse().ok()?))
-    });
-    place.ok_or_else(|| {
-        ApiError::new(Problem::InvalidQuery, "`cursor` is not the `next_cursor` of another page")
-    })
 }

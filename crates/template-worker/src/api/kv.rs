@@ -11,8 +11,6 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use utoipa::IntoParams;
 
 use super::auth::{Guild, KvRead, KvWrite};
@@ -20,6 +18,7 @@ use super::error::ApiError;
 use super::extract::{JsonBody, NoIfMatch, path_part};
 use super::finish::to_the_end;
 use super::openapi::{GuildParam, KeyParam};
+use super::paging;
 use super::problem::{Problem, problems};
 use super::types::{KeyUpdate, PutRecordBody, RecordBody, RecordPage, WrittenBody, stored_value};
 use crate::app::App;
@@ -315,20 +314,13 @@ fn unknown() -> ApiError {
     ApiError::new(Problem::NotFound, "this guild has no such key with exactly these scopes")
 }
 
-/// Cursors look like nothing in particular, so that nobody builds their own.
 fn cursor_of(key: &KvKey) -> String {
-    let place = (key.scopes.to_vec(), &key.key);
-    // Texts and lists of texts are always JSON.
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).unwrap_or_default())
+    paging::cursor_of(&(key.scopes.to_vec(), &key.key))
 }
 
 fn key_of_cursor(cursor: &str) -> Result<KvKey, ApiError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-    let place = bytes.and_then(|bytes| serde_json::from_slice::<(Vec<String>, String)>(&bytes).ok());
-    let key = place.and_then(|(scopes, key)| Some(KvKey { key, scopes: Scopes::new(scopes).ok()? }));
-    key.ok_or_else(|| {
-        ApiError::new(Problem::InvalidQuery, "`cursor` is not the `next_cursor` of another page")
-    })
+    let (scopes, key): (Vec<String>, String) = paging::place_of(cursor)?;
+    Ok(KvKey { key, scopes: Scopes::new(scopes).map_err(|_| paging::no_cursor())? })
 }
 
 impl From<KvError> for ApiError {

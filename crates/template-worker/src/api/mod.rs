@@ -18,6 +18,7 @@ mod limits;
 mod metrics;
 mod objects;
 mod openapi;
+mod paging;
 mod problem;
 mod request_id;
 mod secrets;

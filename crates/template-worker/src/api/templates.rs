@@ -10,17 +10,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use khronos::Bundle;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::auth::{Guild, TemplatesRead, TemplatesWrite};
 use super::error::ApiError;
 use super::extract::{IfMatch, JsonBody, NoIfMatch, NoQuery, QueryOf, TemplatePath};
 use super::finish::to_the_end;
 use super::openapi::{GuildParam, IfMatchParam, NameParam};
+use super::paging::{self, Page};
 use super::problem::{Problem, problems};
 use super::types::{
     PatchTemplate, PutTemplate, QuarantineBody, TemplatePage, TemplateSummary, TemplateWithFiles, VersionList,
@@ -33,11 +30,6 @@ use crate::limits::Limit;
 use crate::storage::{StorageError, Written};
 use crate::template::{Author, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
-/// Templates of a page where the client doesn't say.
-const DEFAULT_PAGE: u32 = 50;
-/// Most templates of a page.
-const LARGEST_PAGE: u32 = 100;
-
 problems!(ListProblems: ANY | IN_GUILD);
 problems!(GetProblems: ANY | IN_GUILD, InvalidTemplateName);
 problems!(PutProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch, VersionConflict, InvalidPath,
@@ -46,18 +38,6 @@ problems!(PatchProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, Invali
     VersionConflict, UnknownEvent, UnknownCapability, InvalidValue);
 problems!(QuarantineProblems: ANY | IN_GUILD, InvalidTemplateName);
 problems!(DeleteProblems: ANY | IN_GUILD, InvalidTemplateName, InvalidIfMatch);
-
-/// Which page of the list.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Page {
-    /// Most templates on the page: 1 to 100, otherwise 50.
-    #[param(minimum = 1, maximum = 100, example = 50)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before; the first page where it is left out.
-    cursor: Option<String>,
-}
 
 /// List templates
 ///
@@ -70,17 +50,11 @@ pub(super) async fn list_templates(
     guild: Guild<TemplatesRead>,
     QueryOf(page): QueryOf<Page>,
 ) -> Result<Json<TemplatePage>, ApiError> {
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        let detail = format!("`limit` is {limit}: use a value from 1 to {LARGEST_PAGE}");
-        return Err(ApiError::new(Problem::InvalidQuery, detail));
-    }
-    let after = page.cursor.as_deref().map(name_of_cursor).transpose()?;
-    // One more than asked for tells whether this is the last page.
+    let limit = page.limit()?;
+    let after: Option<String> = page.after()?;
+    let after = after.map(|name| name.parse().map_err(|_| paging::no_cursor())).transpose()?;
     let mut templates = app.storage.list_templates(guild.id, after.as_ref(), limit + 1).await?;
-    let more = templates.len() > limit as usize;
-    templates.truncate(limit as usize);
-    let next_cursor = templates.last().filter(|_| more).map(|last| cursor_of(&last.name));
+    let next_cursor = paging::cut(&mut templates, limit, |last| last.name.to_string());
     Ok(Json(TemplatePage { templates: templates.iter().map(TemplateSummary::from).collect(), next_cursor }))
 }
 
@@ -273,19 +247,6 @@ fn location(guild: GuildId, name: &TemplateName) -> String {
     format!("/api/v1/guilds/{guild}/templates/{}", name.as_str().replace(' ', "%20"))
 }
 
-/// Cursors look like nothing in particular, so that nobody builds their own.
-fn cursor_of(name: &TemplateName) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(name.as_str())
-}
-
-fn name_of_cursor(cursor: &str) -> Result<TemplateName, ApiError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-    let name = bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-    name.ok_or_else(|| {
-        ApiError::new(Problem::InvalidQuery, "`cursor` is not the `next_cursor` of another page")
-    })
-}
-
 /// What can be stored of `body`, which `author` sent; `most_source` is in bytes.
 fn draft(body: PutTemplate, author: Author, most_source: usize) -> Result<TemplateDraft, ApiError> {
     let bytes: usize = body.files.values().map(String::len).sum();
@@ -360,15 +321,9 @@ mod tests {
             assert!(error.to_string().contains(text), "{error}");
         }
     }
-
     #[test]
-    fn a_cursor_reads_back_and_a_made_up_one_is_refused() {
-        let name: TemplateName = "Join raid v1.2".parse().unwrap();
-        assert_eq!(name_of_cursor(&cursor_of(&name)).unwrap(), name);
-        for wrong in ["", "!", "JGJ1aWx0aW5z", "Join raid v1.2"] {
-            assert_eq!(name_of_cursor(wrong).unwrap_err().problem(), Problem::InvalidQuery, "{wrong}");
-        }
-        let guild = GuildId::new(1).unwrap();
+    fn a_name_with_blanks_has_a_location_without() {
+        let (guild, name) = (GuildId::new(1).unwrap(), "Join raid v1.2".parse().unwrap());
         assert_eq!(location(guild, &name), "/api/v1/guilds/1/templates/Join%20raid%20v1.2");
     }
 }
