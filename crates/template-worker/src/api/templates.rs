@@ -321,6 +321,7 @@ mod tests {
             assert!(error.to_string().contains(text), "{error}");
         }
     }
+
     #[test]
     fn a_name_with_blanks_has_a_location_without() {
         let (guild, name) = (GuildId::new(1).unwrap(), "Join raid v1.2".parse().unwrap());
