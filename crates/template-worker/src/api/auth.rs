@@ -97,7 +97,8 @@ async fn authenticate(headers: &HeaderMap, storage: &dyn Storage) -> Result<Toke
     let secret = bearer(headers)?;
     let found = storage.find_token_by_hash(&TokenHash::of(secret)).await?;
     found.ok_or_else(|| {
-        let detail = "the token is unknown, expired or revoked; ask an admin for a new one";
+        let detail = "the token is unknown, expired or revoked; ask an admin for a new one, or make one where the service \
+                      runs: `template-worker token create --admin`";
         ApiError::new(Problem::Unauthorized, detail)
             .header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE_AFTER_FAILURE))
     })
@@ -112,7 +113,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
         split.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, text)| text.trim());
     secret.filter(|secret| !secret.is_empty()).ok_or_else(|| {
         let detail =
-            "send the token as `Authorization: Bearer <token>`; the first start of the service printed one";
+            "send a token as `Authorization: Bearer <token>`; the first start of the service printed one, and \
+             `template-worker token create --admin` makes another";
         ApiError::new(Problem::Unauthorized, detail)
             .header(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))
     })

@@ -43,7 +43,7 @@ const DESCRIPTION: &str = "Runs the Luau templates of Discord guilds. Ids of gui
 
 const TOKEN: &str = "The first start prints the token of an admin. An admin makes others at `/api/v1/tokens`, also for a \
     guild alone and with some rights only: `templates:read`, `templates:write`, `events:dispatch`, `vm:manage`, \
-    `kv:read`, `kv:write`, `logs:read`, `secrets:write`.";
+    `kv:read`, `kv:write`, `logs:read` (which nothing asks for yet), `secrets:write`.";
 
 /// The document without any operation.
 pub(super) fn head() -> OpenApi {

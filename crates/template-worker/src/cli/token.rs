@@ -34,7 +34,8 @@ Exit codes:
 const CREATE_HELP: &str = "\
 Prints the token, and nothing else, to stdout: the one time that it can be seen.
 
-Rights: templates:read, templates:write, events:dispatch, vm:manage, kv:read, kv:write, logs:read
+Rights: templates:read, templates:write, events:dispatch, vm:manage, kv:read, kv:write, logs:read,
+secrets:write
 
 Examples:
   TOKEN=$(template-worker token create --admin --name alice)

@@ -78,7 +78,11 @@ const DATA: Type = Type {
         field("name", "string", "Its name."),
         field("description", "string", "What its author says it does."),
         field("events", "{string}", "What it listens to."),
-        field("error_channel", "string?", "The channel that its errors are to be told in."),
+        field(
+            "error_channel",
+            "string?",
+            "The channel for its errors. It is kept, and nothing is posted there yet.",
+        ),
         field("lang", "string", "`luau`."),
         field("allowed_caps", "{string}", "The capabilities that the guild's admin gave it."),
         field("version", "number", "Counts its changes, from 1."),
@@ -99,7 +103,8 @@ const DATA: Type = Type {
 /// `ctx.log`.
 const LOG: Type = Type {
     name: "Log",
-    doc: "Writes lines to the template's log, which its guild's admins read. It is frozen.",
+    doc: "Writes lines to the template's log, and is frozen. No request reads that log yet: `template-worker run` and `test` print it, and a \
+          service writes it into its own with `template_worker::template_log=debug`.",
     is_object: false,
     fields: &[
         field("info", "(...any) -> ()", "A line of the level `info`, as `print` writes."),

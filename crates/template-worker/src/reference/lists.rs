@@ -68,7 +68,9 @@ pub(super) fn events() -> Written {
 
     page.heading(2, "Discord: events of the guild");
     page.paragraph(
-        "What Discord's gateway sends, as it sends it. An event of no guild and one that the bot caused itself do not come.",
+        "What Discord's gateway sends, as it sends it. The service has no connection to the gateway yet: a client of the \
+         operator's own [passes these events on](../quick-start-operator.md#connect-your-bot). An event of no guild, and \
+         one that the bot caused itself, is not for templates.",
     );
     let rows = DISCORD.iter().map(|name| {
         let anchor = name.to_lowercase().replace('_', "-");

@@ -90,6 +90,9 @@ impl Page {
         let name = ty(described.name);
         self.heading(level, &format!("`{name}`"));
         self.paragraph(described.doc);
+        if described.is_object && name != described.name {
+            self.paragraph(&format!("`typeof` says `\"{}\"` of it.", described.name));
+        }
         self.fields(described.fields, ty);
         let separator = if described.is_object { ':' } else { '.' };
         let before = format!("{name}{separator}");

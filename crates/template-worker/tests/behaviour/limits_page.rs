@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use template_worker::host::calls::HostCall;
 use template_worker::limits::{Limit, Limits};
 use template_worker::storage::kv;
 use template_worker::{capabilities, dispatch, events, host, storage, template};
@@ -86,6 +87,25 @@ fn the_authors_page_has_the_same_defaults_and_the_way_to_the_rest() {
     // What an author never meets is left out there.
     let unseen = [Limit::Slice, Limit::Stack];
     assert_eq!(seen + unseen.len(), Limit::ALL.len());
+}
+
+#[test]
+fn every_rate_of_a_call_stands_on_its_page_once() {
+    let rates = rows(PAGE, 4).into_iter().filter(|row| is_code(&row[0]).is_some());
+    let rates: Vec<_> =
+        rates.map(|row| [is_code(&row[0]).unwrap(), row[2], row[3]].map(str::to_owned)).collect();
+    let calls = HostCall::families().iter().flat_map(|family| family.calls);
+    let declared = calls.flat_map(|call| call.buckets).map(|bucket| {
+        let every = match bucket.every_ms {
+            ms if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
+            ms => format!("{ms} ms"),
+        };
+        [bucket.name.to_owned(), bucket.burst.to_string(), every]
+    });
+    let on_page: BTreeSet<_> = rates.iter().cloned().collect();
+    assert_eq!(on_page, declared.collect());
+    assert_eq!(on_page.len(), rates.len(), "one stands there twice");
+    assert!(PAGE.contains("`rate_limits = false` in `[templates]`"));
 }
 
 #[test]

@@ -46,7 +46,8 @@ const DATA: Parameter = parameter("data", "Blob | buffer | string", "The bytes."
 
 const BLOB: Type = object(
     "Blob",
-    "Bytes outside Luau's heap. They count to the guild's memory all the same.",
+    "Bytes outside Luau's heap, which count to the guild's memory all the same. `buffer.tostring(blob:tobuffer())` is their text, and \
+     empties the blob.",
     &[],
     &[
         function(

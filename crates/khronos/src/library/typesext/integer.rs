@@ -110,7 +110,8 @@ const LEFT: Parameter = parameter("left", "number | string | U64 | I64", "");
 
 pub(super) const U64_TYPE: Type = object(
     "U64",
-    "An integer from 0 to 2^64 - 1. The other operand may be a whole number, too; of an `I64`, the bits count.",
+    "An integer from 0 to 2^64 - 1. The other operand of arithmetic may be a whole number, too; of an `I64`, the bits count. \
+     Comparisons take two `U64`: with a number, `==` is always false, and `<` an error.",
     &[],
     methods!("U64"),
     operators!("U64", "number | string | U64 | I64"),
@@ -118,8 +119,9 @@ pub(super) const U64_TYPE: Type = object(
 
 pub(super) const I64_TYPE: Type = object(
     "I64",
-    "An integer from -2^63 to 2^63 - 1. The other operand may be a whole number, too; of a `U64`, the bits count. The type of \
-     the left operand is that of the result, where it has one of the two.",
+    "An integer from -2^63 to 2^63 - 1. The other operand of arithmetic may be a whole number, too; of a `U64`, the bits count. The type of \
+     the left operand is that of the result, where it has one of the two. Comparisons take two `I64`: with a number, `==` is \
+     always false, and `<` an error.",
     &[],
     methods!("I64"),
     operators!("I64", "number | string | U64 | I64"),

@@ -25,8 +25,11 @@ pub(crate) struct U64(pub(crate) u64);
 
 object!(I64, U64);
 
-const VALUE: &[Parameter] =
-    &[parameter("value", "number | string | U64 | I64", "A whole number, or its decimal digits.")];
+const VALUE: &[Parameter] = &[parameter(
+    "value",
+    "number | string | U64 | I64",
+    "A whole number, or its decimal digits as a text. From 2^53 on a number is refused: it may have been rounded.",
+)];
 
 pub(super) const MODULE: Module = Module {
     path: "@antiraid/typesext",
@@ -48,8 +51,8 @@ const RANDSTRING: Function = function(
 );
 
 pub(super) fn make(module: &mut Maker<'_>, _: &Globals<'_>) -> mlua::Result<()> {
-    module.function("U64", |_, (value,): (Operand,)| Ok(U64(value.bits())))?;
-    module.function("I64", |_, (value,): (Operand,)| Ok(I64(value.bits().cast_signed())))?;
+    module.function("U64", |_, (value,): (Exact,)| Ok(U64(value.0.bits())))?;
+    module.function("I64", |_, (value,): (Exact,)| Ok(I64(value.0.bits().cast_signed())))?;
     module.function("randstring", |_, (length,): (i64,)| randstring(length))?;
     let bitu64 = bits::make(module)?;
     module.field("bitu64", bitu64)
@@ -108,6 +111,24 @@ impl Argument for Operand {
             }
             _ => None,
         }
+    }
+}
+
+/// A whole number that is the one which stands in the script: a number from 2^53 on may have been rounded.
+struct Exact(Operand);
+
+impl Argument for Exact {
+    const EXPECTED: &'static str = "whole number of 64 bits, as a text from 2^53 on,";
+
+    fn read(value: Value) -> Option<Self> {
+        const ROUNDED: u64 = 1 << 53;
+        let is_number = matches!(value, Value::Integer(_) | Value::Number(_));
+        let operand = Operand::read(value)?;
+        let size = match operand {
+            Operand::Signed(n) => n.unsigned_abs(),
+            Operand::Unsigned(n) => n,
+        };
+        (!is_number || size < ROUNDED).then_some(Self(operand))
     }
 }
 

@@ -20,7 +20,10 @@ fn arithmetic_wraps_around() {
         ("return typesext.I64('-9223372036854775808') % -1", "0"),
         ("local i = typesext.I64(-7) return i / 2, i // 2, i % 2, i % -2", "[-3,-4,1,-1]"),
         ("local i = typesext.I64(7) return i / -2, i // -2, i % -2", "[-3,-4,-1]"),
-        ("return typesext.U64(2^63), typesext.U64(2^53 + 2)", "[9223372036854775808,9007199254740994]"),
+        (
+            "return typesext.U64('9223372036854775808'), typesext.U64(2^53 - 1)",
+            "[9223372036854775808,9007199254740991]",
+        ),
         (
             "return typesext.I64(typesext.U64(-1)), typesext.U64(typesext.I64(-1))",
             "[-1,18446744073709551615]",
@@ -117,13 +120,15 @@ fn a_text_by_chance_has_the_length_that_was_asked_for() {
 #[test]
 fn what_is_no_integer_of_64_bits_is_refused() {
     all_throw(&[
-        ("typesext.U64(1.5)", "whole number of 64 bits expected"),
-        ("typesext.U64(0/0)", "whole number of 64 bits expected"),
-        ("typesext.U64(2^64)", "whole number of 64 bits expected"),
-        ("typesext.I64(-(2^63) - 2^11)", "whole number of 64 bits expected"),
-        ("typesext.U64('18446744073709551616')", "whole number of 64 bits expected"),
-        ("typesext.U64('0x10')", "whole number of 64 bits expected"),
-        ("typesext.U64({})", "whole number of 64 bits expected"),
+        ("typesext.U64(1.5)", "as a text from 2^53 on, expected"),
+        ("typesext.U64(0/0)", "as a text from 2^53 on, expected"),
+        ("typesext.U64(2^64)", "as a text from 2^53 on, expected"),
+        ("typesext.U64(9007199254740993)", "as a text from 2^53 on, expected"),
+        ("typesext.I64(-9007199254740993)", "as a text from 2^53 on, expected"),
+        ("typesext.I64(-(2^63) - 2^11)", "as a text from 2^53 on, expected"),
+        ("typesext.U64('18446744073709551616')", "as a text from 2^53 on, expected"),
+        ("typesext.U64('0x10')", "as a text from 2^53 on, expected"),
+        ("typesext.U64({})", "as a text from 2^53 on, expected"),
         ("return typesext.U64(1) / 0", "divide by zero"),
         ("return typesext.U64(1) // 0", "divide by zero"),
         ("return typesext.I64(1) % 0", "divide by zero"),

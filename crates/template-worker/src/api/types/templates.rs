@@ -30,7 +30,7 @@ pub(in crate::api) struct PutTemplate {
     /// What it is for.
     #[serde(default)]
     pub(in crate::api) description: String,
-    /// The Discord channel that is told about its errors.
+    /// The Discord channel for its errors. It is kept, and nothing is posted there yet.
     #[serde(default)]
     pub(in crate::api) error_channel: Option<String>,
     /// A paused template gets no events.
@@ -49,7 +49,7 @@ pub(in crate::api) struct PatchTemplate {
     pub(in crate::api) capabilities: Option<Vec<String>>,
     /// What it is for.
     pub(in crate::api) description: Option<String>,
-    /// The Discord channel that is told about its errors; null takes it away.
+    /// The Discord channel for its errors; null takes it away. It is kept, and nothing is posted there yet.
     #[serde(default, deserialize_with = "null_is_a_value")]
     #[schema(value_type = Option<String>)]
     pub(in crate::api) error_channel: Option<Option<String>>,
@@ -79,7 +79,7 @@ pub(in crate::api) struct TemplateSummary {
     /// What it is for.
     #[schema(example = "answers !ping")]
     description: String,
-    /// The Discord channel that is told about its errors.
+    /// The Discord channel for its errors. It is kept, and nothing is posted there yet.
     #[schema(example = "826535422381391913")]
     error_channel: Option<String>,
     /// A paused template gets no events.

@@ -53,8 +53,8 @@ pub(in crate::api) enum AdminWord {
 pub(in crate::api) struct GuildOwner {
     /// The guild.
     pub(in crate::api) guild: GuildId,
-    /// Some of `templates:read`, `templates:write`, `events:dispatch`, `vm:manage`, `kv:read`, `kv:write`, `logs:read`,
-    /// `secrets:write`.
+    /// Some of `templates:read`, `templates:write`, `events:dispatch`, `vm:manage`, `kv:read`, `kv:write`, `logs:read`
+    /// (which nothing asks for yet), `secrets:write`.
     #[schema(example = json!(["templates:read"]))]
     pub(in crate::api) rights: Vec<String>,
 }

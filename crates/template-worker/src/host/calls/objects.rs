@@ -24,12 +24,14 @@ host_calls! {
             /// Its key.
             key: String,
         ) -> "boolean", gated "objectstorage:file_exists";
-        /// The content of an object. Throws where there is none.
+        /// The content of an object; as a text with `buffer.tostring(blob:tobuffer())`, which empties the blob. Throws where there is
+        /// none.
         DownloadFile "download_file" (
             /// Its key.
             key: String,
         ) -> "Blob", gated "objectstorage:download_file";
-        /// A URL that gives the object, as it is now, to whoever has it.
+        /// A URL that gives the object, as it is now, to whoever has it. Where objects are kept in a folder, the operator has to have
+        /// set `links.api_url`; it throws otherwise.
         GetFileUrl "get_file_url" (
             /// Its key.
             key: String,

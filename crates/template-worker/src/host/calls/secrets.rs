@@ -6,8 +6,9 @@ use super::{Bucket, host_calls};
 const SECRETS: Bucket = Bucket { name: "secrets", burst: 75, every_ms: 1_000 };
 
 host_calls! {
-    /// Secrets of the guild, which its admins put in over the HTTP API. A request has `{{secret:NAME}}` where the value of one
-    /// is to stand; the host puts it in, for the hosts that the secret is for, and where the URL begins with `https://`.
+    /// Secrets of the guild, which its admins put in over the HTTP API: `PUT /api/v1/guilds/{guild_id}/secrets/{name}`. A request
+    /// has `{{secret:NAME}}` where the value of one is to stand, in a header or in the body; the host puts it in, for the hosts
+    /// that the secret is for and over https only. Where an answer has the value word for word, `[secret]` stands there instead.
     pub enum SecretCall in "secrets" {
         /// The names of the secrets that this template may use, in order: those for which it has `secrets:{name}`.
         List "list" () -> "{string}", gated "";

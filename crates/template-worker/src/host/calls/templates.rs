@@ -66,7 +66,11 @@ const TEMPLATE: Type = table(
         field("description", "string?", "What it does."),
         field("events", "{string}", "What it listens to."),
         field("allowed_caps", "{string}", "What it may do."),
-        field("error_channel", "string?", "The channel that its errors are to be told in."),
+        field(
+            "error_channel",
+            "string?",
+            "The channel for its errors. It is kept, and nothing is posted there yet.",
+        ),
         field("language", "string?", "`luau`."),
         field("paused", "boolean?", "Whether it gets no events for now."),
         field("version", "number?", "Counts its changes, from 1."),

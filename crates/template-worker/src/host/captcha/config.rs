@@ -19,11 +19,11 @@ pub(in crate::host) fn read(config: KhronosValue) -> Result<CaptchaRequest, Stri
     let KhronosValue::Map(mut config) = config else { return Err("expected a table".to_owned()) };
     let mut request = CaptchaRequest::default();
     if let Some(count) = config.remove("char_count") {
-        request.char_count = whole("char_count", &count)?;
+        request.char_count = whole("char_count", count)?;
     }
     if let Some(size) = config.remove("viewbox_size") {
-        let (width, height) = pair("viewbox_size", size)?;
-        request.viewbox_size = (whole("viewbox_size", &width)?, whole("viewbox_size", &height)?);
+        let (width, height) = pair(size).ok_or("viewbox_size is a list of two numbers")?;
+        request.viewbox_size = (whole("viewbox_size", width)?, whole("viewbox_size", height)?);
     }
     if let Some(filters) = config.remove("filters") {
         request.filters = self::filters(filters)?;
@@ -46,96 +46,147 @@ fn filters(value: KhronosValue) -> Result<Vec<Filter>, String> {
     filters.into_iter().map(filter).collect()
 }
 
+/// Every filter, with its fields and what each takes.
+const FILTERS: [(&str, &[(&str, &str)]); 6] = [
+    ("Noise", &[("prob", "a number from 0 to 1")]),
+    (
+        "Wave",
+        &[
+            ("f", "a number from -1000 to 1000"),
+            ("amp", "a number from -1000 to 1000"),
+            ("d", "\"horizontal\" or \"vertical\""),
+        ],
+    ),
+    (
+        "Line",
+        &[
+            ("p1", "a list of two numbers"),
+            ("p2", "a list of two numbers"),
+            ("thickness", "a number of pixels"),
+            ("color", "red, green and blue from 0 to 255, such as {r = 0, g = 30, b = 100}"),
+        ],
+    ),
+    ("RandomLine", &[]),
+    ("Grid", &[("x_gap", "a whole number from 1 to 511"), ("y_gap", "a whole number from 1 to 511")]),
+    ("ColorInvert", &[]),
+];
+
+/// The fields of a filter that are not read yet.
+struct Fields {
+    filter: &'static str,
+    takes: &'static [(&'static str, &'static str)],
+    left: Map,
+}
+
+impl Fields {
+    /// The field `name`, as `read` understands it.
+    fn take<T>(&mut self, name: &str, read: impl Fn(KhronosValue) -> Option<T>) -> Result<T, String> {
+        let value = self.left.remove(name).unwrap_or_default();
+        read(value).ok_or_else(|| {
+            let takes = self.takes.iter().find(|(known, _)| *known == name).map_or("", |(_, takes)| takes);
+            format!("a `{}` filter needs `{name}`: {takes}", self.filter)
+        })
+    }
+}
+
 fn filter(value: KhronosValue) -> Result<Filter, String> {
     const KNOWN: &str = "use one of Noise, Wave, Line, RandomLine, Grid and ColorInvert";
-    let KhronosValue::Map(mut fields) = value else { return Err(format!("a filter is a table: {KNOWN}")) };
-    let name = fields.remove("filter");
-    let Some(KhronosValue::Text(name)) = name else {
+    let KhronosValue::Map(mut left) = value else { return Err(format!("a filter is a table: {KNOWN}")) };
+    let Some(KhronosValue::Text(name)) = left.remove("filter") else {
         return Err(format!("a filter has its name as `filter`: {KNOWN}"));
     };
-    let (filter, has) = match name.as_str() {
-        "Noise" => (Filter::Noise { prob: number(&mut fields, "prob")? }, "`prob`"),
-        "Wave" => {
-            let d = match fields.remove("d") {
-                None => Direction::Horizontal,
-                Some(KhronosValue::Text(d)) if d == "horizontal" => Direction::Horizontal,
-                Some(KhronosValue::Text(d)) if d == "vertical" => Direction::Vertical,
-                Some(_) => return Err("d of the filter Wave is \"horizontal\" or \"vertical\"".to_owned()),
-            };
-            let (f, amp) = (number(&mut fields, "f")?, number(&mut fields, "amp")?);
-            (Filter::Wave { f, amp, d }, "`f`, `amp` and `d`")
-        }
-        "Line" => {
-            let (p1, p2) = (point(&mut fields, "p1")?, point(&mut fields, "p2")?);
-            let (thickness, color) = (number(&mut fields, "thickness")?, color(&mut fields)?);
-            (Filter::Line { p1, p2, thickness, color }, "`p1`, `p2`, `thickness` and `color`")
-        }
-        "RandomLine" => (Filter::RandomLine, "nothing more"),
-        "Grid" => {
-            let mut gap = |name| whole(name, &fields.remove(name).unwrap_or_default());
-            (Filter::Grid { x_gap: gap("x_gap")?, y_gap: gap("y_gap")? }, "`x_gap` and `y_gap`")
-        }
-        "ColorInvert" => (Filter::ColorInvert, "nothing more"),
-        other => {
-            let other: String = other.chars().take(40).collect();
-            return Err(format!("there is no filter `{other}`: {KNOWN}"));
-        }
+    let Some(&(filter, takes)) = FILTERS.iter().find(|(known, _)| *known == name) else {
+        let name: String = name.chars().take(40).collect();
+        return Err(format!("there is no filter `{name}`: {KNOWN}"));
     };
-    nothing_else(&fields, &format!("the filter {name}"), has)?;
-    Ok(filter)
+    if let Some(unknown) = left.keys().find(|key| !takes.iter().any(|(known, _)| known == key)) {
+        let has: Vec<_> = takes.iter().map(|(known, _)| format!("`{known}`")).collect();
+        let has = if has.is_empty() { "nothing more".to_owned() } else { has.join(", ") };
+        return Err(is_nothing(unknown, &format!("the filter {filter}"), &has));
+    }
+    let mut fields = Fields { filter, takes, left };
+    Ok(match filter {
+        "Noise" => Filter::Noise { prob: fields.take("prob", number)? },
+        "Wave" => Filter::Wave {
+            f: fields.take("f", number)?,
+            amp: fields.take("amp", number)?,
+            d: fields.take("d", direction)?,
+        },
+        "Line" => Filter::Line {
+            p1: fields.take("p1", point)?,
+            p2: fields.take("p2", point)?,
+            thickness: fields.take("thickness", number)?,
+            color: fields.take("color", color)?,
+        },
+        "RandomLine" => Filter::RandomLine,
+        "Grid" => Filter::Grid { x_gap: fields.take("x_gap", count)?, y_gap: fields.take("y_gap", count)? },
+        _ => Filter::ColorInvert,
+    })
 }
 
 fn nothing_else(left: &Map, what: &str, has: &str) -> Result<(), String> {
-    let Some(name) = left.keys().next() else { return Ok(()) };
-    let name: String = name.chars().take(40).collect();
-    Err(format!("`{name}` is nothing that {what} has: it has {has}"))
+    left.keys().next().map_or(Ok(()), |name| Err(is_nothing(name, what, has)))
 }
 
-fn number(fields: &mut Map, name: &str) -> Result<f64, String> {
-    as_number(&fields.remove(name).unwrap_or_default())
-        .ok_or_else(|| format!("{name} of a filter is a number"))
+fn is_nothing(name: &str, what: &str, has: &str) -> String {
+    let name: String = name.chars().take(40).collect();
+    format!("`{name}` is nothing that {what} has: it has {has}")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Luau's numbers are doubles")]
-fn as_number(value: &KhronosValue) -> Option<f64> {
+fn number(value: KhronosValue) -> Option<f64> {
     match value {
-        KhronosValue::Integer(number) => Some(*number as f64),
-        KhronosValue::Float(number) => Some(*number),
+        KhronosValue::Integer(number) => Some(number as f64),
+        KhronosValue::Float(number) => Some(number),
         _ => None,
     }
 }
 
-fn whole(name: &str, value: &KhronosValue) -> Result<u32, String> {
+fn count(value: KhronosValue) -> Option<u32> {
     match value {
-        KhronosValue::Integer(number) => u32::try_from(*number).ok(),
+        KhronosValue::Integer(number) => u32::try_from(number).ok(),
         _ => None,
     }
-    .ok_or_else(|| format!("{name} takes whole numbers that are not negative"))
+}
+
+fn whole(name: &str, value: KhronosValue) -> Result<u32, String> {
+    count(value).ok_or_else(|| format!("{name} takes whole numbers that are not negative"))
 }
 
 /// Two values, as a list or as `x` and `y`.
-fn pair(name: &str, value: KhronosValue) -> Result<(KhronosValue, KhronosValue), String> {
+fn pair(value: KhronosValue) -> Option<(KhronosValue, KhronosValue)> {
     match value {
         KhronosValue::List(items) => <[KhronosValue; 2]>::try_from(items).ok().map(|[x, y]| (x, y)),
         KhronosValue::Map(mut fields) => fields.remove("x").zip(fields.remove("y")),
         _ => None,
     }
-    .ok_or_else(|| format!("{name} is a list of two numbers"))
 }
 
-fn point(fields: &mut Map, name: &str) -> Result<(f64, f64), String> {
-    let (x, y) = pair(name, fields.remove(name).unwrap_or_default())?;
-    as_number(&x).zip(as_number(&y)).ok_or_else(|| format!("{name} is a list of two numbers"))
+fn point(value: KhronosValue) -> Option<(f64, f64)> {
+    let (x, y) = pair(value)?;
+    number(x).zip(number(y))
 }
 
-fn color(fields: &mut Map) -> Result<[u8; 3], String> {
-    let wrong = || "color is a table with r, g and b from 0 to 255".to_owned();
-    let Some(KhronosValue::Map(color)) = fields.remove("color") else { return Err(wrong()) };
-    let part = |name| match color.get(name) {
-        Some(KhronosValue::Integer(part)) => u8::try_from(*part).map_err(|_| wrong()),
-        _ => Err(wrong()),
+/// One of both; the first where it is left out.
+fn direction(value: KhronosValue) -> Option<Direction> {
+    match value {
+        KhronosValue::Null => Some(Direction::Horizontal),
+        KhronosValue::Text(d) if d == "horizontal" => Some(Direction::Horizontal),
+        KhronosValue::Text(d) if d == "vertical" => Some(Direction::Vertical),
+        _ => None,
+    }
+}
+
+/// Red, green and blue, as a list or as `r`, `g` and `b`.
+fn color(value: KhronosValue) -> Option<[u8; 3]> {
+    let parts: [KhronosValue; 3] = match value {
+        KhronosValue::List(parts) => parts.try_into().ok()?,
+        KhronosValue::Map(mut parts) => [parts.remove("r")?, parts.remove("g")?, parts.remove("b")?],
+        _ => return None,
     };
-    Ok([part("r")?, part("g")?, part("b")?])
+    let part = |part| u8::try_from(count(part)?).ok();
+    let [r, g, b] = parts;
+    Some([part(r)?, part(g)?, part(b)?])
 }
 
 #[cfg(test)]
@@ -193,6 +244,9 @@ mod tests {
         ];
         let expected = Filter::Line { p1: (1.0, 0.0), p2: (2.0, 3.0), thickness: 2.0, color: [0, 30, 255] };
         assert_eq!(read(&line), expected);
+        let mut as_a_list = line.clone();
+        as_a_list[4].1 = list(&[0, 30, 255]);
+        assert_eq!(read(&as_a_list), expected);
         assert_eq!(read(&[("filter", text("RandomLine"))]), Filter::RandomLine);
         let grid = [
             ("filter", text("Grid")),
@@ -219,7 +273,19 @@ mod tests {
                 with_filter(&[("filter", text("Cow"))]).map(|_| ()),
                 "there is no filter `Cow`: use one of Noise",
             ),
-            (with_filter(&[("filter", text("Noise"))]).map(|_| ()), "prob of a filter is a number"),
+            (
+                with_filter(&[("filter", text("Noise"))]).map(|_| ()),
+                "a `Noise` filter needs `prob`: a number from 0 to 1",
+            ),
+            (
+                with_filter(&[("filter", text("Noise")), ("probability", KhronosValue::Float(0.1))])
+                    .map(|_| ()),
+                "`probability` is nothing that the filter Noise has: it has `prob`",
+            ),
+            (
+                with_filter(&[("filter", text("Wave")), ("f", KhronosValue::Integer(1))]).map(|_| ()),
+                "a `Wave` filter needs `amp`",
+            ),
             (
                 with_filter(&[("filter", text("RandomLine")), ("x", text("y"))]).map(|_| ()),
                 "it has nothing more",
