@@ -25,14 +25,14 @@ impl UserData for ContextObject {
     fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
         // mlua locks the metatables of its userdata by itself: `getmetatable(ctx)` is false.
         fields.add_meta_field(MetaMethod::Type, CONTEXT.name);
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, |_, _: MultiValue| -> Result<(), String> {
+            Err("ctx is read-only; keep state in ctx.store or in your own variables".to_owned())
+        });
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |_, this, key: Value| this.0.raw_get::<Value>(key));
         methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok(CONTEXT.name));
-        methods.add_meta_method(MetaMethod::NewIndex, |_, _, (_, _): (Value, Value)| -> mlua::Result<()> {
-            Err(mlua::Error::runtime("ctx is read-only; keep state in ctx.store or in your own variables"))
-        });
     }
 }
 
