@@ -36,8 +36,8 @@ impl fmt::Display for Doubt {
 pub enum Failure {
     /// The operator has given no token.
     #[error(
-        "there is no bot here: the operator of this service has to set `discord.token` in the configuration \
-         (or TEMPLATE_WORKER_DISCORD__TOKEN)"
+        "there is no bot here, so Discord cannot be reached: whoever runs this has to set `discord.token` in the \
+         configuration (or TEMPLATE_WORKER_DISCORD__TOKEN)"
     )]
     NotConfigured,
     /// Discord does not take the token any more.
