@@ -1,11 +1,13 @@
 //! A thread for what is too long for the threads of the VMs: one for all VMs of a process.
 //!
-//! Owns how much may wait. The thread is there while there is something to do, and takes one job after another, in the
-//! order in which they came.
+//! Owns how much may wait, and in which order. The thread is there while there is something to do, and takes one job after
+//! another. VMs take turns: a job is of the turn after its VM's last one, or of the turn that is being served, whichever is
+//! later. Where there is no room, the newest job of the last turn makes room for one of an earlier turn. So VMs that always
+//! have something to do keep out each other, and none that comes now and then.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Jobs in all: at some 60 ms each, the last one waits four seconds.
@@ -20,21 +22,33 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Cheap to clone; all clones share the thread.
 #[derive(Clone, Default)]
 pub(crate) struct SlowLane {
-    jobs: Jobs,
+    jobs: Count,
     queue: Arc<Mutex<Queue>>,
 }
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Job>,
+    /// By turn, and in each turn in the order in which they came.
+    waiting: BTreeMap<(u64, u64), (Job, Place)>,
+    /// How many came.
+    came: u64,
+    /// The turn that is being served.
+    turn: u64,
     has_thread: bool,
 }
 
-/// How many jobs there are, of a VM or of all.
+/// The jobs of one VM.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Jobs(Arc<AtomicUsize>);
+pub(crate) struct Jobs {
+    count: Count,
+    /// The first turn that it has not had.
+    next_turn: Arc<AtomicU64>,
+}
 
-impl Jobs {
+#[derive(Debug, Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
     fn one_more(&self, most: usize) -> Option<Counted> {
         let more = |count: usize| (count < most).then_some(count + 1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
@@ -42,7 +56,7 @@ impl Jobs {
     }
 }
 
-struct Counted(Jobs);
+struct Counted(Count);
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -51,7 +65,10 @@ impl Drop for Counted {
 }
 
 /// A place for one job, until that is done or dropped.
-pub(crate) struct Place(#[expect(dead_code, reason = "counted until it is dropped")] [Counted; 2]);
+pub(crate) struct Place {
+    turn: u64,
+    _counted: [Counted; 2],
+}
 
 impl SlowLane {
     /// A place for a job of the VM whose jobs are `of_vm`.
@@ -59,20 +76,34 @@ impl SlowLane {
     /// # Errors
     /// A text for a script, where there are too many jobs.
     pub(crate) fn place(&self, of_vm: &Jobs) -> Result<Place, String> {
-        let of_vm = of_vm.one_more(MOST_OF_A_VM).ok_or_else(|| {
+        let counted = of_vm.count.one_more(MOST_OF_A_VM).ok_or_else(|| {
             format!("at most {MOST_OF_A_VM} of these run at a time: wait for the others to end")
         })?;
-        let of_all = self.jobs.one_more(MOST).ok_or("too many guilds are doing this now; try again later")?;
-        Ok(Place([of_vm, of_all]))
+        let turn = self.queue().turn.max(of_vm.next_turn.load(Ordering::Relaxed));
+        let of_all = self.jobs.one_more(MOST).or_else(|| {
+            self.make_room_for(turn);
+            self.jobs.one_more(MOST)
+        });
+        let of_all = of_all.ok_or("too many guilds are doing this now; try again later")?;
+        of_vm.next_turn.store(turn + 1, Ordering::Relaxed);
+        Ok(Place { turn, _counted: [counted, of_all] })
+    }
+
+    /// Drops the newest job of the last turn, if that is later than `turn`.
+    fn make_room_for(&self, turn: u64) {
+        let mut queue = self.queue();
+        let last = queue.waiting.last_entry().filter(|last| last.key().0 > turn);
+        let dropped = last.map(|last| last.remove());
+        drop(queue);
+        drop(dropped);
     }
 
     /// Has `job` done, or drops it where the operating system gives no thread.
     pub(crate) fn run(&self, place: Place, job: impl FnOnce() + Send + 'static) {
         let mut queue = self.queue();
-        queue.waiting.push_back(Box::new(move || {
-            job();
-            drop(place);
-        }));
+        queue.came += 1;
+        let key = (place.turn, queue.came);
+        queue.waiting.insert(key, (Box::new(job), place));
         if !queue.has_thread {
             let lane = self.clone();
             let thread = std::thread::Builder::new().name("slow-lane".to_owned()).stack_size(STACK);
@@ -87,17 +118,20 @@ impl SlowLane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<(Job, Place)> {
         let mut queue = self.queue();
-        let job = queue.waiting.pop_front();
-        queue.has_thread = job.is_some();
-        job
+        let first = queue.waiting.pop_first();
+        queue.has_thread = first.is_some();
+        let ((turn, _), job) = first?;
+        queue.turn = turn;
+        Some(job)
     }
 
     fn work(&self) {
-        while let Some(job) = self.next() {
+        while let Some((job, place)) = self.next() {
             // Whoever waits for it hears of it by what it drops, and the thread is for the others, too.
             let _ = catch_unwind(AssertUnwindSafe(job));
+            drop(place);
         }
     }
 }
@@ -146,5 +180,39 @@ mod tests {
         }
         places.clear();
         assert_eq!(lane.jobs.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn vms_that_always_have_jobs_keep_out_no_other() {
+        let lane = SlowLane::default();
+        let (done, seen) = sync_channel(2 * MOST);
+        let (begun, has_begun) = sync_channel(1);
+        let (go, may_go) = sync_channel::<()>(1);
+        let busy: Vec<Jobs> = (0..MOST / 2).map(|_| Jobs::default()).collect();
+        lane.run(lane.place(&busy[0]).unwrap(), move || {
+            begun.send(()).unwrap();
+            may_go.recv().unwrap();
+        });
+        has_begun.recv().unwrap();
+        let run = |vm: &Jobs, name: String| {
+            let done = done.clone();
+            lane.place(vm).map(|place| lane.run(place, move || done.send(name).unwrap()))
+        };
+        for (number, vm) in busy.iter().enumerate() {
+            while run(vm, format!("busy {number}")).is_ok() {}
+        }
+        assert_eq!(lane.jobs.0.load(Ordering::Relaxed), MOST);
+        // Each takes the place of a second job, until there are none.
+        let late: Vec<Jobs> = (0..MOST).map(|_| Jobs::default()).collect();
+        let taken =
+            late.iter().enumerate().take_while(|(number, vm)| run(vm, format!("late {number}")).is_ok());
+        assert_eq!(taken.count(), MOST / 2);
+        assert_eq!(lane.jobs.0.load(Ordering::Relaxed), MOST);
+        go.send(()).unwrap();
+        drop(done);
+        let order: Vec<String> = seen.iter().take(MOST - 1).collect();
+        let first = (1..MOST / 2).map(|number| format!("busy {number}"));
+        let then = (0..MOST / 2).map(|number| format!("late {number}"));
+        assert_eq!(order, first.chain(then).collect::<Vec<_>>());
     }
 }

@@ -51,7 +51,8 @@ pub struct App {
     pub shared: Arc<Shared>,
     /// What time it is for whatever is stored with a time.
     pub clock: Clock,
-    sources: Sources,
+    /// Empty until the service can be seen by its own host.
+    sources: OnceLock<Sources>,
     /// Secrets of guilds.
     pub vault: Vault,
     /// Objects of guilds.
@@ -232,7 +233,6 @@ impl App {
                 }
             }
         });
-        let sources = Sources::start(&storage, &dispatcher, &clock, &stopping, &shared.metrics);
         let app = Self {
             config,
             storage,
@@ -243,13 +243,17 @@ impl App {
             host,
             shared,
             clock,
-            sources,
+            sources: OnceLock::new(),
             vault,
             objects,
             strategy,
         };
         let app = Arc::new(app);
         service.0.get_or_init(|| Arc::downgrade(&app));
+        // They tell of keys at once, and whoever handles one asks the host what its guild may use.
+        app.sources.get_or_init(|| {
+            Sources::start(&app.storage, &app.dispatcher, &app.clock, &app.stopping, &app.shared.metrics)
+        });
         Ok(app)
     }
 
@@ -291,7 +295,12 @@ impl App {
         self.stopping.begin();
         let stopped = self.strategy.stop(self.stop_by()).await;
         // All answers are given by then: what is left is to store what came of them.
-        let stored = tokio::time::timeout(TIME_TO_STORE, self.sources.ended()).await;
+        let ended = async {
+            if let Some(sources) = self.sources.get() {
+                sources.ended().await;
+            }
+        };
+        let stored = tokio::time::timeout(TIME_TO_STORE, ended).await;
         if stored.is_err() {
             tracing::warn!("failed to store in time which keys were handled; their events are sent again");
         }
@@ -323,10 +332,7 @@ impl std::fmt::Debug for Behind {
 #[async_trait]
 impl Service for Behind {
     fn guilds(&self) -> usize {
-        self.app().map_or(0, |app| {
-            let levels = app.levels();
-            levels.idle + levels.busy
-        })
+        self.app().map_or(0, |app| app.strategy.guilds())
     }
 
     fn limits(&self, guild: GuildId) -> Arc<Limits> {

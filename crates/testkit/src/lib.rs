@@ -1,6 +1,6 @@
 //! A real template-worker for tests: its own port, its own data folder, its own threads, and books that must balance.
 //!
-//! Owns [`TestWorker`]; a Discord for it is in [`discord`]. Dropping one stops the service as an operator would, and fails the test if a VM is still alive
+//! Owns [`TestWorker`]; a Discord for it is in [`discord`], a bucket in [`s3`]. Dropping one stops the service as an operator would, and fails the test if a VM is still alive
 //! or an answer is still owed, so every test checks that without saying so.
 
 #![expect(
@@ -11,6 +11,7 @@
 )]
 
 pub mod discord;
+pub mod s3;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

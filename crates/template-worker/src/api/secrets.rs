@@ -42,7 +42,8 @@ pub(super) async fn list_secrets(
 /// Keep a secret
 ///
 /// In place of one with its name. A template that has the capability `secrets:{name}` can put it into requests to these
-/// hosts, as `{{secret:NAME}}`, and never sees it.
+/// hosts, as `{{secret:NAME}}`, and never sees it. It is sent by https alone, but for hosts whose address the operator has
+/// fixed.
 #[utoipa::path(put, path = "/guilds/{guild_id}/secrets/{name}", tag = "secrets", security(("token" = [])),
     params(GuildParam, SecretParam), request_body = NewSecret,
     responses((status = 200, description = "Replaced", body = SecretBody),

@@ -227,7 +227,7 @@ pub(super) async fn delete_template(
 ) -> Result<StatusCode, ApiError> {
     let guild = guild.id;
     to_the_end(async move {
-        if !app.storage.delete_template(guild, &name).await? {
+        if !app.storage.delete_template(guild, &name, None).await? {
             return Err(unknown(&name));
         }
         app.dispatcher.template_removed(guild, &name).await;

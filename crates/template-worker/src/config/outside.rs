@@ -25,7 +25,8 @@ settings! {
         pub opened_networks: Vec<Network> = Vec::new();
         /// Networks that templates cannot reach though they are public, such as those of your own machines.
         pub closed_networks: Vec<Network> = Vec::new();
-        /// Names that are not looked up, with their addresses: ["api.example.com=10.1.2.3"].
+        /// Names that are not looked up, with their addresses: ["api.example.com=10.1.2.3"]. Secrets are sent there over
+        /// http as well: who fixes a name vouches for the way.
         pub fixed_names: Vec<FixedName> = Vec::new();
     }
 }

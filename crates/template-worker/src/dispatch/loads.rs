@@ -1,6 +1,6 @@
 //! Whose templates were loaded lately, for those who have something to tell them then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,8 +21,15 @@ pub struct Loaded {
 /// Loads that nobody has taken yet: the last one of each guild, so that there are never more than guilds.
 #[derive(Debug, Default)]
 pub(super) struct Loads {
-    waiting: Mutex<HashMap<GuildId, u64>>,
+    waiting: Mutex<Waiting>,
     changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    fingerprints: HashMap<GuildId, u64>,
+    /// The same guilds, the one that waits longest first.
+    turns: VecDeque<GuildId>,
 }
 
 impl Loads {
@@ -32,7 +39,10 @@ impl Loads {
             (template.info.name.as_str(), template.info.version, template.info.created_at).hash(&mut hasher);
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert(guild, hasher.finish());
+        if waiting.fingerprints.insert(guild, hasher.finish()).is_none() {
+            waiting.turns.push_back(guild);
+        }
+        drop(waiting);
         self.changed.notify_one();
     }
 
@@ -41,12 +51,34 @@ impl Loads {
         loop {
             {
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                let first = waiting.keys().next().copied();
-                if let Some((guild, fingerprint)) = first.and_then(|guild| waiting.remove_entry(&guild)) {
+                let first = waiting.turns.pop_front();
+                if let Some((guild, fingerprint)) =
+                    first.and_then(|guild| waiting.fingerprints.remove_entry(&guild))
+                {
                     return Loaded { guild, fingerprint };
                 }
             }
             self.changed.notified().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_longest_is_next_and_each_guild_waits_once() {
+        let loads = Loads::default();
+        for guild in [7, 3, 9, 7, 1, 3] {
+            loads.note(GuildId::new(guild).unwrap(), &[]);
+        }
+        let mut order = vec![loads.next().await.guild.get()];
+        // One that comes again and again does not overtake those that wait.
+        loads.note(GuildId::new(7).unwrap(), &[]);
+        for _ in 0..4 {
+            order.push(loads.next().await.guild.get());
+        }
+        assert_eq!(order, [7, 3, 9, 1, 7]);
     }
 }

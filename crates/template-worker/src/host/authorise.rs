@@ -112,16 +112,20 @@ impl Gate {
         &self.most
     }
 
-    /// Whether the call may be served: what it wants is covered by what the operator, the guild's admin and the context allow,
-    /// and its guild has not called too often.
+    /// Whether the call may be served: its guild has not called too often, and what it wants is covered by what the operator,
+    /// the guild's admin and the context allow. The rate comes first, so that calls which are refused are no cheaper: looking
+    /// at the capabilities of a large one is work for the VM's thread.
     ///
     /// # Errors
-    /// Says which capability is missing and who gives it, or when to try again.
+    /// Says when to try again, or which capability is missing and who gives it.
     pub fn authorise(&self, caller: &Caller, call: &HostCall) -> Result<(), HostError> {
+        if let Some(rates) = &self.rates {
+            rates.take(caller.guild, call.buckets(), call.weight())?;
+        }
         for capability in call.wants() {
             self.check(caller, capability)?;
         }
-        self.rates.as_ref().map_or(Ok(()), |rates| rates.take(caller.guild, call.buckets()))
+        Ok(())
     }
 
     /// Whether one capability is covered: for what is only known while a call is served.

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use khronos::{KhronosValue, TimeZone, Timestamp, ValueLimits};
 use time::OffsetDateTime;
 
-use super::calls::{KvCall, Moment};
+use super::calls::{BatchOp, KvCall, Moment};
 use super::{Caller, HostError, HostReply, Service};
 use crate::ids::GuildId;
 use crate::limits::Limit;
@@ -76,14 +76,14 @@ impl Kv {
                 let op = KvOp::Set {
                     at: by_id(&id)?,
                     value: value.0.to_typed_json(),
-                    expires_at: time_of(expires_at),
+                    expires_at: time_of(expires_at)?,
                     resume: resume.unwrap_or_default(),
                 };
                 self.write(caller, op).await?;
                 Ok(HostReply::nothing())
             }
             KvCall::SetExpiryById { id, expires_at } => {
-                let op = KvOp::SetExpiry { at: by_id(&id)?, expires_at: time_of(expires_at) };
+                let op = KvOp::SetExpiry { at: by_id(&id)?, expires_at: time_of(expires_at)? };
                 self.write(caller, op).await?;
                 Ok(HostReply::nothing())
             }
@@ -92,15 +92,26 @@ impl Kv {
                 Ok(HostReply::nothing())
             }
             KvCall::Batch { ops } => {
-                let ops: Vec<KvOp> =
-                    ops.0.into_iter().map(KvCall::from).map(op_of).collect::<Result<_, _>>()?;
+                let ops = ops.0.into_iter().map(op_of).collect::<Result<Vec<_>, _>>()?;
                 let done = self.write_all(caller, ops).await?;
                 Ok(HostReply::value(KhronosValue::List(done.into_iter().map(result).collect())))
             }
-            call => {
-                let says_nothing = matches!(call, KvCall::Delete { .. } | KvCall::SetExpiry { .. });
-                let done = self.write(caller, op_of(call)?).await?;
-                Ok(if says_nothing { HostReply::nothing() } else { HostReply::value(result(done)) })
+            KvCall::Set { key, value, scopes, expires_at, resume } => {
+                self.change(caller, BatchOp::Set { key, scopes, value, expires_at, resume }).await
+            }
+            KvCall::SetExpiry { key, scopes, expires_at } => {
+                self.change(caller, BatchOp::SetExpiry { key, scopes, expires_at }).await?;
+                Ok(HostReply::nothing())
+            }
+            KvCall::Delete { key, scopes } => {
+                self.change(caller, BatchOp::Delete { key, scopes }).await?;
+                Ok(HostReply::nothing())
+            }
+            KvCall::Increment { key, scopes, by } => {
+                self.change(caller, BatchOp::Increment { key, scopes, by }).await
+            }
+            KvCall::CompareAndSet { key, scopes, expected, value } => {
+                self.change(caller, BatchOp::CompareAndSet { key, scopes, expected, value }).await
             }
         }
     }
@@ -165,6 +176,11 @@ impl Kv {
         Ok(HostReply::two(KhronosValue::List(records), optional(cursor)))
     }
 
+    /// A change by key, alone.
+    async fn change(&self, caller: &Caller, op: BatchOp) -> Result<HostReply, KvError> {
+        Ok(HostReply::value(result(self.write(caller, op_of(op)?).await?)))
+    }
+
     async fn write(&self, caller: &Caller, op: KvOp) -> Result<KvDone, KvError> {
         let nothing = || KvError::BadBatch { count: 0 };
         self.write_all(caller, vec![op]).await?.pop().ok_or_else(nothing)
@@ -217,29 +233,27 @@ impl fmt::Debug for Kv {
     }
 }
 
-/// The change that a call by key stands for.
-fn op_of(call: KvCall) -> Result<KvOp, KvError> {
-    Ok(match call {
-        KvCall::Set { key, value, scopes, expires_at, resume } => KvOp::Set {
+/// The change that an operation stands for.
+fn op_of(op: BatchOp) -> Result<KvOp, KvError> {
+    Ok(match op {
+        BatchOp::Set { key, value, scopes, expires_at, resume } => KvOp::Set {
             at: by_key(key, scopes)?,
             value: value.0.to_typed_json(),
-            expires_at: time_of(expires_at),
+            expires_at: time_of(expires_at)?,
             resume: resume.unwrap_or_default(),
         },
-        KvCall::SetExpiry { key, scopes, expires_at } => {
-            KvOp::SetExpiry { at: by_key(key, scopes)?, expires_at: time_of(expires_at) }
+        BatchOp::SetExpiry { key, scopes, expires_at } => {
+            KvOp::SetExpiry { at: by_key(key, scopes)?, expires_at: time_of(expires_at)? }
         }
-        KvCall::Delete { key, scopes } => KvOp::Delete { at: by_key(key, scopes)? },
-        KvCall::Increment { key, scopes, by } => {
+        BatchOp::Delete { key, scopes } => KvOp::Delete { at: by_key(key, scopes)? },
+        BatchOp::Increment { key, scopes, by } => {
             KvOp::Increment { key: KvKey { key, scopes: Scopes::new(scopes)? }, by: by.unwrap_or(1.0) }
         }
-        KvCall::CompareAndSet { key, scopes, expected, value } => KvOp::CompareAndSet {
+        BatchOp::CompareAndSet { key, scopes, expected, value } => KvOp::CompareAndSet {
             key: KvKey { key, scopes: Scopes::new(scopes)? },
             expected: (expected.0 != KhronosValue::Null).then(|| expected.0.to_typed_json()),
             value: value.0.to_typed_json(),
         },
-        // Such a batch is not to be had from a script.
-        _ => return Err(KvError::BadBatch { count: 0 }),
     })
 }
 
@@ -284,9 +298,9 @@ fn by_id(id: &str) -> Result<KvAt, KvError> {
 }
 
 /// A script's point in time; its years are those that a date can have.
-fn time_of(moment: Option<Moment>) -> Option<OffsetDateTime> {
-    let nanos = moment?.0.nanos();
-    Some(OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+fn time_of(moment: Option<Moment>) -> Result<Option<OffsetDateTime>, KvError> {
+    let time = moment.map(|moment| OffsetDateTime::from_unix_timestamp_nanos(moment.0.nanos()));
+    time.transpose().map_err(|error| KvError::unreadable(error.into()))
 }
 
 fn moment(at: OffsetDateTime) -> KhronosValue {

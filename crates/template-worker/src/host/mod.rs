@@ -6,6 +6,7 @@
 //!
 //! `calls` declares what there is. Each family is served in a file or folder of its own.
 
+mod audit;
 mod authorise;
 pub mod calls;
 pub mod captcha;
@@ -28,6 +29,7 @@ use std::task::{Context, Waker};
 
 use tokio::runtime::Handle;
 
+use audit::Entry;
 pub use authorise::{Gate, HostError};
 pub use calls::{HostCall, HostReply};
 pub use discord::Discord;
@@ -112,17 +114,17 @@ impl Host {
     }
 
     /// Counts what came of a call, and makes of an error what the script throws.
-    fn record(&self, caller: &Caller, name: &str, came: Result<HostReply, HostError>) -> HostReply {
+    fn record(&self, caller: &Caller, entry: &Entry, came: Result<HostReply, HostError>) -> HostReply {
         let (served, reply) = match came {
             Ok(reply) => (Served::Answered, reply),
             Err(error) => {
                 if let HostError::Internal { source, .. } = &error {
-                    tracing::error!(guild = %caller.guild, template = %caller.template.name, call = name, error = &**source as &dyn std::error::Error, "a host call failed");
+                    tracing::error!(guild = %caller.guild, template = %caller.template.name, call = %entry, error = &**source as &dyn std::error::Error, "a host call failed");
                 }
                 (error.served(), HostReply::Failed(error.to_string()))
             }
         };
-        tracing::debug!(target: "template_worker::audit", guild = %caller.guild, template = %caller.template.name, call = name, ?served);
+        entry.tell(caller, served);
         self.0.metrics.count(Count::HostCall(served));
         reply
     }
@@ -139,17 +141,17 @@ impl HostLine for Host {
     }
 
     fn call(&self, caller: Caller, call: HostCall, answer: Answer) {
-        let name = call.to_string();
+        let entry = Entry::of(&call);
         if let Err(refused) = self.0.gate.authorise(&caller, &call) {
-            return answer.send(self.record(&caller, &name, Err(refused)));
+            return answer.send(self.record(&caller, &entry, Err(refused)));
         }
         let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
-            return answer.send(self.record(&caller, &name, Err(HostError::Busy)));
+            return answer.send(self.record(&caller, &entry, Err(HostError::Busy)));
         };
         let (host, quick) = (self.clone(), is_quick(&call));
         let mut serve = Box::pin(async move {
             let came = host.serve(&caller, call).await;
-            answer.send(host.record(&caller, &name, came));
+            answer.send(host.record(&caller, &entry, came));
             drop(place);
         });
         if quick && serve.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {

@@ -55,12 +55,16 @@ impl Outside {
             response_bytes: limits.max_http_response_bytes,
         };
         let mut request = request(call)?;
-        let host = self.http.destination(&request, limits).map_err(|error| self.http_error(error))?;
-        for name in secrets::mentioned(&request) {
+        let to = self.http.destination(&request, limits).map_err(|error| self.http_error(error))?;
+        let names = secrets::mentioned(&request);
+        for name in &names {
             gate.check(caller, format!("secrets:{name}"))?;
         }
-        let filled = self.vault.fill(caller.guild, &host, &mut request, limits.request_bytes).await;
+        let filled = self.vault.fill(caller.guild, &to, &mut request, limits.request_bytes).await;
         let filled = filled.map_err(|error| self.secrets_error(error))?;
+        if !names.is_empty() {
+            tracing::info!(target: "template_worker::audit", guild = %caller.guild, template = %caller.template.name, host = to.host, secrets = ?names, "secrets are put into a request");
+        }
         let permit = |host: &str| permit(caller, host);
         let sent = self.http.send(caller.guild, limits, &permit, request).await;
         let mut response = sent.map_err(|error| self.http_error(error))?;
@@ -189,7 +193,9 @@ impl Outside {
     fn secrets_error(&self, error: SecretsError) -> HostError {
         match error {
             SecretsError::NoSuchSecret { .. } => HostError::NotFound(error.to_string()),
-            SecretsError::NotForHost { .. } => HostError::Refused(error.to_string()),
+            SecretsError::NotForHost { .. } | SecretsError::InClear { .. } => {
+                HostError::Refused(error.to_string())
+            }
             SecretsError::TooLarge { .. } => self.limited(Limit::HttpRequestBytes, &error),
             SecretsError::Unreadable { .. } => HostError::Unavailable(error.to_string()),
             error => HostError::Internal { what: "use the secrets of the guild", source: error.into() },

@@ -29,21 +29,24 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Takes one of each of `buckets` for `guild`.
+    /// Takes `weight` of each of `buckets` for `guild`; all of a bucket that never holds as many.
     ///
     /// # Errors
-    /// [`HostError::RateLimited`] for the first that is empty. What was taken of those before it stays taken.
-    pub(super) fn take(&self, guild: GuildId, buckets: &[Bucket]) -> Result<(), HostError> {
+    /// [`HostError::RateLimited`] for the first that has less. What was taken of those before it stays taken.
+    pub(super) fn take(&self, guild: GuildId, buckets: &[Bucket], weight: u32) -> Result<(), HostError> {
         for bucket in buckets {
-            let limiter = self.limiter(bucket);
-            if let Err(empty) = limiter.check_key(&guild) {
-                return Err(HostError::RateLimited {
-                    bucket: bucket.name,
-                    wait: empty.wait_time_from(self.clock.now()),
-                    burst: bucket.burst,
-                    every: every(bucket),
-                });
-            }
+            let count = NonZeroU32::new(weight.min(bucket.burst)).unwrap_or(NonZeroU32::MIN);
+            let wait = match self.limiter(bucket).check_key_n(&guild, count) {
+                Ok(Ok(())) => continue,
+                Ok(Err(empty)) => empty.wait_time_from(self.clock.now()),
+                Err(_) => every(bucket).saturating_mul(bucket.burst),
+            };
+            return Err(HostError::RateLimited {
+                bucket: bucket.name,
+                wait,
+                burst: bucket.burst,
+                every: every(bucket),
+            });
         }
         Ok(())
     }
@@ -79,13 +82,29 @@ mod tests {
         const RARE: Bucket = Bucket { name: "rare", burst: 3, every_ms: 3_600_000 };
         let (rates, guild) = (RateLimits::default(), |id| GuildId::new(id).unwrap());
         for _ in 0..3 {
-            rates.take(guild(1), &[RARE]).unwrap();
+            rates.take(guild(1), &[RARE], 1).unwrap();
         }
-        let refused = rates.take(guild(1), &[RARE]).unwrap_err();
+        let refused = rates.take(guild(1), &[RARE], 1).unwrap_err();
         let HostError::RateLimited { bucket: "rare", wait, burst: 3, .. } = refused else {
             panic!("it was refused for another reason: {refused}");
         };
         assert!(wait > Duration::from_secs(3_500), "{wait:?}");
-        rates.take(guild(2), &[RARE]).unwrap();
+        rates.take(guild(2), &[RARE], 1).unwrap();
+    }
+
+    #[test]
+    fn what_counts_as_several_takes_as_many_and_never_more_than_there_can_be() {
+        const RARE: Bucket = Bucket { name: "rare", burst: 5, every_ms: 3_600_000 };
+        let (rates, guild) = (RateLimits::default(), |id| GuildId::new(id).unwrap());
+        rates.take(guild(1), &[RARE], 3).unwrap();
+        let refused = rates.take(guild(1), &[RARE], 3).unwrap_err();
+        let HostError::RateLimited { wait, .. } = refused else {
+            panic!("it was refused for another reason: {refused}");
+        };
+        assert!(wait > Duration::from_secs(3_500) && wait <= Duration::from_secs(3_600), "{wait:?}");
+        rates.take(guild(1), &[RARE], 2).unwrap();
+        assert!(rates.take(guild(1), &[RARE], 1).is_err());
+        rates.take(guild(2), &[RARE], u32::MAX).unwrap();
+        assert!(rates.take(guild(2), &[RARE], 1).is_err());
     }
 }

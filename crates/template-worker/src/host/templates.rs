@@ -29,7 +29,7 @@ const MOST_LISTED: u32 = 1_000;
 /// What the rest of the service does about templates that change.
 #[async_trait]
 pub trait Service: Send + Sync + std::fmt::Debug {
-    /// How many guilds have a VM right now.
+    /// How many guilds have a VM right now, or are about to get one.
     fn guilds(&self) -> usize;
 
     /// What the guild may use.
@@ -89,7 +89,9 @@ impl Templates {
                     return Ok(HostReply::value(false));
                 };
                 self.check(gate, caller, &there.info.capabilities)?;
-                let deleted = self.storage.delete_template(guild, &name).await.map_err(failed)?;
+                // What was looked at is what is removed, as below.
+                let version = Some(there.info.version);
+                let deleted = self.storage.delete_template(guild, &name, version).await.map_err(failed)?;
                 self.service.template_removed(guild, &name).await;
                 Ok(HostReply::value(deleted))
             }

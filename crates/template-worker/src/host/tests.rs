@@ -60,7 +60,7 @@ fn arguments(object: &str, name: &str) -> Option<Vec<KhronosValue>> {
     })
 }
 
-fn every_call() -> Vec<HostCall> {
+pub(super) fn every_call() -> Vec<HostCall> {
     let call = |(object, declared): (&'static str, &'static calls::Declared)| {
         let name = declared.function.name;
         let arguments =
@@ -70,7 +70,7 @@ fn every_call() -> Vec<HostCall> {
     HostCall::all().map(call).collect()
 }
 
-fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
+pub(super) fn caller(capabilities: Capabilities, limited: Option<Capabilities>) -> Caller {
     let guild = GuildId::new(1).unwrap();
     let template = Arc::new(TemplateInfo {
         guild,
@@ -93,7 +93,7 @@ fn set(texts: &[String]) -> Capabilities {
     texts.iter().map(|text| text.parse::<Capability>().unwrap()).collect()
 }
 
-fn all() -> Capabilities {
+pub(super) fn all() -> Capabilities {
     set(&["*".to_owned()])
 }
 
@@ -158,7 +158,7 @@ fn every_call_has_a_rate_and_a_guild_that_calls_too_often_hears_when_to_try_agai
         };
         let gate = Gate::new(all(), true);
         let caller = caller(all(), None);
-        for _ in 0..rarest {
+        for _ in 0..rarest / call.weight() {
             gate.authorise(&caller, &call).unwrap_or_else(|error| panic!("{call}: {error}"));
         }
         // While this ran, the bucket may have filled by a few.
@@ -166,4 +166,34 @@ fn every_call_has_a_rate_and_a_guild_that_calls_too_often_hears_when_to_try_agai
         let said = refused.unwrap_or_else(|| panic!("{call} is not limited")).to_string();
         assert!(said.contains("try again in"), "{call}: {said}");
     }
+}
+
+#[test]
+fn a_batch_counts_as_many_calls_as_it_has_operations() {
+    let op = |key: i64| {
+        let key = text(&key.to_string());
+        KhronosValue::from([("op", text("delete")), ("key", key), ("scopes", vec!["a"].into())])
+    };
+    let batch = |count: i64| {
+        let ops = KhronosValue::List((0..count).map(op).collect());
+        HostCall::named("KV", "batch", vec![ops]).unwrap()
+    };
+    let (most, gate) = (batch(100), Gate::new(all(), true));
+    assert_eq!((most.weight(), most.buckets()[0].burst), (100, 500));
+    let caller = caller(all(), None);
+    for _ in 0..5 {
+        gate.authorise(&caller, &most).unwrap();
+    }
+    let refused = gate.authorise(&caller, &most).unwrap_err();
+    assert!(matches!(refused, HostError::RateLimited { bucket: "kv", .. }), "{refused}");
+}
+
+#[test]
+fn a_call_that_is_not_allowed_counts_against_the_rate_all_the_same() {
+    let gate = Gate::new(all(), true);
+    let call = HostCall::named("DataStores.StatsStore", "stats", vec![]).unwrap();
+    let caller = caller(Capabilities::default(), None);
+    let refusals: Vec<HostError> = (0..200).map(|_| gate.authorise(&caller, &call).unwrap_err()).collect();
+    assert!(matches!(refusals[0], HostError::NotAllowed { .. }), "{}", refusals[0]);
+    assert!(refusals.iter().any(|refused| matches!(refused, HostError::RateLimited { .. })));
 }

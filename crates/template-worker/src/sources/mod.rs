@@ -11,8 +11,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::dispatch::Dispatcher;
+use crate::events::Event;
+use crate::ids::{EventId, GuildId};
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
+use crate::storage::kv::{KvId, Scopes};
 use crate::storage::{Clock, Storage};
 
 /// The tasks, as long as they run.
@@ -59,4 +62,18 @@ impl Sources {
         // An error means that nobody holds the other end any more.
         let _ = self.running.clone().changed().await;
     }
+}
+
+/// The event `name` about a key: what its handlers are told is the same, whatever has come of the key.
+fn key_event(
+    name: &str,
+    event: EventId,
+    guild: GuildId,
+    id: &KvId,
+    key: &str,
+    scopes: &Scopes,
+) -> Result<Event, Box<dyn std::error::Error + Send + Sync>> {
+    let scopes = scopes.to_vec();
+    let data = serde_json::json!({"id": id.as_str(), "key": key, "scopes": scopes}).to_string();
+    Ok(Event::new(event, guild, name.parse()?, None, scopes, data.into())?)
 }

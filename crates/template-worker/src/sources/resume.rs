@@ -5,17 +5,18 @@
 //! again and again, and of the second the templates hear by finding their variables empty.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::key_event;
 use crate::dispatch::{DispatchError, Dispatcher, Loaded};
-use crate::events::Event;
 use crate::ids::{EventId, GuildId};
 use crate::storage::expiry::ResumeKey;
 use crate::storage::kv::KvError;
-use crate::storage::{Clock, ExpiryStorage};
+use crate::storage::{Clock, ExpiryStorage, StorageError};
 
 /// Most keys of a guild that are told of after a load.
 const MOST_KEYS: usize = 1_000;
@@ -26,6 +27,9 @@ const MOST_GUILDS: usize = 64;
 /// How often a key is tried while its guild has too much to do, and how long between.
 const TRIES: usize = 60;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+/// How often the storage is asked that fails, and how long between.
+const TRIES_TO_READ: usize = 30;
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Tells templates of keys to resume.
 #[derive(Clone)]
@@ -34,11 +38,19 @@ pub(super) struct Resume {
     dispatcher: Dispatcher,
     clock: Clock,
     places: Arc<Semaphore>,
+    /// Which templates of a guild were told, or are told now.
+    known: Arc<Mutex<HashMap<GuildId, u64>>>,
 }
 
 impl Resume {
     pub(super) fn new(storage: Arc<dyn ExpiryStorage>, dispatcher: Dispatcher, clock: Clock) -> Self {
-        Self { storage, dispatcher, clock, places: Arc::new(Semaphore::new(MOST_GUILDS)) }
+        Self {
+            storage,
+            dispatcher,
+            clock,
+            places: Arc::new(Semaphore::new(MOST_GUILDS)),
+            known: Arc::default(),
+        }
     }
 
     /// Goes on until it is dropped.
@@ -52,23 +64,33 @@ impl Resume {
         loop {
             let guilds = match self.storage.guilds_to_resume(after, PAGE).await {
                 Ok(guilds) => guilds,
-                Err(error) => return complain(&error),
+                Err(error) => {
+                    complain(&error);
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                    continue;
+                }
             };
             let Some(last) = guilds.last().copied() else { return };
             after = Some(last);
             for guild in guilds {
-                if let Err(error) = self.dispatcher.load_templates(guild).await {
-                    tracing::error!(%guild, %error, "failed to load templates that have keys to resume");
-                }
+                let load = || async {
+                    self.dispatcher.load_templates(guild).await.or_else(|error| match error {
+                        DispatchError::Storage(error) => Err(KvError::from(error)),
+                        error => {
+                            tracing::error!(%guild, %error, "failed to load templates that have keys to resume");
+                            Ok(())
+                        }
+                    })
+                };
+                patiently(load).await.unwrap_or_else(|error| complain(&error));
             }
         }
     }
 
     async fn follow_loads(&self) {
-        let mut known: HashMap<GuildId, u64> = HashMap::new();
         loop {
             let Loaded { guild, fingerprint } = self.dispatcher.next_load().await;
-            if known.get(&guild) == Some(&fingerprint) {
+            if self.known().get(&guild) == Some(&fingerprint) {
                 continue;
             }
             let keys = match self.keys(guild, None, 1).await {
@@ -80,65 +102,131 @@ impl Resume {
             };
             if keys.is_empty() {
                 // Nothing was told, so nothing has to be remembered.
-                known.remove(&guild);
+                self.known().remove(&guild);
                 continue;
             }
-            known.insert(guild, fingerprint);
+            // At once, so that a load meanwhile does not tell the same again.
+            self.known().insert(guild, fingerprint);
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let resume = self.clone();
             tokio::spawn(async move {
-                resume.tell_all(guild).await.unwrap_or_else(|error| complain(&error));
+                let all = resume.tell_all(guild).await.unwrap_or_else(|error| {
+                    complain(&error);
+                    false
+                });
+                if !all {
+                    resume.forget(guild, fingerprint);
+                }
                 drop(place);
             });
         }
     }
 
-    async fn keys(&self, guild: GuildId, after: Option<i64>, limit: u32) -> Result<Vec<ResumeKey>, KvError> {
-        self.storage.keys_to_resume(guild, after, limit, self.clock.now()).await
+    fn known(&self) -> MutexGuard<'_, HashMap<GuildId, u64>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn tell_all(&self, guild: GuildId) -> Result<(), KvError> {
+    /// Some have not been told: the next load of the same templates tells them.
+    fn forget(&self, guild: GuildId, fingerprint: u64) {
+        let mut known = self.known();
+        if known.get(&guild) == Some(&fingerprint) {
+            known.remove(&guild);
+        }
+    }
+
+    async fn keys(&self, guild: GuildId, after: Option<i64>, limit: u32) -> Result<Vec<ResumeKey>, KvError> {
+        patiently(|| self.storage.keys_to_resume(guild, after, limit, self.clock.now())).await
+    }
+
+    /// Returns whether the guild was told of all that it is told of.
+    async fn tell_all(&self, guild: GuildId) -> Result<bool, KvError> {
         let (mut after, mut told) = (None, 0);
         while told < MOST_KEYS {
             let keys = self.keys(guild, after, PAGE).await?;
-            let Some(last) = keys.last() else { return Ok(()) };
+            let Some(last) = keys.last() else { return Ok(true) };
             after = Some(last.cursor);
             told += keys.len();
             for key in keys {
-                if !self.tell(guild, key).await {
-                    return Ok(());
+                if !self.tell(guild, &key).await {
+                    return Ok(false);
                 }
             }
         }
         tracing::warn!(%guild, MOST_KEYS, "a guild has more keys to resume than are told of after a load");
-        Ok(())
+        Ok(true)
     }
 
     /// Whether it is worth going on.
-    async fn tell(&self, guild: GuildId, key: ResumeKey) -> bool {
-        let scopes = key.scopes.to_vec();
-        let data = serde_json::json!({"id": key.id.as_str(), "key": key.key, "scopes": scopes}).to_string();
-        let Ok(name) = "KeyResume".parse() else { return false };
-        let Ok(event) = Event::new(EventId::fresh(), guild, name, None, scopes, data.into()) else {
-            return true;
+    async fn tell(&self, guild: GuildId, key: &ResumeKey) -> bool {
+        let event = match key_event("KeyResume", EventId::fresh(), guild, &key.id, &key.key, &key.scopes) {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::error!(%guild, error = &*error as &dyn std::error::Error, "a key to resume makes no event");
+                return true;
+            }
         };
         for _ in 0..TRIES {
             match self.dispatcher.dispatch(event.clone()).await {
                 Ok(_) => return true,
-                Err(DispatchError::Busy { .. } | DispatchError::Overloaded { .. }) => {
-                    tokio::time::sleep(BETWEEN_TRIES).await;
-                }
                 Err(DispatchError::ShuttingDown) => return false,
-                Err(error) => {
-                    tracing::error!(%guild, %error, "failed to tell of a key to resume");
-                    return false;
+                Err(DispatchError::Event(error)) => {
+                    tracing::error!(%guild, error, "failed to tell of a key to resume");
+                    return true;
                 }
+                Err(_) => tokio::time::sleep(BETWEEN_TRIES).await,
             }
         }
+        tracing::warn!(%guild, "a guild had too much to do to be told of its keys to resume; its next load tells them");
         false
     }
 }
 
+/// What `ask` gives; where the storage fails, it is asked again for a while.
+async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, KvError>
+where
+    F: Future<Output = Result<T, KvError>>,
+{
+    for _ in 1..TRIES_TO_READ {
+        match ask().await {
+            // What cannot be understood will not be later.
+            Err(error) if !matches!(error, KvError::Storage(StorageError::Unreadable { .. })) => {
+                complain(&error);
+                tokio::time::sleep(AFTER_FAILURE).await;
+            }
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
 fn complain(error: &KvError) {
     tracing::error!(error = error as &dyn std::error::Error, "failed to look for keys to resume");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Asks a storage that fails with `error` the first `failures` times. Returns how often, and whether it was answered.
+    async fn asked(failures: usize, error: fn() -> StorageError) -> (usize, bool) {
+        let times = Cell::new(0);
+        let ask = || async {
+            times.set(times.get() + 1);
+            if times.get() > failures { Ok(()) } else { Err(KvError::from(error())) }
+        };
+        let answered = patiently(ask).await.is_ok();
+        (times.get(), answered)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storage_that_fails_is_asked_again_for_a_while() {
+        let failed = || StorageError::Failed("the disk is away".into());
+        assert_eq!(asked(0, failed).await, (1, true));
+        assert_eq!(asked(3, failed).await, (4, true));
+        assert_eq!(asked(usize::MAX, failed).await, (TRIES_TO_READ, false));
+        let unreadable = || StorageError::Unreadable { what: "a record".to_owned(), source: "no".into() };
+        assert_eq!(asked(1, unreadable).await, (1, false));
+    }
 }

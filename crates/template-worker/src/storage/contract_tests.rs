@@ -194,8 +194,10 @@ async fn a_delete_removes_the_history<F: Fixture>(place: F) {
     put(&*storage, guild(1), "greet", "return 1").await;
     put(&*storage, guild(1), "greet", "return 2").await;
     put(&*storage, guild(2), "greet", "return 3").await;
-    assert!(storage.delete_template(guild(1), &name("greet")).await.unwrap());
-    assert!(!storage.delete_template(guild(1), &name("greet")).await.unwrap());
+    let older = storage.delete_template(guild(1), &name("greet"), Some(1)).await;
+    assert!(matches!(older, Err(StorageError::VersionConflict { current: Some(2) })), "{older:?}");
+    assert!(storage.delete_template(guild(1), &name("greet"), Some(2)).await.unwrap());
+    assert!(!storage.delete_template(guild(1), &name("greet"), None).await.unwrap());
     assert!(storage.get_template(guild(1), &name("greet")).await.unwrap().is_none());
     assert!(storage.template_versions(guild(1), &name("greet")).await.unwrap().is_empty());
     assert!(storage.get_template(guild(2), &name("greet")).await.unwrap().is_some());
@@ -215,7 +217,7 @@ async fn a_guild_has_no_more_templates_than_it_may<F: Fixture>(place: F) {
     assert!(storage.get_template(guild(1), &name("c")).await.unwrap().is_none());
     storage.put_template(guild(1), &name("a"), draft("return 2"), None, 2).await.unwrap();
     storage.put_template(guild(2), &name("c"), draft("return 1"), None, 2).await.unwrap();
-    storage.delete_template(guild(1), &name("b")).await.unwrap();
+    storage.delete_template(guild(1), &name("b"), None).await.unwrap();
     storage.put_template(guild(1), &name("c"), draft("return 1"), None, 2).await.unwrap();
 }
 
@@ -409,4 +411,6 @@ contract!(sqlite: SqliteOnDisk);
 
 mod expiry;
 mod kv;
+mod kv_floods;
+mod kv_lists;
 mod kv_model;

@@ -45,6 +45,11 @@ impl DueKey {
 pub enum Settlement {
     /// Everybody has been told: the record is removed.
     Told,
+    /// Nobody saw it: it is due again, and that was no attempt.
+    Released {
+        /// When.
+        again_at: OffsetDateTime,
+    },
     /// Some could not be told.
     Failed {
         /// The templates that are to be told again; none for all that listen.

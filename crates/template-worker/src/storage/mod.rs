@@ -189,7 +189,15 @@ pub trait Storage: KvStorage + ExpiryStorage + SecretStorage + ObjectBooks {
     async fn templates_of(&self, guild: GuildId) -> Result<Vec<Template>, StorageError>;
 
     /// Removes a template and its history; `false` where there was none.
-    async fn delete_template(&self, guild: GuildId, name: &TemplateName) -> Result<bool, StorageError>;
+    ///
+    /// # Errors
+    /// `VersionConflict` unless the template is in version `if_match`, where that is given.
+    async fn delete_template(
+        &self,
+        guild: GuildId,
+        name: &TemplateName,
+        if_match: Option<u32>,
+    ) -> Result<bool, StorageError>;
 
     /// The kept versions of a template, the newest first; empty where there is no such template.
     async fn template_versions(

@@ -88,11 +88,17 @@ pub trait ObjectBooks: Send + Sync {
     /// Removes an object; its content is loose from now on, and returned. `None` where there was none.
     async fn delete_object(&self, guild: GuildId, key: &str) -> Result<Option<LooseBlob>, StorageError>;
 
-    /// Books what is on its way in as on its way out: one content, or all of them, when the service starts.
-    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<(), StorageError>;
+    /// Books what is on its way in as on its way out: one content, or all of them, when the service starts. `false` where
+    /// none was on its way in.
+    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<bool, StorageError>;
 
-    /// At most `limit` contents on their way out.
-    async fn outgoing_blobs(&self, limit: u32) -> Result<Vec<LooseBlob>, StorageError>;
+    /// At most `limit` contents on their way out, ordered by what they are called, those after `after`; and what to begin
+    /// after for the next ones, where there may be more. One that cannot be read is left out, and logged.
+    async fn outgoing_blobs(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<(Vec<LooseBlob>, Option<String>), StorageError>;
 
     /// Forgets a loose content, which is gone from the object store.
     async fn forget_blob(&self, blob: Uuid) -> Result<(), StorageError>;

@@ -47,7 +47,8 @@ async fn who_listens_to_the_scope_is_told_and_the_key_is_gone() {
     store(&worker, "elsewhere", &["KeyExpiry[other]"], "kv:set('wrong', 1, {'told'})").await;
     let id = set(&worker, "k", "s", 300, false).await;
     set(&worker, "nobody", "unheard", 300, false).await;
-    assert_eq!(value(&worker, "k", "s").await, Some(json!({"text": "k"})));
+    set(&worker, "later", "s", 3_600_000, false).await;
+    assert_eq!(value(&worker, "later", "s").await, Some(json!({"text": "later"})));
     until("it is told", async || value(&worker, "told k", "told").await.is_some()).await;
     let told = value(&worker, "told k", "told").await.unwrap();
     let expected = json!({
@@ -55,8 +56,10 @@ async fn who_listens_to_the_scope_is_told_and_the_key_is_gone() {
         "text": "k", "found": true, "bykey": false,
     });
     assert_eq!(told, expected);
-    until("all are gone", async || expiries(&worker).await.is_empty()).await;
+    until("those are gone", async || expiries(&worker).await.len() == 1).await;
     assert_eq!(value(&worker, "k", "s").await, None);
+    assert_eq!(value(&worker, "later", "s").await, Some(json!({"text": "later"})));
+    assert_eq!(value(&worker, "told later", "told").await, None);
     assert_eq!(value(&worker, "wrong", "told").await, None);
     assert_eq!(value(&worker, "count k", "told").await, Some(json!(1)));
     let metrics = answer(worker.anonymous(reqwest::Method::GET, "/metrics")).await.expect(200);

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use template_worker::config::{Config, Strategy};
 use testkit::{GUILD, TestWorker};
 
+use crate::internet::run_in;
+
 const STRATEGIES: [Strategy; 3] = [Strategy::ThreadPool, Strategy::ThreadPerGuild, Strategy::ProcessPool];
 
 async fn worker(strategy: Strategy) -> TestWorker {
@@ -149,4 +151,15 @@ async fn wrong_arguments_say_which_and_what_was_expected() {
     let source = "local _, ctx = ... return ctx.DataStores.CopyDataStore.copy(1, 2)";
     let got = run(&worker, &["*"], source).await;
     assert_eq!(got, json!("init.luau:1: too many arguments to 'copy': it takes 1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_guilds_have_a_vm_is_told_whatever_the_strategy() {
+    for strategy in STRATEGIES {
+        let worker = worker(strategy).await;
+        let source = "local _, ctx = ... return ctx.DataStores.StatsStore.stats().total_guilds";
+        for (number, guild) in ["1", "2"].into_iter().enumerate() {
+            assert_eq!(run_in(&worker, guild, &["*"], source).await, number + 1, "{strategy:?}");
+        }
+    }
 }

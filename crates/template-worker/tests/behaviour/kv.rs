@@ -342,7 +342,7 @@ async fn an_author_is_told_once_when_the_guild_has_nearly_all_that_it_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_goes_on_where_it_ended() {
-    let worker = TestWorker::start().await;
+    let worker = TestWorker::start_with(|config| config.templates.rate_limits = false).await;
     let source = r#"
         for batch = 0, 10 do
             local ops = {}

@@ -1,5 +1,6 @@
 //! The service is killed while it stores keys: whatever it has acknowledged is there.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -16,12 +17,18 @@ const TOKEN: &str = "a-token-for-tests";
 const WRITERS: usize = 8;
 const BATCH: u64 = 20;
 
+/// Templates that set keys at the same time, tasks of each, and keys of each task.
+const SETTERS: usize = 4;
+const TASKS: u64 = 40;
+const KEYS: u64 = 5;
+
 /// Starts the program on `data`; returns it with its address.
 fn start(data: &std::path::Path) -> (Child, String) {
     let mut child = Command::new(testkit::program())
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .env("TEMPLATE_WORKER_ADMIN_TOKEN", TOKEN)
+        .env("TEMPLATE_WORKER_TEMPLATES__RATE_LIMITS", "false")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -121,4 +128,117 @@ async fn what_is_acknowledged_is_there_after_a_kill_and_batches_are_whole() {
         records,
         "what is counted is what is there"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_keys_that_templates_set_at_once_are_there_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, url) = start(folder.path());
+    let client = testkit::client();
+    let guild = format!("{url}/api/v1/guilds/{GUILD}");
+    let source = r#"
+        local event, ctx = ...
+        local data, set, running = event.data, 0, event.data.tasks
+        for number = 1, data.tasks do
+            task.spawn(function()
+                for n = 1, data.keys do
+                    ctx.KV:set(data.batch .. ":" .. number .. ":" .. n, n, {"sets"})
+                    set += 1
+                end
+                running -= 1
+            end)
+        end
+        while running > 0 do task.wait(0.01) end
+        return set
+    "#;
+    let template = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["kv:*"]});
+    send(&client, reqwest::Method::PUT, format!("{guild}/templates/t"), template).await.unwrap();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let setters: Vec<_> = (0..SETTERS)
+        .map(|setter| {
+            let (client, guild, acknowledged) = (client.clone(), guild.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                for batch in 0_u64.. {
+                    let data = json!({"batch": format!("{setter}-{batch}"), "tasks": TASKS, "keys": KEYS});
+                    let event = json!({"name": "MESSAGE_CREATE", "data": data});
+                    let url = format!("{guild}/events?wait=true");
+                    match send(&client, reqwest::Method::POST, url, event).await {
+                        Some(came) if came["results"]["t"]["value"] == TASKS * KEYS => {}
+                        Some(came) => panic!("not all were set: {came:#}"),
+                        None => return batch,
+                    }
+                    acknowledged.fetch_add(TASKS * KEYS, Ordering::Relaxed);
+                }
+                0
+            })
+        })
+        .collect();
+    until("thousands are set", async || acknowledged.load(Ordering::Relaxed) >= 12_000).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let storage = SqliteStorage::open(folder.path()).await.unwrap();
+    let (of_guild, now) = (GuildId::new(GUILD.parse().unwrap()).unwrap(), time::OffsetDateTime::now_utc());
+    let scopes = Scopes::new(vec!["sets".to_owned()]).unwrap();
+    let (mut there, mut after) = (BTreeSet::new(), None);
+    loop {
+        let keys = storage.kv_keys(of_guild, &scopes, after.as_deref(), now).await.unwrap();
+        let Some(last) = keys.last().cloned() else { break };
+        after = Some(last);
+        there.extend(keys);
+    }
+    let mut lost = Vec::new();
+    for (setter, task) in setters.into_iter().enumerate() {
+        let batches = tokio::time::timeout(Duration::from_secs(60), task).await.unwrap().unwrap();
+        for batch in 0..batches {
+            for number in 1..=TASKS {
+                let keys = (1..=KEYS).map(|n| format!("{setter}-{batch}:{number}:{n}"));
+                lost.extend(keys.filter(|key| !there.contains(key)));
+            }
+        }
+    }
+    assert_eq!(lost, [""; 0], "acknowledged, and not there");
+    let records = storage.kv_usage(of_guild).await.unwrap().records;
+    assert_eq!(records, there.len() as u64, "what is counted is what is there");
+    assert!(records >= 12_000, "{records}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_handler_runs_when_the_service_is_killed_is_told_again_after_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, url) = start(folder.path());
+    let client = testkit::client();
+    let path = |url: &str, rest: &str| format!("{url}/api/v1/guilds/{GUILD}/{rest}");
+    // The first handler never comes to its end.
+    let source = r#"
+        local event, ctx = ...
+        local times = ctx.KV:increment("begun " .. event.data.key, {"told"})
+        while times == 1 do task.wait(0.1) end
+        ctx.KV:increment("done " .. event.data.key, {"told"})
+    "#;
+    let template = json!({"files": {"init.luau": source}, "events": ["KeyExpiry"], "capabilities": ["kv:*"]});
+    send(&client, reqwest::Method::PUT, path(&url, "templates/t"), template).await.unwrap();
+    let at = time::OffsetDateTime::now_utc() + Duration::from_millis(300);
+    let at = at.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let put = path(&url, "kv/k?scope=s");
+    send(&client, reqwest::Method::PUT, put, json!({"value": 1, "expires_at": at})).await.unwrap();
+    let count = async |url: &str, what: &str| {
+        let key = path(url, &format!("kv/{what}%20k?scope=told"));
+        let answer = send(&client, reqwest::Method::GET, key, json!(null)).await;
+        answer.map_or(0, |record| record["value"].as_u64().unwrap())
+    };
+    until("its handler runs", async || count(&url, "begun").await == 1).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let (mut child, url) = start(folder.path());
+    until("it is told again", async || count(&url, "done").await == 1).await;
+    let gone = async || {
+        let page = send(&client, reqwest::Method::GET, path(&url, "expiries"), json!(null)).await;
+        page.is_some_and(|page| page["expiries"] == json!([]))
+    };
+    until("it is gone", gone).await;
+    assert_eq!((count(&url, "begun").await, count(&url, "done").await), (2, 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

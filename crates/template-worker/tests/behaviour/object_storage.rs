@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use template_worker::config::{Config, Strategy};
-use testkit::{TestWorker, answer};
+use testkit::s3::Bucket;
+use testkit::{GUILD, TestWorker, answer, client, until};
 
 use crate::internet::{run, run_in};
 
@@ -140,4 +141,80 @@ async fn without_an_address_of_the_service_a_url_says_what_is_missing() {
     let source = "local _, ctx = ... ctx.ObjectStorage.upload_file('k', 'x') return ctx.ObjectStorage.get_file_url('k', 60)";
     let got = run(&worker, &["*"], source).await;
     assert!(got.as_str().unwrap().contains("`links.api_url` in the configuration"), "{got}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_keeps_files_in_a_bucket() {
+    let bucket = Bucket::start().await;
+    let worker = TestWorker::start_with(|config| bucket.open(config)).await;
+    let source = r#"
+        local _, ctx = ...
+        local files = ctx.ObjectStorage
+        files:upload_file("a", "before")
+        files:upload_file("a", "hello")
+        files:upload_file("b", buffer.fromstring("\0\255"))
+        local keys = {}
+        for _, file in files:list_files() do table.insert(keys, file.key) end
+        local bytes = buffer.tostring(files:download_file("b"):tobuffer())
+        files:delete_file("b")
+        local found, why = pcall(files.download_file, files, "b")
+        return {
+            buffer.tostring(files:download_file("a"):tobuffer()), bytes == "\0\255", keys, found, why,
+            files:get_file_url("a", 60),
+        }
+    "#;
+    let got = run(&worker, &["objectstorage:*"], source).await;
+    assert_eq!(got.as_array().unwrap()[..4], *json!(["hello", true, ["a", "b"], false]).as_array().unwrap());
+    assert!(got[4].as_str().unwrap().contains("there is no object `b`"), "{got}");
+    let names = bucket.names();
+    assert!(names.len() == 1 && names[0].starts_with(&format!("guilds/{GUILD}/")), "{names:?}");
+    assert_eq!(bucket.refused(), 0, "a request was not signed");
+
+    let url = got[5].as_str().unwrap();
+    assert!(url.contains("X-Amz-Expires=60"), "{url}");
+    let shared = client().get(url).send().await.unwrap();
+    assert_eq!((shared.status().as_u16(), shared.text().await.unwrap().as_str()), (200, "hello"));
+    let (unsigned, _) = url.split_once('?').unwrap();
+    assert_eq!(client().get(unsigned).send().await.unwrap().status(), 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_fails_loses_nothing_and_the_template_is_told() {
+    let bucket = Bucket::start().await;
+    let worker = TestWorker::start_with(|config| bucket.open(config)).await;
+    let files = async |worker: &TestWorker, source: &str| {
+        run(
+            worker,
+            &["objectstorage:*"],
+            &format!("local _, ctx = ... local files = ctx.ObjectStorage {source}"),
+        )
+        .await
+    };
+    files(&worker, "files:upload_file('kept', 'before') files:upload_file('gone', 'x')").await;
+    bucket.fail(true);
+    for source in
+        ["files:upload_file('kept', 'after')", "files:upload_file('new', 'x')", "files:download_file('kept')"]
+    {
+        let said = files(&worker, source).await;
+        let said = said.as_str().unwrap();
+        assert!(
+            said.contains("failed to use the store of objects") && said.contains("try again later"),
+            "{said}"
+        );
+    }
+    assert_eq!(files(&worker, "files:delete_file('gone') return files:file_exists('gone')").await, false);
+    bucket.fail(false);
+    let kept = r#"
+        local keys = {}
+        for _, file in files:list_files() do table.insert(keys, file.key) end
+        return {keys, buffer.tostring(files:download_file("kept"):tobuffer())}
+    "#;
+    assert_eq!(files(&worker, kept).await, json!([["kept"], "before"]));
+    assert_eq!(bucket.names().len(), 2, "what could not be removed is still there");
+
+    let folder = worker.folder();
+    worker.stop().await;
+    let worker = TestWorker::start_on(folder, |config| bucket.open(config)).await;
+    until("what belongs to nobody is removed", async || bucket.names().len() == 1).await;
+    assert_eq!(files(&worker, kept).await, json!([["kept"], "before"]));
 }

@@ -50,15 +50,22 @@ async fn a_secret_reaches_its_host_and_never_the_script() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_goes_to_no_other_host_to_no_other_guild_and_to_no_template_without_its_capability() {
     let internet = Internet::start().await;
-    let worker = TestWorker::start_with(|config: &mut Config| internet.open(config)).await;
+    let worker = TestWorker::start_with(|config: &mut Config| {
+        internet.open(config);
+        config.templates.rate_limits = false;
+    })
+    .await;
     put(&worker, "KEY", &["api.example.com"]).await.expect(201);
     let own = sending(&internet.url("/"), "{{secret:KEY}}");
     let elsewhere = own.replace("api.example.com", "other.example.com");
+    // The operator has fixed no such name.
+    let in_clear = sending("http://clear.example.com/", "{{secret:KEY}}");
     for (guild, capabilities, source, said) in [
         (GUILD, &["http:*", "secrets:*"][..], &elsewhere, "the secret `KEY` is not for `other.example.com`"),
         (GUILD, &["http:*"], &own, "lacks the capability `secrets:KEY`"),
         (GUILD, &["http:*", "secrets:OTHER"], &own, "lacks the capability `secrets:KEY`"),
         (OTHER, &["*"], &own, "there is no secret `KEY`"),
+        (GUILD, &["http:*", "secrets:KEY"], &in_clear, "secrets are sent by https alone"),
     ] {
         let got = run_in(&worker, guild, capabilities, source).await;
         assert!(got.as_str().unwrap().contains(said), "{got}");

@@ -15,7 +15,7 @@ pub(in crate::api) struct NewSecret {
     /// Its value: 8 to 4,096 bytes. It is never shown again.
     #[schema(example = "sk_live_0123456789")]
     pub(in crate::api) value: String,
-    /// The hosts that it may be sent to, exactly as they stand in URLs.
+    /// The hosts that it may be sent to by https, exactly as they stand in URLs.
     #[schema(example = json!(["api.example.com"]))]
     pub(in crate::api) hosts: Vec<String>,
 }

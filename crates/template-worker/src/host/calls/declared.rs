@@ -12,6 +12,9 @@ pub struct Declared {
     pub capability: &'static str,
     /// The rates that it counts against.
     pub buckets: &'static [Bucket],
+    /// Whether it changes something that people see, or may: then the operator's log tells of it. What templates remember is
+    /// their own, and changes all the time.
+    pub changes: bool,
 }
 
 /// A rate that calls of a guild count against: so many at once, and one more each so often.
@@ -73,12 +76,29 @@ pub trait Family: Sized {
 
     /// The capabilities that it takes, all of them.
     fn wants(&self) -> Vec<String>;
+
+    /// How many calls it counts as against each of its rates.
+    fn weight(&self) -> u32 {
+        1
+    }
+
+    /// Which things it names, for the operator's log: short, and without contents.
+    fn names(&self) -> String {
+        String::new()
+    }
+}
+
+/// The beginning of a name that a template chose, as long as a line of a log can bear.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 /// Declares a family. Its capabilities and rates are said in `impl Gated`, beside it.
 macro_rules! host_calls {
     (@rates $of_family:expr) => { &$of_family };
     (@rates $of_family:expr, $own:expr) => { &$own };
+    (@changes) => { false };
+    (@changes $changes:literal) => { $changes };
     (
         $(#[doc = $about:literal])+
         pub enum $family:ident in $object:literal {
@@ -86,10 +106,13 @@ macro_rules! host_calls {
                 $(#[doc = $doc:literal])+
                 $variant:ident $name:literal (
                     $( $(#[doc = $of:literal])+ $parameter:ident: $type:ty ),* $(,)?
-                ) -> $returns:literal, gated $capability:literal $(, rated $rates:expr)?;
+                ) -> $returns:literal, gated $capability:literal
+                    $(, rated $rates:expr)? $(, changes $changes:literal)?;
             )+
         }
         wants($wants:ident) $wanted:block
+        $( weight($weighed:ident) $weight:block )?
+        $( names($named:ident) $names:block )?
         buckets $buckets:expr;
         $( types $types:expr; )?
         $( beside $beside:expr; )?
@@ -125,6 +148,7 @@ macro_rules! host_calls {
                     },
                     capability: $capability,
                     buckets: host_calls!(@rates $buckets $(, $rates)?),
+                    changes: host_calls!(@changes $($changes)?),
                 }, )+
             ];
 
@@ -149,6 +173,16 @@ macro_rules! host_calls {
                 let $wants = self;
                 $wanted
             }
+
+            $( fn weight(&self) -> u32 {
+                let $weighed = self;
+                $weight
+            } )?
+
+            $( fn names(&self) -> String {
+                let $named = self;
+                $names
+            } )?
         }
     };
 }

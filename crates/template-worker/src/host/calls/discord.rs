@@ -43,6 +43,15 @@ impl DiscordCall {
     }
 }
 
+/// Ids that the operator's log tells of one call.
+const MOST_NAMED: usize = 8;
+/// Bytes of the name of an argument that is one.
+const MOST_NAME: usize = 32;
+
+fn is_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 impl Family for DiscordCall {
     const OBJECT: &'static str = "Discord";
     const DOC: &'static str =
@@ -64,6 +73,20 @@ impl Family for DiscordCall {
 
     fn wants(&self) -> Vec<String> {
         self.method().capability().into_iter().collect()
+    }
+
+    fn names(&self) -> String {
+        let parameters = self.declared().function.parameters.iter().map(|parameter| parameter.name);
+        let given = parameters.zip(&self.arguments).flat_map(|(name, Any(argument))| {
+            let fields = if let KhronosValue::Map(fields) = argument { Some(fields) } else { None };
+            let fields = fields.into_iter().flatten().map(|(name, value)| (name.as_str(), value));
+            fields.chain([(name, argument)])
+        });
+        let id = |(name, value): (&str, &KhronosValue)| match value {
+            KhronosValue::Text(id) if is_id(id) && name.len() <= MOST_NAME => Some(format!("{name}={id}")),
+            _ => None,
+        };
+        given.filter_map(id).take(MOST_NAMED).collect::<Vec<_>>().join(" ")
     }
 }
 

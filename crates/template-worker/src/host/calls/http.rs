@@ -27,15 +27,22 @@ host_calls! {
             body: Body,
             /// Seconds that it may take; never longer than the guild may.
             timeout: Option<Seconds>,
-        ) -> "Response", gated "http:{host}";
+        ) -> "Response", gated "http:{host}", changes true;
     }
     wants(call) { call.capabilities() }
+    names(call) { call.host() }
     buckets [HTTP];
     types requests::TYPES;
     beside requests::CLIENT;
 }
 
 impl HttpCall {
+    /// Without the rest of the URL, which may be worth keeping secret.
+    fn host(&self) -> String {
+        let Self::Send { url, .. } = self;
+        Destination::parse_any_port(url).map(|to| to.host().to_owned()).unwrap_or_default()
+    }
+
     /// That for its host. A URL that cannot be requested is refused when it is served.
     fn capabilities(&self) -> Vec<String> {
         let Self::Send { url, .. } = self;

@@ -1,10 +1,11 @@
 //! `ctx.KV`: what a guild's templates remember.
 
-use std::collections::BTreeMap;
+mod batch;
 
 use khronos::{KhronosValue, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::batch::{Batch, BatchOp};
 use super::arguments::kind;
 use super::{Any, Argument, Bucket, host_calls};
 use crate::events::MAX_SCOPES;
@@ -150,13 +151,14 @@ host_calls! {
         ) -> "boolean", gated "kv[{scope}]:compareandset:{key}";
         /// Does all of these, at most 100, or none. Each has an `op` (`"set"`, `"setexpiry"`, `"delete"`, `"increment"` or
         /// `"compareandset"`) and what that function takes, by its name. Returns what came of each: what `set`, `increment` and
-        /// `compareandset` return, and for the others whether the key was there.
+        /// `compareandset` return, and for the others whether the key was there. Each operation counts against the rate as a call.
         Batch "batch" (
             /// The operations: a list, or a table with them as `ops`.
             ops: Batch,
         ) -> "{any}", gated "kv[{scope}]:{op}:{key}";
     }
     wants(call) { call.capabilities() }
+    weight(call) { if let Self::Batch { ops } = call { u32::try_from(ops.0.len()).unwrap_or(u32::MAX) } else { 1 } }
     buckets [KV];
     types super::records::TYPES;
 }
@@ -189,148 +191,6 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// The operations of a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Batch(pub Vec<BatchOp>);
-
-/// An operation that can be part of a batch. A type of its own, so that no message of a VM process can nest batches, which
-/// would be read as deep as the message is long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum BatchOp {
-    /// [`KvCall::Set`].
-    Set {
-        /// The key.
-        key: String,
-        /// Its scopes.
-        scopes: Vec<String>,
-        /// Its value.
-        value: Any,
-        /// From when on it is gone.
-        expires_at: Option<Moment>,
-        /// Whether `KeyResume` is to tell of it.
-        resume: Option<bool>,
-    },
-    /// [`KvCall::SetExpiry`].
-    SetExpiry {
-        /// The key.
-        key: String,
-        /// Its scopes.
-        scopes: Vec<String>,
-        /// From when on it is gone.
-        expires_at: Option<Moment>,
-    },
-    /// [`KvCall::Delete`].
-    Delete {
-        /// The key.
-        key: String,
-        /// Its scopes.
-        scopes: Vec<String>,
-    },
-    /// [`KvCall::Increment`].
-    Increment {
-        /// The key.
-        key: String,
-        /// Its scopes.
-        scopes: Vec<String>,
-        /// By how much.
-        by: Option<f64>,
-    },
-    /// [`KvCall::CompareAndSet`].
-    CompareAndSet {
-        /// The key.
-        key: String,
-        /// Its scopes.
-        scopes: Vec<String>,
-        /// What has to be there.
-        expected: Any,
-        /// What comes in its place.
-        value: Any,
-    },
-}
-
-impl From<BatchOp> for KvCall {
-    fn from(op: BatchOp) -> Self {
-        match op {
-            BatchOp::Set { key, scopes, value, expires_at, resume } => {
-                Self::Set { key, scopes, value, expires_at, resume }
-            }
-            BatchOp::SetExpiry { key, scopes, expires_at } => Self::SetExpiry { key, scopes, expires_at },
-            BatchOp::Delete { key, scopes } => Self::Delete { key, scopes },
-            BatchOp::Increment { key, scopes, by } => Self::Increment { key, scopes, by },
-            BatchOp::CompareAndSet { key, scopes, expected, value } => {
-                Self::CompareAndSet { key, scopes, expected, value }
-            }
-        }
-    }
-}
-
-impl Argument for Batch {
-    const LUAU: &'static str = "({KvOp} | {ops: {KvOp}})";
-    const LUAU_OPTIONAL: &'static str = "({KvOp} | {ops: {KvOp}})?";
-
-    fn take(value: KhronosValue) -> Result<Self, String> {
-        let ops = match value {
-            KhronosValue::Map(mut fields) => fields.remove("ops").unwrap_or_default(),
-            value => value,
-        };
-        let KhronosValue::List(ops) = ops else {
-            return Err("a list of operations, or a table with the field `ops`".to_owned());
-        };
-        if !(1..=MOST_BATCH_OPS).contains(&ops.len()) {
-            return Err(format!("1 to {MOST_BATCH_OPS} operations, got {}", ops.len()));
-        }
-        let numbered = ops.into_iter().zip(1..);
-        numbered.map(|(op, number)| one(op).map_err(|wrong| format!("operation {number} {wrong}"))).collect()
-    }
-}
-
-impl FromIterator<BatchOp> for Batch {
-    fn from_iter<I: IntoIterator<Item = BatchOp>>(ops: I) -> Self {
-        Self(ops.into_iter().collect())
-    }
-}
-
-/// One operation of a batch, from its fields.
-fn one(op: KhronosValue) -> Result<BatchOp, String> {
-    let KhronosValue::Map(mut fields) = op else {
-        return Err(format!("to be a table, got {}", kind(&op)));
-    };
-    fn field<T: Argument>(fields: &mut BTreeMap<String, KhronosValue>, name: &str) -> Result<T, String> {
-        let value = fields.remove(name).unwrap_or_default();
-        T::take(value).map_err(|expected| format!("to have as `{name}` {expected}"))
-    }
-    let op: String = field(&mut fields, "op")?;
-    let (key, scopes) = (field(&mut fields, "key")?, field(&mut fields, "scopes")?);
-    let call = match op.as_str() {
-        "set" => BatchOp::Set {
-            key,
-            scopes,
-            value: field(&mut fields, "value")?,
-            expires_at: field(&mut fields, "expires_at")?,
-            resume: field(&mut fields, "resume")?,
-        },
-        "setexpiry" => BatchOp::SetExpiry { key, scopes, expires_at: field(&mut fields, "expires_at")? },
-        "delete" => BatchOp::Delete { key, scopes },
-        "increment" => BatchOp::Increment { key, scopes, by: field(&mut fields, "by")? },
-        "compareandset" => BatchOp::CompareAndSet {
-            key,
-            scopes,
-            expected: field(&mut fields, "expected")?,
-            value: field(&mut fields, "value")?,
-        },
-        _ => {
-            return Err(
-                "to have as `op` \"set\", \"setexpiry\", \"delete\", \"increment\" or \"compareandset\""
-                    .to_owned(),
-            );
-        }
-    };
-    match fields.keys().next() {
-        Some(unknown) => Err(format!("to have no field `{}`", unknown.chars().take(80).collect::<String>())),
-        None => Ok(call),
-    }
-}
-
 impl KvCall {
     /// What it takes, for each of its scopes. Of what no service would do, only so much is looked at as it would.
     fn capabilities(&self) -> Vec<String> {
@@ -353,14 +213,7 @@ impl KvCall {
             | Self::SetExpiryById { .. }
             | Self::DeleteById { .. } => vec!["kv.meta:id_ops".to_owned()],
             Self::Batch { ops } => {
-                let inner = |op: &BatchOp| match op {
-                    BatchOp::Set { key, scopes, .. } => named("set", key, scopes),
-                    BatchOp::SetExpiry { key, scopes, .. } => named("setexpiry", key, scopes),
-                    BatchOp::Delete { key, scopes } => named("delete", key, scopes),
-                    BatchOp::Increment { key, scopes, .. } => named("increment", key, scopes),
-                    BatchOp::CompareAndSet { key, scopes, .. } => named("compareandset", key, scopes),
-                };
-                ops.0.iter().take(MOST_BATCH_OPS).flat_map(inner).collect()
+                ops.0.iter().take(MOST_BATCH_OPS).flat_map(BatchOp::capabilities).collect()
             }
         }
     }

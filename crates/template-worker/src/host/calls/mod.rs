@@ -89,6 +89,16 @@ macro_rules! families {
                 match self { $( Self::$variant(call) => call.wants(), )+ }
             }
 
+            /// How many calls it counts as against each of its rates.
+            pub fn weight(&self) -> u32 {
+                match self { $( Self::$variant(call) => call.weight(), )+ }
+            }
+
+            /// Which things it names, for the operator's log.
+            pub fn names(&self) -> String {
+                match self { $( Self::$variant(call) => call.names(), )+ }
+            }
+
             /// The rates that it counts against.
             pub fn buckets(&self) -> &'static [Bucket] {
                 self.declared().buckets

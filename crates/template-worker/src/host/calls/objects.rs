@@ -2,6 +2,7 @@
 
 use khronos::declare::{Type, field, table};
 
+use super::declared::shortened;
 use super::http::Seconds;
 use super::{Bucket, Bytes, host_calls};
 
@@ -41,17 +42,31 @@ host_calls! {
             key: String,
             /// Its content.
             content: Bytes,
-        ) -> "()", gated "objectstorage:upload_file";
+        ) -> "()", gated "objectstorage:upload_file", changes true;
         /// Removes an object. Again is fine.
         DeleteFile "delete_file" (
             /// Its key.
             key: String,
-        ) -> "()", gated "objectstorage:delete_file";
+        ) -> "()", gated "objectstorage:delete_file", changes true;
     }
     wants(call) { vec![format!("objectstorage:{}", call.declared().function.name)] }
+    names(call) { call.key() }
     buckets [OBJECTS];
     types &[METADATA];
     beside BUCKET;
+}
+
+impl ObjectCall {
+    fn key(&self) -> String {
+        match self {
+            Self::ListFiles { .. } => String::new(),
+            Self::FileExists { key }
+            | Self::DownloadFile { key }
+            | Self::GetFileUrl { key, .. }
+            | Self::UploadFile { key, .. }
+            | Self::DeleteFile { key } => shortened(key),
+        }
+    }
 }
 
 const METADATA: Type = table(

@@ -116,7 +116,7 @@ pub(crate) const REQUEST: Type = Type {
     methods: &[Function {
         name: "send",
         doc: "Sends it and waits for the answer. Redirects are answers like others. `{{secret:NAME}}` in the value of a header, \
-              or in a body that is text, is replaced by the guild's secret of that name on its way out.",
+              or in a body that is text, is replaced by the guild's secret of that name on its way out, over `https` alone.",
         parameters: &[],
         returns: "Response",
     }],

@@ -7,7 +7,7 @@ const SECRETS: Bucket = Bucket { name: "secrets", burst: 75, every_ms: 1_000 };
 
 host_calls! {
     /// Secrets of the guild, which its admins put in over the HTTP API. A request has `{{secret:NAME}}` where the value of one
-    /// is to stand; the host puts it in, for the hosts that the secret is for.
+    /// is to stand; the host puts it in, for the hosts that the secret is for, and where the URL begins with `https://`.
     pub enum SecretCall in "secrets" {
         /// The names of the secrets that this template may use, in order: those for which it has `secrets:{name}`.
         List "list" () -> "{string}", gated "";

@@ -58,7 +58,7 @@ const STATS: Type = table(
     "Numbers about the service.",
     &[
         field("total_cached_guilds", "number", "The same as `total_guilds`; an older name."),
-        field("total_guilds", "number", "How many guilds have a VM right now."),
+        field("total_guilds", "number", "How many guilds have a VM right now, or are about to get one."),
         field("total_users", "number", "0: nobody counts them."),
         field("last_started_at", "number", "When the service was started, in seconds since 1970."),
     ],

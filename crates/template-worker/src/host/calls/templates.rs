@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use khronos::KhronosValue;
 use khronos::declare::{Type, field, table};
 
+use super::declared::shortened;
 use super::stores::{STORE, method};
 use super::{Any, Bucket, host_calls};
 
@@ -24,21 +26,35 @@ host_calls! {
         Create "create" (
             /// The template: `name`, `content` (path to source), `events`, `allowed_caps`, ...
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE];
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE], changes true;
         /// Replaces a template. Neither the one that is there nor the new one may have a capability that the caller lacks.
         Update "update" (
             /// The template, whole.
             template: BTreeMap<String, Any>,
-        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE];
+        ) -> "()", gated "datastore:{Store}:{method}", rated [STORE, CHANGE], changes true;
         /// Removes a template, which may have no capability that the caller lacks. Returns whether there was one.
         Delete "delete" (
             /// Its name.
             name: String,
-        ) -> "boolean", gated "datastore:{Store}:{method}";
+        ) -> "boolean", gated "datastore:{Store}:{method}", changes true;
     }
     wants(call) { vec![method("TemplateStore", call.declared().function.name)] }
+    names(call) { call.name() }
     buckets [STORE];
     types &[TEMPLATE];
+}
+
+impl TemplatesCall {
+    fn name(&self) -> String {
+        match self {
+            Self::List {} => String::new(),
+            Self::Get { name } | Self::Delete { name } => shortened(name),
+            Self::Create { template } | Self::Update { template } => match template.get("name") {
+                Some(Any(KhronosValue::Text(name))) => shortened(name),
+                _ => String::new(),
+            },
+        }
+    }
 }
 
 const TEMPLATE: Type = table(

@@ -281,7 +281,8 @@ impl Method {
         let function =
             Function { name: self.name, doc: self.doc, parameters: self.takes.declared, returns: self.gives };
         let capability = if self.is_gated { "discord:{method}" } else { "" };
-        Declared { function, capability, buckets: self.buckets() }
+        let changes = matches!(self.work, Work::Request(route) if !matches!(route.verb, Verb::Get));
+        Declared { function, capability, buckets: self.buckets(), changes }
     }
 
     /// What a template needs to be allowed: the text of a capability.

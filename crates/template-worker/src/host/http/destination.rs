@@ -99,6 +99,11 @@ impl Destination {
         &self.host
     }
 
+    /// Whether what is sent there is encrypted on its way.
+    pub(super) fn is_private(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -134,12 +139,12 @@ pub fn check_host(host: &str) -> Result<(), &'static str> {
     is_public_name(host)
 }
 
-/// Whether `host` is `domain` or a name inside of it.
 /// Whether `host` is on the operator's list, for which `http:*` is not enough.
 pub fn is_denied(host: &str, denied: &[String]) -> bool {
     denied.iter().any(|domain| is_within(host, domain))
 }
 
+/// Whether `host` is `domain` or a name inside of it.
 fn is_within(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

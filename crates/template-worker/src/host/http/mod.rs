@@ -31,7 +31,7 @@ pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};
-pub use names::{Names, SystemNames};
+pub use names::{Held, Names, SystemNames};
 pub use request::{HttpRequest, METHODS};
 pub use response::HttpResponse;
 
@@ -67,10 +67,19 @@ pub struct HttpOptions {
     pub addresses: AddressRule,
 }
 
+/// Who gets a request, for whoever puts secrets into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// The host, as capabilities name it.
+    pub host: String,
+    /// Whether nobody on the way there can read along: TLS, or a host whose address the operator has fixed.
+    pub is_private: bool,
+}
+
 /// Sends the requests of all guilds.
 pub struct HttpClient {
     options: HttpOptions,
-    names: Arc<dyn Names>,
+    names: Arc<CheckedNames>,
     /// Made for the first request, since it reads the machine's certificates; `None` where that failed.
     client: OnceLock<Option<Client>>,
     in_flight: Arc<InFlight>,
@@ -80,19 +89,22 @@ impl HttpClient {
     /// A client that looks names up with `names`.
     pub fn new(options: HttpOptions, names: Arc<dyn Names>) -> Self {
         let in_flight = Arc::new(InFlight::new(options.max_in_flight));
+        let names = Arc::new(CheckedNames::new(names, options.addresses.clone()));
         Self { options, names, client: OnceLock::new(), in_flight }
     }
 
-    /// The host that `request` goes to, once its form and its size are known to be fine.
+    /// Who gets `request`, once its form and its size are known to be fine.
     ///
     /// # Errors
     /// [`HttpError`], in words for the template's author.
-    pub fn destination(&self, request: &HttpRequest, limits: HttpLimits) -> Result<String, HttpError> {
+    pub fn destination(&self, request: &HttpRequest, limits: HttpLimits) -> Result<Recipient, HttpError> {
         if request.body.len() > limits.request_bytes {
             return Err(HttpError::RequestTooLarge { limit: limits.request_bytes });
         }
         request::headers(&request.headers)?;
-        Ok(Destination::parse(&request.url, &self.options.ports)?.host().to_owned())
+        let destination = Destination::parse(&request.url, &self.options.ports)?;
+        let host = destination.host().to_owned();
+        Ok(Recipient { is_private: destination.is_private() || self.names.is_fixed(&host), host })
     }
 
     /// Sends `request` for `guild`, if the template's `permit` for its host lets it.
@@ -114,13 +126,16 @@ impl HttpClient {
         let body = request::body(request.body, limits)?;
         let time = request.timeout.map_or(limits.time, |wanted| wanted.min(limits.time));
 
-        let _place = self.in_flight.enter(guild, limits.in_flight)?;
+        let place = Arc::new(self.in_flight.enter(guild, limits.in_flight)?);
         let client = self.client(host)?;
         let mut prepared = client.request(method, destination.url().clone()).headers(headers);
         if !body.is_empty() {
             prepared = prepared.body(body);
         }
         let answer = async {
+            // A look-up may last longer than the request, and the guild's place with it: each holds a thread.
+            let known = self.names.look_up(host, Box::new(Arc::clone(&place))).await;
+            let _known = known.map_err(|NoAddress| HttpError::NoPublicAddress { host: host.to_owned() })?;
             let response = prepared.send().await.map_err(|error| why(&error, host))?;
             response::read(response, host, limits).await
         };
@@ -130,7 +145,6 @@ impl HttpClient {
 
     fn client(&self, host: &str) -> Result<&Client, HttpError> {
         let client = self.client.get_or_init(|| {
-            let names = CheckedNames::new(Arc::clone(&self.names), self.options.addresses.clone());
             let client = Client::builder()
                 .user_agent(USER_AGENT)
                 .redirect(redirect::Policy::none())
@@ -140,7 +154,7 @@ impl HttpClient {
                 .pool_max_idle_per_host(0)
                 .http1_only()
                 .http1_max_headers(response::MOST_HEADERS)
-                .dns_resolver(Arc::new(names))
+                .dns_resolver(Arc::clone(&self.names))
                 .build();
             client
                 .inspect_err(|error| {

@@ -1,12 +1,13 @@
 //! From a name to the addresses that may be dialled.
 //!
-//! Owns that each request looks its name up once, that every address of the answer is checked, and that exactly those are
-//! dialled: the connector asks here, and nothing is looked up again between the check and the call. Names themselves are
-//! judged in `destination`, and addresses in `addresses`.
+//! Owns that each request looks its name up once, that every address of the answer is checked, and that only such are
+//! dialled: the connector is told what is known here, and nothing is looked up between the check and the call. Names
+//! themselves are judged in `destination`, and addresses in `addresses`.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -20,11 +21,17 @@ const MOST_LOOKUPS: usize = 128;
 /// Addresses of one name; more are no name that anyone needs.
 const MOST_ADDRESSES: usize = 64;
 
+/// What is held for as long as a look-up lasts, which may be longer than anybody waits for it.
+pub type Held = Box<dyn Send>;
+
 /// Looks names up. A test has its own.
 #[async_trait]
 pub trait Names: Send + Sync {
-    /// The addresses of `host`, a domain name in lower case.
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+    /// The addresses of `host`, a domain name in lower case. `held` is dropped when the look-up costs nothing any more.
+    async fn addresses(&self, host: &str, held: Held) -> io::Result<Vec<IpAddr>>;
+
+    /// Whether the operator has said where `host` is.
+    fn is_fixed(&self, host: &str) -> bool;
 }
 
 /// The names that the operating system knows, and those that the operator has fixed.
@@ -43,7 +50,7 @@ impl SystemNames {
 
 #[async_trait]
 impl Names for SystemNames {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, host: &str, held: Held) -> io::Result<Vec<IpAddr>> {
         let fixed: Vec<IpAddr> =
             self.fixed.iter().filter(|known| known.name == host).map(|known| known.address).collect();
         if !fixed.is_empty() {
@@ -54,11 +61,15 @@ impl Names for SystemNames {
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(io::Error::other)?;
         let lookup = move || {
             // A lookup goes on when nobody waits for it any more, and holds its turn for that long.
-            let _turn = turn;
+            let _held = (turn, held);
             let found = (whole.as_str(), 0).to_socket_addrs()?;
             Ok(found.take(MOST_ADDRESSES + 1).map(|address| address.ip()).collect())
         };
         tokio::task::spawn_blocking(lookup).await.map_err(io::Error::other)?
+    }
+
+    fn is_fixed(&self, host: &str) -> bool {
+        self.fixed.iter().any(|known| known.name == host)
     }
 }
 
@@ -71,26 +82,67 @@ pub(super) struct NoAddress;
 /// What the connector gets its addresses from.
 pub(super) struct CheckedNames {
     names: Arc<dyn Names>,
-    rule: Arc<AddressRule>,
+    rule: AddressRule,
+    /// For each name, what the requests that are being made have found, each for itself. Never empty.
+    known: Mutex<HashMap<String, Vec<Addresses>>>,
+}
+
+type Addresses = Arc<[IpAddr]>;
+
+/// The addresses that one request has found, which can be dialled until it is dropped.
+pub(super) struct Known {
+    names: Arc<CheckedNames>,
+    host: String,
+    addresses: Addresses,
 }
 
 impl CheckedNames {
     pub(super) fn new(names: Arc<dyn Names>, rule: AddressRule) -> Self {
-        Self { names, rule: Arc::new(rule) }
+        Self { names, rule, known: Mutex::default() }
+    }
+
+    /// Whether the operator has said where `host` is.
+    pub(super) fn is_fixed(&self, host: &str) -> bool {
+        self.names.is_fixed(host)
+    }
+
+    /// Looks `host` up, and lets its addresses be dialled if all of them may be.
+    pub(super) async fn look_up(self: &Arc<Self>, host: &str, held: Held) -> Result<Known, NoAddress> {
+        let found = self.names.addresses(host, held).await.map_err(|_| NoAddress)?;
+        // One bad address is enough: a name that leads inside as well was made for that.
+        let fine =
+            (1..=MOST_ADDRESSES).contains(&found.len()) && found.iter().all(|one| self.rule.permits(*one));
+        if !fine {
+            return Err(NoAddress);
+        }
+        let addresses = Addresses::from(found);
+        self.known().entry(host.to_owned()).or_default().push(Arc::clone(&addresses));
+        Ok(Known { names: Arc::clone(self), host: host.to_owned(), addresses })
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<Addresses>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let mut known = self.names.known();
+        if let Some(all) = known.get_mut(&self.host) {
+            all.retain(|one| !Arc::ptr_eq(one, &self.addresses));
+            if all.is_empty() {
+                known.remove(&self.host);
+            }
+        }
     }
 }
 
 impl Resolve for CheckedNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let (names, rule) = (Arc::clone(&self.names), Arc::clone(&self.rule));
+        // The newest will do for every request to this name: all of them were checked.
+        let newest = self.known().get(name.as_str()).and_then(|all| all.last().cloned());
         Box::pin(async move {
-            let found = names.addresses(name.as_str()).await.map_err(|_| NoAddress)?;
-            // One bad address is enough: a name that leads inside as well was made for that.
-            let fine =
-                (1..=MOST_ADDRESSES).contains(&found.len()) && found.iter().all(|one| rule.permits(*one));
-            if !fine {
-                return Err(NoAddress.into());
-            }
+            let found = newest.ok_or(NoAddress)?.to_vec();
             // Port 0 stands for the one of the URL.
             Ok(Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })
@@ -105,16 +157,25 @@ mod tests {
 
     #[async_trait]
     impl Names for Fixed {
-        async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        async fn addresses(&self, _: &str, _: Held) -> io::Result<Vec<IpAddr>> {
             Ok(self.0.clone())
+        }
+
+        fn is_fixed(&self, _: &str) -> bool {
+            false
         }
     }
 
     async fn resolved(addresses: &[&str]) -> Option<Vec<String>> {
         let fixed = Fixed(addresses.iter().map(|text| text.parse().unwrap()).collect());
-        let names = CheckedNames::new(Arc::new(fixed), AddressRule::default());
-        let found = names.resolve("api.example.com".parse().unwrap()).await;
-        found.ok().map(|found| found.map(|address| address.to_string()).collect())
+        let names = Arc::new(CheckedNames::new(Arc::new(fixed), AddressRule::default()));
+        let dialled = async || names.resolve("api.example.com".parse().unwrap()).await.ok();
+        let known = names.look_up("api.example.com", Box::new(())).await.ok();
+        let found = dialled().await.map(|found| found.map(|address| address.to_string()).collect());
+        assert_eq!(found.is_some(), known.is_some());
+        drop(known);
+        assert!(dialled().await.is_none() && names.known().is_empty(), "it is known for one request alone");
+        found
     }
 
     #[tokio::test]

@@ -144,7 +144,7 @@ impl Objects {
     /// # Errors
     /// Where storage fails.
     pub async fn take_over(&self) -> Result<(), StorageError> {
-        self.0.storage.abandon_incoming(None).await
+        self.0.storage.abandon_incoming(None).await.map(|_| ())
     }
 
     /// Removes what is nobody's, again and again; never ends.
@@ -153,24 +153,24 @@ impl Objects {
             if let Err(error) = self.sweep().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "failed to remove contents of objects; tried again later"
+                    "failed to look for contents of objects to remove; tried again later"
                 );
             }
             tokio::time::sleep(BETWEEN_SWEEPS).await;
         }
     }
 
-    /// Removes the contents that are on their way out.
-    async fn sweep(&self) -> Result<(), ObjectsError> {
-        loop {
-            let swept = self.0.storage.outgoing_blobs(SWEPT).await?;
-            for blob in &swept {
-                self.remove(*blob).await?;
+    /// Removes the contents that are on their way out. One that stays holds up no other.
+    async fn sweep(&self) -> Result<(), StorageError> {
+        let mut next = Some(String::new());
+        while let Some(after) = next {
+            let (swept, last) = self.0.storage.outgoing_blobs(&after, SWEPT).await?;
+            for blob in swept {
+                self.remove_soon(Some(blob)).await;
             }
-            if swept.len() < SWEPT as usize {
-                return Ok(());
-            }
+            next = last;
         }
+        Ok(())
     }
 
     /// At most [`MOST_LISTED`] of the guild's objects whose keys start with `prefix`, ordered by key, those after `after`.
@@ -265,9 +265,16 @@ impl Objects {
                 Ok(object)
             }
             Err(error) => {
-                // Whether it was written is not known, so it is removed as if it was. Its room is free again at once.
-                storage.abandon_incoming(Some(blob)).await?;
-                self.remove_soon(Some(LooseBlob { guild, blob })).await;
+                match storage.abandon_incoming(Some(blob)).await {
+                    // Whether it was written is not known, so it is removed as if it was. Its room is free again at once.
+                    Ok(true) => self.remove_soon(Some(LooseBlob { guild, blob })).await,
+                    // The books were changed all the same: by them it is an object's.
+                    Ok(false) => {}
+                    // As far as is known it is still on its way in, and nobody's when the service starts again.
+                    Err(error) => {
+                        tracing::warn!(guild = %guild, blob = %blob, error = &error as &dyn std::error::Error, "failed to book the content of an object as nobody's; done when the service starts again");
+                    }
+                }
                 Err(error)
             }
         }
@@ -307,7 +314,8 @@ impl Objects {
         if self.0.address.is_empty() {
             return Err(ObjectsError::NoAddress);
         }
-        let sealer = self.0.key.key(true)?.sealer("urls of objects");
+        let key = self.0.key.to_seal::<ObjectsError>(&*self.0.storage).await?;
+        let sealer = key.sealer(urls::PURPOSE);
         let token = urls::token(&sealer, LooseBlob { guild, blob }, OffsetDateTime::now_utc() + lasts)?;
         Ok(format!("{}/objects/{token}", self.0.address))
     }
@@ -317,8 +325,8 @@ impl Objects {
     /// # Errors
     /// Where storage fails.
     pub async fn shared(&self, token: &str, now: OffsetDateTime) -> Result<Option<Shared>, ObjectsError> {
-        let Ok(key) = self.0.key.key(false) else { return Ok(None) };
-        let Some((blob, end)) = urls::read(&key.sealer("urls of objects"), token) else { return Ok(None) };
+        let Ok(key) = self.0.key.to_open() else { return Ok(None) };
+        let Some((blob, end)) = urls::read(&key.sealer(urls::PURPOSE), token) else { return Ok(None) };
         let Ok(lasts) = Duration::try_from(end - now) else { return Ok(None) };
         let Some(record) = self.0.storage.find_object_of(blob.guild, blob.blob).await? else {
             return Ok(None);

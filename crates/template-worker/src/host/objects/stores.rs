@@ -93,6 +93,8 @@ impl Contents {
             .with_access_key_id(&config.s3_access_key_id)
             .with_secret_access_key(secret.trim())
             .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIME))
+            // One is removed at a time, and not every store that speaks like S3 knows more.
+            .with_disable_bulk_delete(true)
             .with_retry(retry);
         if !config.s3_endpoint.is_empty() {
             builder = builder

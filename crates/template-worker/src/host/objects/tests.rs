@@ -3,7 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::pin::Pin;
 
+use async_trait::async_trait;
+use object_store::memory::InMemory;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutResult,
+};
+use tokio_stream::Stream;
+
+use super::super::secrets::Vault;
 use super::*;
 use crate::config::ObjectsConfig;
 use crate::storage::SqliteStorage;
@@ -198,7 +208,7 @@ async fn a_crash_at_any_step_leaves_what_was_acknowledged_and_nothing_else() {
     assert_eq!(setup.keys("", None).await, ["kept", "old"]);
     assert_eq!((setup.get("kept").await, setup.get("old").await), (b"kept".to_vec(), b"old".to_vec()));
     assert_eq!(setup.files().len(), 2, "{:?}", setup.files());
-    assert!(setup.storage.outgoing_blobs(10).await.unwrap().is_empty());
+    assert!(setup.storage.outgoing_blobs("", 10).await.unwrap().0.is_empty());
     for key in ["a", "b"] {
         setup.put(key, &[0; 1000]).await.unwrap();
     }
@@ -221,7 +231,7 @@ async fn an_upload_that_fails_changes_nothing_and_takes_no_room() {
     assert_eq!(setup.get("a").await, b"before");
     assert!(setup.put("b", &[0; 1000]).await.is_ok());
     setup.objects.sweep().await.unwrap();
-    assert!(setup.storage.outgoing_blobs(100).await.unwrap().is_empty());
+    assert!(setup.storage.outgoing_blobs("", 100).await.unwrap().0.is_empty());
 }
 
 #[tokio::test]
@@ -285,4 +295,129 @@ async fn a_content_that_was_changed_by_hand_is_not_read() {
     assert!(matches!(setup.objects.download(guild(1), "a").await, Err(ObjectsError::Store(_))));
     fs::remove_file(&file).unwrap();
     assert!(matches!(setup.objects.download(guild(1), "a").await, Err(ObjectsError::Store(_))));
+}
+
+#[tokio::test]
+async fn a_url_makes_no_key_where_secrets_need_the_one_that_is_lost() {
+    let setup = setup().await;
+    setup.put("a", b"content").await.unwrap();
+    let path = setup.data.path().join("secrets.key");
+    let url = async |objects: &Objects| objects.url(guild(1), "a", Duration::from_secs(60)).await;
+    assert!(url(&setup.objects).await.is_ok());
+    assert!(path.exists(), "the first URL makes a key, as the first secret does");
+    let vault = Vault::new(Arc::clone(&setup.storage), KeyFile::new(path.clone()));
+    let hosts = ["api.example.com".to_owned()];
+    vault.put(guild(1), "KEY", "correct-horse-battery", &hosts).await.unwrap();
+
+    fs::remove_file(&path).unwrap();
+    let without = objects(&setup.storage, setup.data.path(), "https://worker.example");
+    let refused = url(&without).await;
+    assert!(matches!(refused, Err(ObjectsError::Sign(KeyError::Missing { .. }))), "{refused:?}");
+    assert!(!path.exists(), "a new key would hide the loss");
+    vault.delete(guild(1), "KEY").await.unwrap();
+    assert!(url(&without).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_content_that_cannot_be_removed_holds_up_no_other() {
+    let setup = setup().await;
+    let mut blobs = Vec::new();
+    for number in 0..4 {
+        blobs.push(setup.put(&format!("k{number}"), b"x").await.unwrap().blob);
+    }
+    // The first is a folder with something in it, which no store removes.
+    let stuck = setup.data.path().join(format!("objects/guilds/1/{}", blobs[0]));
+    for number in 0..4 {
+        setup.storage.delete_object(guild(1), &format!("k{number}")).await.unwrap();
+    }
+    fs::remove_file(&stuck).unwrap();
+    fs::create_dir(&stuck).unwrap();
+    fs::write(stuck.join("x"), "x").unwrap();
+    setup.objects.sweep().await.unwrap();
+    let (left, _) = setup.storage.outgoing_blobs("", 10).await.unwrap();
+    assert_eq!(left, [LooseBlob { guild: guild(1), blob: blobs[0] }]);
+    assert_eq!(setup.files().len(), 1);
+    fs::remove_dir_all(&stuck).unwrap();
+    setup.objects.sweep().await.unwrap();
+    assert!(setup.storage.outgoing_blobs("", 10).await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_that_landed_although_it_failed_keeps_its_content() {
+    let data = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(SqliteStorage::open(data.path()).await.unwrap());
+    let store = Arc::new(Landing { store: InMemory::new(), storage: Arc::clone(&storage) });
+    let contents = Contents { store, signer: None };
+    let open = move || Ok(contents.clone());
+    let objects = Objects::new(storage, open, KeyFile::new(data.path().join("secrets.key")), "");
+    let failed = objects.upload(guild(1), "k", b"content".to_vec(), LIMITS).await;
+    assert!(matches!(failed, Err(ObjectsError::Storage(StorageError::Failed(_)))), "{failed:?}");
+    assert_eq!(objects.download(guild(1), "k").await.unwrap(), b"content");
+}
+
+/// A store behind whose back an object is booked as soon as its content is there, so that booking it again fails: as where
+/// a commit lands and the answer to it is lost.
+struct Landing {
+    store: InMemory,
+    storage: Arc<dyn Storage>,
+}
+
+impl fmt::Debug for Landing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Landing")
+    }
+}
+
+impl fmt::Display for Landing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Landing")
+    }
+}
+
+type Listed<T> = Pin<Box<dyn Stream<Item = object_store::Result<T>> + Send>>;
+
+#[async_trait]
+impl ObjectStore for Landing {
+    async fn put_opts(
+        &self,
+        at: &Path,
+        content: PutPayload,
+        options: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        let blob = at.filename().unwrap().parse().unwrap();
+        let size = content.content_length() as u64;
+        let put = self.store.put_opts(at, content, options).await;
+        let (key, etag) = ("k".to_owned(), "etag".to_owned());
+        let object = ObjectRecord { key, blob, size, etag, stored_at: OffsetDateTime::now_utc() };
+        self.storage.finish_object(guild(1), &object).await.unwrap();
+        put
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.store.put_multipart_opts(at, options).await
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.store.get_opts(at, options).await
+    }
+
+    fn delete_stream(&self, all: Listed<Path>) -> Listed<Path> {
+        self.store.delete_stream(all)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> Listed<ObjectMeta> {
+        self.store.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+        self.store.copy_opts(from, to, options).await
+    }
 }

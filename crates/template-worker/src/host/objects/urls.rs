@@ -16,6 +16,8 @@ use crate::storage::LooseBlob;
 
 /// Seven days, the longest that a bucket signs for.
 pub(super) const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// What the key is used for here.
+pub(super) const PURPOSE: &str = "urls of objects";
 const PLACE: &[u8] = b"object url";
 const BYTES: usize = 8 + 16 + 8;
 

@@ -1,7 +1,8 @@
 //! Secrets of guilds: values that templates can use and never see.
 //!
 //! Owns what a secret may look like, that it is stored sealed, and that it is put only into requests to the hosts that it
-//! was given for: a template that may reach every host could otherwise send it to one of its own. Sending is up to `http`.
+//! was given for, which nobody on the way can read: a template that may reach every host could otherwise send it to one of
+//! its own, or show it to a network. Sending is up to `http`.
 //!
 //! A value that comes back verbatim is masked. That keeps honest mistakes out of logs; a host that wants to give a secret
 //! away can, so a secret is only as safe as the hosts that it is for.
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 
 pub use sealing::{KeyError, Sealer, SealingKey};
 
-use super::http::{HttpRequest, HttpResponse, check_host};
+use super::http::{HttpRequest, HttpResponse, Recipient, check_host};
 use crate::ids::GuildId;
 use crate::storage::{SealedSecret, Storage, StorageError, Written};
 
@@ -28,6 +29,8 @@ pub const VALUE_BYTES: std::ops::RangeInclusive<usize> = 8..=4096;
 /// Hosts that a secret is for.
 pub const MOST_HOSTS: usize = 16;
 const MOST_NAME_BYTES: usize = 64;
+/// What the key is used for here.
+const PURPOSE: &str = "secrets of guilds";
 
 /// Why something about secrets was not done. No text holds a value.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,15 @@ pub enum SecretsError {
     NotForHost {
         /// The secret.
         name: String,
+        /// Where the request goes.
+        host: String,
+    },
+    /// A request would show its secrets to everybody on the way.
+    #[error(
+        "secrets are sent by https alone: over http everybody on the way to `{host}` could read them; let the URL begin \
+         with `https://`"
+    )]
+    InClear {
         /// Where the request goes.
         host: String,
     },
@@ -136,11 +148,31 @@ impl KeyFile {
         Arc::new(Self { path, key: Mutex::default() })
     }
 
-    /// The key. `may_make`: whether a new one will do where there is none.
+    /// The key, to open what was sealed.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn key(&self, may_make: bool) -> Result<SealingKey, KeyError> {
+    pub fn to_open(&self) -> Result<SealingKey, KeyError> {
+        self.key(false)
+    }
+
+    /// The key, to seal with, be it a secret or anything else. A new one is made only while `storage` has no secrets: beside
+    /// secrets that need an old one it would hide that the old one is missing.
+    ///
+    /// # Errors
+    /// [`KeyError`], or where storage fails.
+    pub async fn to_seal<E>(&self, storage: &dyn Storage) -> Result<SealingKey, E>
+    where
+        E: From<KeyError> + From<StorageError>,
+    {
+        let found = self.to_open();
+        if matches!(found, Err(KeyError::Missing { .. })) && !storage.has_secrets().await? {
+            return Ok(self.key(true)?);
+        }
+        Ok(found?)
+    }
+
+    fn key(&self, may_make: bool) -> Result<SealingKey, KeyError> {
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = &*known {
             return Ok(key.clone());
@@ -195,12 +227,11 @@ impl Vault {
             let shown = || host.chars().take(80).collect();
             check_host(host).map_err(|why| SecretsError::Host { host: shown(), why })?;
         }
-        // A new key beside secrets that need an old one would hide that the old one is missing.
-        let sealer = self.sealer(!self.storage.has_secrets().await?)?;
+        let key = self.key.to_seal::<SecretsError>(&*self.storage).await?;
         let secret = SealedSecret {
             name: name.to_owned(),
             hosts: hosts.to_vec(),
-            sealed: sealer.seal(&place(guild, name, hosts), value.as_bytes())?,
+            sealed: key.sealer(PURPOSE).seal(&place(guild, name, hosts), value.as_bytes())?,
             stored_at: OffsetDateTime::now_utc(),
         };
         let (stored, written) = self.storage.put_secret(guild, &secret, MOST_SECRETS).await?;
@@ -224,21 +255,25 @@ impl Vault {
         Ok(self.storage.delete_secret(guild, name).await?)
     }
 
-    /// Puts into `request`, which goes to `host`, the secrets that it has placeholders for, and gives what to mask in the
+    /// Puts into `request`, which `to` gets, the secrets that it has placeholders for, and gives what to mask in the
     /// answer. No part of the request grows beyond `most` bytes.
     ///
     /// # Errors
-    /// Where there is no such secret, it is not for `host`, or the request gets too large.
+    /// Where there is no such secret, it is not for that host, could be read on the way, or the request gets too large.
     pub async fn fill(
         &self,
         guild: GuildId,
-        host: &str,
+        to: &Recipient,
         request: &mut HttpRequest,
         most: usize,
     ) -> Result<Filled, SecretsError> {
         let names = placeholders::mentioned(request);
         if names.is_empty() {
             return Ok(Filled::default());
+        }
+        let host = &to.host;
+        if !to.is_private {
+            return Err(SecretsError::InClear { host: host.clone() });
         }
         let mut stored = self.storage.secrets_of(guild).await?;
         let mut secrets = Vec::new();
@@ -248,7 +283,7 @@ impl Vault {
             };
             let secret = stored.swap_remove(at);
             if !secret.hosts.iter().any(|known| known == host) {
-                return Err(SecretsError::NotForHost { name, host: host.to_owned() });
+                return Err(SecretsError::NotForHost { name, host: host.clone() });
             }
             secrets.push(self.open(guild, secret)?);
         }
@@ -258,15 +293,11 @@ impl Vault {
 
     fn open(&self, guild: GuildId, secret: SealedSecret) -> Result<Secret, SecretsError> {
         let SealedSecret { name, hosts, sealed, .. } = secret;
-        let opened = self.sealer(false)?.open(&place(guild, &name, &hosts), &sealed);
+        let opened = self.key.to_open()?.sealer(PURPOSE).open(&place(guild, &name, &hosts), &sealed);
         match opened.and_then(|value| String::from_utf8(value).ok()) {
             Some(value) => Ok(Secret { name, value }),
             None => Err(SecretsError::Unreadable { name }),
         }
-    }
-
-    fn sealer(&self, may_make: bool) -> Result<Sealer, KeyError> {
-        Ok(self.key.key(may_make)?.sealer("secrets of guilds"))
     }
 }
 

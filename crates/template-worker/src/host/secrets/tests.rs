@@ -45,8 +45,12 @@ impl Setup {
     }
 
     async fn filled(&self, guild_id: u64, host: &str) -> Result<String, SecretsError> {
+        self.filled_for(guild_id, &Recipient { host: host.to_owned(), is_private: true }).await
+    }
+
+    async fn filled_for(&self, guild_id: u64, to: &Recipient) -> Result<String, SecretsError> {
         let mut request = request();
-        self.vault.fill(guild(guild_id), host, &mut request, 1 << 20).await?;
+        self.vault.fill(guild(guild_id), to, &mut request, 1 << 20).await?;
         Ok(String::from_utf8(request.headers.remove(0).1).unwrap())
     }
 }
@@ -64,6 +68,19 @@ async fn a_secret_is_filled_in_for_its_hosts_and_its_guild_alone() {
     assert!(setup.vault.delete(guild(1), "KEY").await.unwrap());
     assert!(!setup.vault.delete(guild(1), "KEY").await.unwrap());
     assert!(matches!(setup.filled(1, "api.example.com").await, Err(SecretsError::NoSuchSecret { .. })));
+}
+
+#[tokio::test]
+async fn a_secret_is_not_sent_where_everybody_on_the_way_can_read_it() {
+    let setup = setup().await;
+    setup.put(1, "KEY").await.unwrap();
+    let to = |is_private| Recipient { host: "api.example.com".to_owned(), is_private };
+    let refused = setup.filled_for(1, &to(false)).await.unwrap_err();
+    assert!(matches!(refused, SecretsError::InClear { .. }), "{refused}");
+    assert!(refused.to_string().contains("`https://`"), "{refused}");
+    assert!(setup.filled_for(1, &to(true)).await.is_ok());
+    let mut plain = HttpRequest { headers: Vec::new(), ..request() };
+    assert!(setup.vault.fill(guild(1), &to(false), &mut plain, 1 << 20).await.is_ok(), "it needs none");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::{AFTER_FAILURE, Expiry, complain};
 use crate::dispatch::{DispatchError, Dispatcher};
 use crate::events::Event;
 use crate::metrics::{Count, Expired};
+use crate::sources::key_event;
 use crate::storage::expiry::{DueKey, Settlement};
 use crate::template::TemplateName;
 
@@ -23,8 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 const TURN: Duration = Duration::from_secs(5);
 /// Longer than any execution can take, waiting for its start included.
 const LONGEST_WAIT: Duration = Duration::from_secs(48 * 3600);
-/// How often it is tried to store what came of it.
-const TRIES_TO_SETTLE: usize = 60;
+/// How long a key keeps its guild's place that no handler could be told of: so seldom a guild that is busy is tried.
+const UNTIL_RELEASE: Duration = Duration::from_secs(1);
+/// The longest pause between tries to store what came of it.
+const LONGEST_PAUSE_TO_SETTLE: Duration = Duration::from_secs(60);
 /// Characters of an error that are kept.
 const ERROR_SHOWN: usize = 500;
 
@@ -42,6 +45,8 @@ pub(in crate::sources) enum Told {
     All,
     /// Some have not: these, or all that listen.
     Failed { failed_in: Vec<TemplateName>, error: String },
+    /// No handler has seen it: the guild has too much to do, or its templates could not be read.
+    Unseen { why: String },
     /// The service stops.
     Stopping,
 }
@@ -72,6 +77,13 @@ impl Expiry {
             Told::All => Settlement::Told,
             // What was ended by the stop has not failed: the next start tells it again.
             Told::Stopping => return,
+            Told::Unseen { why } => {
+                tracing::debug!(guild = %due.guild, key = ?due.key, why, "nobody could be told of a key; it is due again");
+                if self.stops_within(UNTIL_RELEASE).await {
+                    return;
+                }
+                Settlement::Released { again_at: self.clock.now() }
+            }
             Told::Failed { .. } if self.stopping.is_stopping() => return,
             Told::Failed { failed_in, error } => {
                 let again_at = again_at(self.clock.now(), due.attempts);
@@ -81,26 +93,34 @@ impl Expiry {
                 Settlement::Failed { failed_in, error, again_at }
             }
         };
-        self.metrics.count(Count::Expired(match &settlement {
-            Settlement::Told => Expired::Told,
-            Settlement::Failed { again_at: Some(_), .. } => Expired::Failed,
-            Settlement::Failed { again_at: None, .. } => Expired::Dead,
-        }));
+        let counted = match &settlement {
+            Settlement::Told => Some(Expired::Told),
+            Settlement::Released { .. } => None,
+            Settlement::Failed { again_at: Some(_), .. } => Some(Expired::Failed),
+            Settlement::Failed { again_at: None, .. } => Some(Expired::Dead),
+        };
+        if let Some(expired) = counted {
+            self.metrics.count(Count::Expired(expired));
+        }
         self.settle(&due, settlement).await;
         drop(place);
     }
 
+    /// Goes on until it is stored, or the service stops: what is claimed is told by nobody else before the next start.
     async fn settle(&self, due: &DueKey, settlement: Settlement) {
-        for _ in 0..TRIES_TO_SETTLE {
-            match self.storage.settle(due, settlement.clone()).await {
-                Ok(_) => return,
-                Err(error) => complain(&error, "failed to store what became of a key that expired"),
-            }
-            if self.stopping.is_stopping() {
+        let mut pause = AFTER_FAILURE;
+        while let Err(error) = self.storage.settle(due, settlement.clone()).await {
+            complain(&error, "failed to store what became of a key that expired; it is tried again");
+            if self.stops_within(pause).await {
                 return;
             }
-            tokio::time::sleep(AFTER_FAILURE).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE_TO_SETTLE);
         }
+    }
+
+    /// Waits so long, or until the service stops; returns whether it does.
+    async fn stops_within(&self, pause: Duration) -> bool {
+        tokio::time::timeout(pause, self.stopping.wait()).await.is_ok()
     }
 }
 
@@ -129,15 +149,20 @@ impl Tell for Dispatcher {
                 Told::Failed { failed_in: failures.into_iter().map(|(name, _)| name).collect(), error }
             }
             Err(DispatchError::ShuttingDown) => Told::Stopping,
-            Err(error) => failed(error.to_string()),
+            // The same the next time.
+            Err(DispatchError::Event(why)) => failed(why),
+            Err(
+                error @ (DispatchError::Busy { .. }
+                | DispatchError::TooManyActions { .. }
+                | DispatchError::Overloaded { .. }
+                | DispatchError::Storage(_)
+                | DispatchError::Compile(_)),
+            ) => Told::Unseen { why: error.to_string() },
         }
     }
 }
 
 /// The event of a key that has expired. It has the same id each time, so that a handler can tell a repetition.
 fn event(due: &DueKey) -> Result<Event, Box<dyn std::error::Error + Send + Sync>> {
-    let scopes = due.scopes.to_vec();
-    let data = serde_json::json!({"id": due.id.as_str(), "key": due.key, "scopes": scopes}).to_string();
-    let id = due.event_id().parse()?;
-    Ok(Event::new(id, due.guild, "KeyExpiry".parse()?, None, scopes, data.into())?)
+    key_event("KeyExpiry", due.event_id().parse()?, due.guild, &due.id, &due.key, &due.scopes)
 }

@@ -22,6 +22,8 @@ const START: OffsetDateTime = datetime!(2026-11-25 12:00 UTC);
 struct Teller {
     told: Mutex<Vec<(u64, String)>>,
     changed: Notify,
+    /// How often nobody can be told.
+    unseen: Mutex<u32>,
     /// Keys that fail, in these templates.
     fails: Mutex<BTreeMap<String, Vec<TemplateName>>>,
     /// Keys whose handlers go on until this is closed.
@@ -35,6 +37,11 @@ impl Tell for Teller {
     async fn tell(&self, due: &DueKey) -> Told {
         self.told.lock().unwrap().push((due.guild.get(), due.key.clone()));
         self.changed.notify_waiters();
+        let left = self.unseen.lock().unwrap().checked_sub(1);
+        if let Some(left) = left {
+            *self.unseen.lock().unwrap() = left;
+            return Told::Unseen { why: "the guild is busy".to_owned() };
+        }
         let open = self.open.lock().unwrap().clone();
         let waits = self.waits.lock().unwrap().contains(&due.key);
         if let Some(open) = open.filter(|_| waits) {
@@ -203,6 +210,17 @@ async fn what_fails_is_told_again_with_growing_pauses_and_is_dead_in_the_end() {
     assert!(scene.storage.retry_expiry(GuildId::new(1).unwrap(), &id, scene.now()).await.unwrap());
     scene.until_states(1, &[]).await;
     scene.told(13).await;
+}
+
+#[tokio::test]
+async fn what_nobody_saw_is_told_again_and_was_no_attempt() {
+    let scene = Scene::start().await;
+    *scene.teller.unseen.lock().unwrap() = 1;
+    scene.teller.fails.lock().unwrap().insert("k".to_owned(), vec!["t".parse().unwrap()]);
+    scene.set(1, "k", 1).await;
+    scene.pass(Duration::from_secs(1));
+    scene.until_states(1, &[(ExpiryState::Failing, 1)]).await;
+    scene.told(2).await;
 }
 
 #[tokio::test]

@@ -93,6 +93,9 @@ async fn what_failed_is_due_again_and_dead_in_the_end<F: Fixture>(place: F) {
     assert_eq!(states(&*storage, NOW).await, [("k".to_owned(), ExpiryState::Waiting)]);
     assert_eq!(states(&*storage, SOON).await, [("k".to_owned(), ExpiryState::Due)]);
     let due = claim(&*storage, guild(1), SOON).await.unwrap();
+    assert!(storage.settle(&due, Settlement::Released { again_at: SOON }).await.unwrap());
+    assert!(!storage.settle(&due, Settlement::Released { again_at: SOON }).await.unwrap(), "it is free");
+    assert_eq!(claim(&*storage, guild(1), SOON).await.as_ref(), Some(&due), "that was no attempt");
     assert!(storage.settle(&due, failed(Some(LATER))).await.unwrap());
     assert_eq!(claim(&*storage, guild(1), SOON).await, None);
     assert_eq!(storage.next_due(SOON).await.unwrap(), Some(LATER));

@@ -64,7 +64,7 @@ async fn value(storage: &dyn Storage, guild: GuildId, at: &KvAt) -> Option<Strin
     read(storage, guild, at, NOW).await.map(|record| record.value)
 }
 
-fn query(pattern: &str, of: Option<&[&str]>) -> KvQuery {
+pub(super) fn query(pattern: &str, of: Option<&[&str]>) -> KvQuery {
     KvQuery {
         pattern: KeyPattern::new(pattern, 512).unwrap(),
         scopes: of.map(scopes),
@@ -326,63 +326,6 @@ async fn a_value_is_swapped_only_where_it_is_the_expected_one<F: Fixture>(place:
     assert_eq!(value(&*storage, guild(1), &at("k", &["a"])).await.as_deref(), Some("3"));
 }
 
-async fn a_search_is_complete_ordered_and_page_by_page<F: Fixture>(place: F) {
-    let storage = place.open().await;
-    for index in 0..25 {
-        put(&*storage, guild(1), at(&format!("User:{index:02}"), &["a"]), "1").await;
-        put(&*storage, guild(1), at(&format!("other:{index:02}"), &["a"]), "1").await;
-        put(&*storage, guild(1), at(&format!("user:{index:02}"), &["a", "b"]), "1").await;
-        put(&*storage, guild(2), at(&format!("user:{index:02}"), &["a"]), "1").await;
-    }
-    let all = async |mut query: KvQuery| {
-        let mut found = Vec::new();
-        loop {
-            let page = storage.kv_find(guild(1), &query, NOW).await.unwrap();
-            assert!(page.records.len() <= 10);
-            found.extend(page.records.into_iter().map(|record| (record.scopes.to_vec().len(), record.key)));
-            query.after = page.next;
-            if query.after.is_none() {
-                return found;
-            }
-        }
-    };
-    let expected: Vec<_> = (0..25).map(|index| (1, format!("User:{index:02}"))).collect();
-    assert_eq!(all(query("user:%", Some(&["a"]))).await, expected);
-    let everywhere = all(query("USER:%", None)).await;
-    assert_eq!(everywhere.len(), 50);
-    assert_eq!(all(query("%", None)).await.len(), 75);
-    assert_eq!(all(query("%:07", Some(&["b", "a"]))).await, [(2, "user:07".to_owned())]);
-    assert_eq!(all(query("nothing%", None)).await, []);
-}
-
-async fn a_page_ends_where_it_would_be_too_large<F: Fixture>(place: F) {
-    let storage = place.open().await;
-    let value = format!("\"{}\"", "x".repeat(200 << 10));
-    for index in 0..15 {
-        put(&*storage, guild(1), at(&format!("{index:02}"), &["a"]), &value).await;
-    }
-    let query = KvQuery { limit: 1_000, ..query("%", None) };
-    let first = storage.kv_find(guild(1), &query, NOW).await.unwrap();
-    assert_eq!((first.records.len(), first.next.as_ref().map(|key| &*key.key)), (10, Some("09")));
-    let second = storage.kv_find(guild(1), &KvQuery { after: first.next, ..query }, NOW).await.unwrap();
-    assert_eq!((second.records.len(), second.next), (5, None));
-}
-
-async fn keys_and_scopes_are_listed<F: Fixture>(place: F) {
-    let storage = place.open().await;
-    for (text, of) in [("b", &["x"][..]), ("a", &["x"]), ("c", &["y", "x"]), ("d", &["z"])] {
-        put(&*storage, guild(1), at(text, of), "1").await;
-    }
-    put(&*storage, guild(2), at("a", &["other"]), "1").await;
-    assert_eq!(storage.kv_keys(guild(1), &scopes(&["x"]), None, NOW).await.unwrap(), ["a", "b"]);
-    assert_eq!(storage.kv_keys(guild(1), &scopes(&["x"]), Some("a"), NOW).await.unwrap(), ["b"]);
-    assert!(storage.kv_keys(guild(1), &scopes(&["y"]), None, NOW).await.unwrap().is_empty());
-    let sets = storage.kv_scopes(guild(1), None, NOW).await.unwrap();
-    assert_eq!(sets, [scopes(&["x", "y"]), scopes(&["x"]), scopes(&["z"])]);
-    let rest = storage.kv_scopes(guild(1), Some(&sets[1]), NOW).await.unwrap();
-    assert_eq!(rest, sets[2..]);
-}
-
 async fn records_outlive_the_storage<F: Fixture>(place: F) {
     let storage = place.open().await;
     let (_, id) = put(&*storage, guild(1), at("k", &["a"]), "1").await;
@@ -395,52 +338,6 @@ async fn records_outlive_the_storage<F: Fixture>(place: F) {
     storage.close().await;
     let closed = write_all(&*storage, guild(1), vec![set(at("k", &["a"]), "2")], quota(), NOW).await;
     assert!(matches!(closed, Err(KvError::Storage(_))), "{closed:?}");
-}
-
-async fn a_flood_of_keys_holds_up_neither_templates_nor_other_guilds<F: Fixture>(place: F) {
-    let storage = place.open().await;
-    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let flood: Vec<_> = (0..200)
-        .map(|task| {
-            let (storage, done) = (Arc::clone(&storage), Arc::clone(&done));
-            tokio::spawn(async move {
-                let mut count = 0_u64;
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    put(&*storage, guild(1), at(&format!("{task}"), &["a"]), "1").await;
-                    count += 1;
-                }
-                count
-            })
-        })
-        .collect();
-    for index in 0..20 {
-        super::put(&*storage, guild(1), &format!("t{index}"), "return 1").await;
-        put(&*storage, guild(2), at("k", &["a"]), "1").await;
-    }
-    done.store(true, std::sync::atomic::Ordering::Relaxed);
-    for task in flood {
-        assert!(task.await.unwrap() > 0);
-    }
-}
-
-async fn what_waits_when_the_storage_closes_is_written<F: Fixture>(place: F) {
-    let storage = place.open().await;
-    let jobs: Vec<_> = (0..100)
-        .map(|index| {
-            let storage = Arc::clone(&storage);
-            tokio::spawn(async move {
-                let op = set(at(&format!("{index}"), &["a"]), "1");
-                storage.kv_write(guild(1), vec![op], quota(), NOW).await.is_ok()
-            })
-        })
-        .collect();
-    tokio::task::yield_now().await;
-    storage.close().await;
-    let mut acknowledged = 0;
-    for job in jobs {
-        acknowledged += u64::from(job.await.unwrap());
-    }
-    assert_eq!(place.open().await.kv_usage(guild(1)).await.unwrap().records, acknowledged);
 }
 
 contract!(sqlite, SqliteOnDisk:
@@ -456,10 +353,5 @@ contract!(sqlite, SqliteOnDisk:
     two_who_count_at_once_lose_nothing,
     a_number_is_counted_as_far_as_it_can_be,
     a_value_is_swapped_only_where_it_is_the_expected_one,
-    a_search_is_complete_ordered_and_page_by_page,
-    a_page_ends_where_it_would_be_too_large,
-    keys_and_scopes_are_listed,
     records_outlive_the_storage,
-    a_flood_of_keys_holds_up_neither_templates_nor_other_guilds,
-    what_waits_when_the_storage_closes_is_written,
 );

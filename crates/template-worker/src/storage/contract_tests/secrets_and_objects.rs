@@ -70,10 +70,11 @@ pub(super) async fn an_object_is_booked_when_its_content_has_arrived<F: Fixture>
     storage.close().await;
 
     let storage = place.open().await;
-    let outgoing = storage.outgoing_blobs(10).await.unwrap();
+    let (outgoing, next) = storage.outgoing_blobs("", 10).await.unwrap();
+    assert_eq!(next, None);
     assert_eq!(outgoing, [loose(first.blob), loose(second.blob)], "they survive a restart");
     storage.forget_blob(first.blob).await.unwrap();
-    assert_eq!(storage.outgoing_blobs(10).await.unwrap(), [loose(second.blob)]);
+    assert_eq!(storage.outgoing_blobs("", 10).await.unwrap().0, [loose(second.blob)]);
 }
 
 pub(super) async fn what_is_on_its_way_counts_and_can_be_abandoned<F: Fixture>(place: F) {
@@ -87,14 +88,24 @@ pub(super) async fn what_is_on_its_way_counts_and_can_be_abandoned<F: Fixture>(p
         begin(&*storage, &object("c", 0)).await,
         Err(StorageError::TooManyObjects { limit: 2 })
     ));
-    assert!(storage.outgoing_blobs(10).await.unwrap().is_empty());
-    storage.abandon_incoming(Some(a.blob)).await.unwrap();
+    assert!(storage.outgoing_blobs("", 10).await.unwrap().0.is_empty());
+    assert!(storage.abandon_incoming(Some(a.blob)).await.unwrap());
+    assert!(!storage.abandon_incoming(Some(a.blob)).await.unwrap(), "it is on its way out already");
     assert!(storage.finish_object(guild(1), &a).await.is_err());
     storage.finish_object(guild(1), &b).await.unwrap();
-    begin(&*storage, &object("c", 60)).await.unwrap();
-    storage.abandon_incoming(None).await.unwrap();
-    assert_eq!(storage.outgoing_blobs(10).await.unwrap().len(), 2);
-    assert_eq!(storage.outgoing_blobs(1).await.unwrap().len(), 1);
+    assert!(!storage.abandon_incoming(Some(b.blob)).await.unwrap(), "it has arrived");
+    let c = object("c", 60);
+    begin(&*storage, &c).await.unwrap();
+    assert!(storage.abandon_incoming(None).await.unwrap());
+    let called = async |after: &str, limit| {
+        let (page, next) = storage.outgoing_blobs(after, limit).await.unwrap();
+        (page.into_iter().map(|loose| loose.blob).collect::<Vec<_>>(), next)
+    };
+    let mut both = vec![a.blob, c.blob];
+    both.sort_unstable();
+    assert_eq!(called("", 10).await, (both.clone(), None));
+    assert_eq!(called("", 1).await, (vec![both[0]], Some(both[0].to_string())));
+    assert_eq!(called(&both[0].to_string(), 10).await, (vec![both[1]], None));
     assert!(storage.find_object(guild(1), "b").await.unwrap().is_some(), "it has arrived before");
 }
 

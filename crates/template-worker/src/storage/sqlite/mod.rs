@@ -243,9 +243,14 @@ impl Storage for SqliteStorage {
         templates::all(&mut *self.read().await?, guild).await
     }
 
-    async fn delete_template(&self, guild: GuildId, name: &TemplateName) -> Result<bool, StorageError> {
+    async fn delete_template(
+        &self,
+        guild: GuildId,
+        name: &TemplateName,
+        if_match: Option<u32>,
+    ) -> Result<bool, StorageError> {
         let mut transaction = self.write().await?;
-        let deleted = templates::delete(&mut transaction, guild, name).await?;
+        let deleted = templates::delete(&mut transaction, guild, name, if_match).await?;
         transaction.commit().await?;
         Ok(deleted)
     }

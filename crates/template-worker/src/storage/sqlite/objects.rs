@@ -98,24 +98,42 @@ impl ObjectBooks for SqliteStorage {
         Ok(loose)
     }
 
-    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<(), StorageError> {
+    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<bool, StorageError> {
         let mut transaction = self.write().await?;
-        sqlx::query(
+        let changed = sqlx::query(
             "UPDATE loose_blobs SET incoming = 0, reserved = 0 WHERE incoming = 1 AND (?1 IS NULL OR blob = ?1)",
         )
         .bind(blob.map(|blob| blob.to_string()))
         .execute(&mut *transaction)
         .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(changed.rows_affected() > 0)
     }
 
-    async fn outgoing_blobs(&self, limit: u32) -> Result<Vec<LooseBlob>, StorageError> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT guild, blob FROM loose_blobs WHERE incoming = 0 ORDER BY blob LIMIT ?")
-                .bind(limit)
-                .fetch_all(&self.readers)
-                .await?;
-        rows.iter().map(|(guild, blob)| loose(*guild, blob)).collect()
+    async fn outgoing_blobs(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<(Vec<LooseBlob>, Option<String>), StorageError> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT guild, blob FROM loose_blobs WHERE incoming = 0 AND blob > ? ORDER BY blob LIMIT ?",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        let is_full = rows.len() >= limit as usize;
+        let next = rows.last().filter(|_| is_full).map(|(_, blob)| blob.clone());
+        let readable = rows.iter().filter_map(|(guild, blob)| {
+            let read = loose(*guild, blob).inspect_err(|error| {
+                tracing::error!(
+                    error = error as &dyn std::error::Error,
+                    "left out a content of an object that is to be removed"
+                );
+            });
+            read.ok()
+        });
+        Ok((readable.collect(), next))
     }
 
     async fn forget_blob(&self, blob: Uuid) -> Result<(), StorageError> {
@@ -235,4 +253,31 @@ fn object(row: Row) -> Result<ObjectRecord, StorageError> {
 fn understand((key, blob, size, etag, stored_at): Row) -> Result<ObjectRecord, Unreadable> {
     let (blob, size) = (blob.parse()?, u64::try_from(size)?);
     Ok(ObjectRecord { key, blob, size, etag, stored_at: from_micros(stored_at)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_content_that_cannot_be_read_hides_no_other() {
+        let storage = SqliteStorage::in_memory().await.unwrap();
+        let (guild, quota) = (GuildId::new(1).unwrap(), ObjectQuota { objects: 10, bytes: 10 });
+        let blobs = [Uuid::now_v7(), Uuid::now_v7()];
+        for blob in blobs {
+            storage.begin_object(guild, "k", blob, 1, quota).await.unwrap();
+        }
+        storage.abandon_incoming(None).await.unwrap();
+        let mut transaction = storage.write().await.unwrap();
+        sqlx::query("UPDATE loose_blobs SET blob = '!' WHERE blob = ?")
+            .bind(blobs[0].to_string())
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        let page = storage.outgoing_blobs("", 1).await.unwrap();
+        assert_eq!(page, (Vec::new(), Some("!".to_owned())));
+        let page = storage.outgoing_blobs("!", 10).await.unwrap();
+        assert_eq!(page, (vec![LooseBlob { guild, blob: blobs[1] }], None));
+    }
 }

@@ -154,7 +154,9 @@ pub(super) async fn delete(
     db: &mut SqliteConnection,
     guild: GuildId,
     name: &TemplateName,
+    if_match: Option<u32>,
 ) -> Result<bool, StorageError> {
+    check_version(if_match, current(db, guild, name).await?.map(|before| before.version))?;
     // Versions and files go with it, by their foreign keys.
     let deleted = sqlx::query("DELETE FROM templates WHERE guild = ? AND name = ?")
         .bind(guild_column(guild))

@@ -153,6 +153,9 @@ pub trait VmDistributionStrategy: Send + Sync + std::fmt::Debug {
     /// Whether there is a worker for guilds that have none, or one can be started.
     fn can_take_guilds(&self) -> bool;
 
+    /// How many guilds have a place on a worker. Costs the same however many there are.
+    fn guilds(&self) -> usize;
+
     /// All workers.
     fn threads(&self) -> Vec<ThreadStatus>;
 

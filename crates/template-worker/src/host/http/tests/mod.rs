@@ -20,11 +20,15 @@ struct Told {
 
 #[async_trait]
 impl Names for Told {
-    async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, host: &str, _: Held) -> io::Result<Vec<IpAddr>> {
         self.asked.lock().unwrap().push(host.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
         next.ok_or_else(|| io::Error::other("no such name"))
+    }
+
+    fn is_fixed(&self, host: &str) -> bool {
+        host == "fixed.example.com"
     }
 }
 
@@ -123,6 +127,24 @@ async fn a_request_is_sent_as_it_was_made_and_answered_as_it_came() {
         assert!(seen.contains(line), "{line} is missing in {seen}");
     }
     assert_eq!(*setup.names.asked.lock().unwrap(), [HOST]);
+}
+
+#[tokio::test]
+async fn who_gets_a_request_is_private_over_tls_and_where_the_operator_has_fixed_the_name() {
+    let server = Server::start(plain("")).await;
+    let setup = setup(&server, &[LOCAL]);
+    for (url, host, is_private) in [
+        ("https://api.example.com/", "api.example.com", true),
+        ("HTTPS://API.example.com/", "api.example.com", true),
+        ("http://api.example.com/", "api.example.com", false),
+        ("http://api.example.com:443/", "api.example.com", false),
+        ("http://fixed.example.com/", "fixed.example.com", true),
+        ("http://x.fixed.example.com/", "x.fixed.example.com", false),
+    ] {
+        let request = HttpRequest { url: url.to_owned(), ..setup.get() };
+        let expected = Recipient { host: host.to_owned(), is_private };
+        assert_eq!(setup.client.destination(&request, LIMITS), Ok(expected), "{url}");
+    }
 }
 
 #[tokio::test]
@@ -335,4 +357,50 @@ async fn a_body_larger_than_it_may_be_is_not_sent() {
         assert_eq!(answer.is_ok(), fits, "{length}: {answer:?}");
     }
     assert_eq!(server.requests(), 1);
+}
+
+/// Look-ups that do not end before the test wants it.
+#[derive(Default)]
+struct Endless(Mutex<Vec<Held>>);
+
+#[async_trait]
+impl Names for Endless {
+    async fn addresses(&self, _: &str, held: Held) -> io::Result<Vec<IpAddr>> {
+        self.0.lock().unwrap().push(held);
+        std::future::pending().await
+    }
+
+    fn is_fixed(&self, _: &str) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_outlives_its_request_keeps_the_place_of_the_guild() {
+    crate::tls::choose();
+    let names = Arc::new(Endless::default());
+    let options = HttpOptions {
+        ports: vec![443],
+        denied_hosts: Vec::new(),
+        max_in_flight: 100,
+        addresses: AddressRule::default(),
+    };
+    let client = HttpClient::new(options, Arc::clone(&names) as _);
+    let send = async |guild: u64| {
+        let request = HttpRequest {
+            method: "GET".to_owned(),
+            url: format!("https://{HOST}/"),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Some(Duration::from_millis(1)),
+        };
+        client.send(GuildId::new(guild).unwrap(), LIMITS, &|_| Permit::Named, request).await
+    };
+    for _ in 0..LIMITS.in_flight {
+        assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
+    }
+    assert_eq!(send(1).await, Err(HttpError::TooManyInFlight { limit: LIMITS.in_flight }));
+    assert!(matches!(send(2).await, Err(HttpError::TimedOut { .. })), "it is each guild's own");
+    names.0.lock().unwrap().clear();
+    assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
 }

@@ -77,6 +77,21 @@ pub(super) async fn settle(
             }
             Ok(bytes.is_some())
         }
+        Settlement::Released { again_at } => {
+            let changed = sqlx::query(
+                "UPDATE kv_records SET claimed = 0, due_at = ?4 \
+                 WHERE id = ?1 AND guild = ?2 AND revision = ?3 AND claimed = 1",
+            )
+            .bind(due.id.as_str())
+            .bind(guild)
+            .bind(due.revision)
+            .bind(to_micros(*again_at))
+            .execute(&mut *transaction.db)
+            .await?;
+            transaction.due_changed = true;
+            transaction.touch(due.guild).await?;
+            Ok(changed.rows_affected() > 0)
+        }
         Settlement::Failed { failed_in, error, again_at } => {
             let failed_in = (!failed_in.is_empty()).then(|| serde_json::to_string(failed_in)).transpose();
             let failed_in = failed_in.map_err(|source| StorageError::Failed(source.into()))?;

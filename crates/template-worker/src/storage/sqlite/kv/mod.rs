@@ -57,7 +57,7 @@ impl Writer {
     /// A task that writes to the one connection of `pool`.
     pub(super) fn start(pool: SqlitePool) -> Self {
         let (queue, due) = (Arc::new(Queue::default()), watch::Sender::new(0));
-        let task = tokio::spawn(run(Arc::clone(&queue), pool, due.clone()));
+        let task = tokio::spawn(run(Writing(Arc::clone(&queue)), pool, due.clone()));
         Self { queue, due, task: Mutex::new(Some(task)) }
     }
 
@@ -84,8 +84,17 @@ impl Drop for Writer {
     }
 }
 
-async fn run(queue: Arc<Queue>, pool: SqlitePool, due: watch::Sender<u64>) {
-    while let Some(jobs) = queue.next().await {
+/// The queue in the hands of the one task that empties it. Should that end before the queue does, whoever waits is told.
+struct Writing(Arc<Queue>);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+async fn run(writing: Writing, pool: SqlitePool, due: watch::Sender<u64>) {
+    while let Some(jobs) = writing.0.next().await {
         match commit(&pool, &jobs).await {
             Ok((answers, due_changed)) => {
                 // Whoever does not wait any longer has still changed it.
@@ -253,5 +262,26 @@ impl ExpiryStorage for SqliteStorage {
         now: OffsetDateTime,
     ) -> Result<Vec<ResumeKey>, KvError> {
         due::keys_to_resume(&mut *self.read().await?, guild, after, limit, to_micros(now)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_that_has_ended_answers_whoever_waits_and_takes_no_more() {
+        let writer = Writer::start(SqlitePool::connect_lazy("sqlite::memory:").unwrap());
+        let task = writer.task.lock().unwrap().take().unwrap();
+        let claim = || {
+            let work = writer.work(GuildId::new(1).unwrap(), Work::Claim, OffsetDateTime::UNIX_EPOCH);
+            tokio::time::timeout(Duration::from_secs(20), work)
+        };
+        let (waited, ()) = tokio::join!(claim(), async { task.abort() });
+        assert!(matches!(waited, Ok(Err(KvError::Storage(_)))), "{waited:?}");
+        let late = claim().await;
+        assert!(matches!(late, Ok(Err(KvError::Storage(_)))), "{late:?}");
     }
 }

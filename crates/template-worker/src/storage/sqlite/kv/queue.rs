@@ -156,6 +156,12 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Takes nothing more, and lets go of what waits: its channels end without an answer.
+    pub(super) fn abandon(&self) {
+        let left = std::mem::replace(&mut *self.lock(), Waiting { closed: true, ..Waiting::default() });
+        drop(left);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

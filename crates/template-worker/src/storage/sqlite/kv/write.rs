@@ -3,11 +3,14 @@
 //! Owns that a change which cannot be done leaves the others of its transaction alone: a single one is checked before it
 //! writes anything, several are undone to a savepoint. Where the database itself fails, the whole transaction does.
 
+mod usage;
+
 use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
+use self::usage::Usage;
 use super::super::{guild_column, make_guild, to_micros};
 use super::due;
 use super::queue::{Answer, Job, Work};
@@ -25,15 +28,6 @@ pub(super) struct Transaction<'a> {
     pub(super) due_changed: bool,
 }
 
-/// What a guild has, as it will be stored at the end.
-#[derive(Debug, Clone, Copy, Default)]
-struct Usage {
-    records: i64,
-    bytes: i64,
-    /// Whether it has a row.
-    stored: bool,
-}
-
 row! {
     /// A record as far as a change has to know it.
     struct Row {
@@ -47,6 +41,16 @@ row! {
         due_at: Option<i64>,
         claimed: bool,
     }
+}
+
+/// The statement that reads a [`Row`].
+macro_rules! row_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records WHERE ",
+            $condition
+        )
+    };
 }
 
 impl Row {
@@ -86,48 +90,6 @@ impl<'a> Transaction<'a> {
             Work::Settle { due, settlement } => due::settle(self, due, settlement).await.map(Answer::Changed),
             Work::Retry { id } => due::retry(self, job.guild, id, now).await.map(Answer::Changed),
         }
-    }
-
-    /// Stores what the guilds have by now. To be called before the commit.
-    pub(super) async fn finish(self) -> Result<(), KvError> {
-        for (guild, usage) in self.usage {
-            sqlx::query(
-                "UPDATE kv_guilds SET records = ?2, bytes = ?3, next_due = \
-                 (SELECT min(due_at) FROM kv_records WHERE guild = ?1 AND due_at IS NOT NULL) WHERE guild = ?1",
-            )
-            .bind(guild_column(guild))
-            .bind(usage.records)
-            .bind(usage.bytes)
-            .execute(&mut *self.db)
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// Has the guild's row brought up to date at the end.
-    pub(super) async fn touch(&mut self, guild: GuildId) -> Result<(), KvError> {
-        self.usage(guild).await.map(|_| ())
-    }
-
-    /// A record of the guild is gone.
-    pub(super) async fn removed(&mut self, guild: GuildId, bytes: i64) -> Result<(), KvError> {
-        let usage = self.usage(guild).await?;
-        usage.records -= 1;
-        usage.bytes -= bytes;
-        Ok(())
-    }
-
-    async fn usage(&mut self, guild: GuildId) -> Result<&mut Usage, KvError> {
-        if !self.usage.contains_key(&guild) {
-            let row: Option<(i64, i64)> =
-                sqlx::query_as("SELECT records, bytes FROM kv_guilds WHERE guild = ?")
-                    .bind(guild_column(guild))
-                    .fetch_optional(&mut *self.db)
-                    .await?;
-            let usage = row.map(|(records, bytes)| Usage { records, bytes, stored: true });
-            self.usage.insert(guild, usage.unwrap_or_default());
-        }
-        Ok(self.usage.entry(guild).or_default())
     }
 
     async fn all(
@@ -395,43 +357,21 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Whether a record of `bytes` has room in the place of `there`. What does not grow always has.
-    async fn check_room(
-        &mut self,
-        guild: GuildId,
-        there: Option<&Row>,
-        bytes: i64,
-        quota: &KvQuota,
-    ) -> Result<(), KvError> {
-        let usage = *self.usage(guild).await?;
-        let most = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
-        if there.is_none() && usage.records >= most(quota.records) {
-            return Err(KvError::TooManyRecords { limit: quota.records });
-        }
-        let growth = bytes - there.map_or(0, |row| row.bytes);
-        let after = usage.bytes + growth;
-        if growth > 0 && after > most(quota.bytes) {
-            return Err(KvError::TooManyBytes { bytes: after.unsigned_abs(), limit: quota.bytes });
-        }
-        Ok(())
-    }
-
     async fn find(&mut self, guild: GuildId, at: &KvAt) -> Result<Option<Row>, KvError> {
         match at {
             KvAt::Key(key) => self.find_key(guild, key).await,
             KvAt::Id(id) => {
-                let sql = "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records \
-                           WHERE id = ? AND guild = ?";
-                let query = sqlx::query_as(sql).bind(id.as_str()).bind(guild_column(guild));
+                let query = sqlx::query_as(row_where!("id = ? AND guild = ?"))
+                    .bind(id.as_str())
+                    .bind(guild_column(guild));
                 Ok(query.fetch_optional(&mut *self.db).await?)
             }
         }
     }
 
     async fn find_key(&mut self, guild: GuildId, key: &KvKey) -> Result<Option<Row>, KvError> {
-        let sql = "SELECT seq, id, scopes, key, bytes, created_at, expires_at, due_at, claimed FROM kv_records \
-                   WHERE guild = ? AND scopes = ? AND key = ?";
-        let query = sqlx::query_as(sql).bind(guild_column(guild)).bind(key.scopes.to_column()).bind(&key.key);
+        let query = sqlx::query_as(row_where!("guild = ? AND scopes = ? AND key = ?"));
+        let query = query.bind(guild_column(guild)).bind(key.scopes.to_column()).bind(&key.key);
         Ok(query.fetch_optional(&mut *self.db).await?)
     }
 

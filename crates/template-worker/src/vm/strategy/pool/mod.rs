@@ -239,6 +239,10 @@ impl VmDistributionStrategy for Pool {
         self.0.lock().can_take_guilds()
     }
 
+    fn guilds(&self) -> usize {
+        self.0.lock().routes.len()
+    }
+
     fn threads(&self) -> Vec<ThreadStatus> {
         self.0.lock().statuses()
     }
