@@ -1,7 +1,7 @@
 //! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
 //! services as it likes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::execution::{CompileFailure, Compiler, Loader, LogEntry, TemplateLog};
 use crate::host::captcha::Captchas;
 use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
 use crate::host::objects::{Contents, Objects, OpenError};
-use crate::host::secrets::{KeyError, KeyFile, Vault};
+use crate::host::secrets::{KeyError, KeyFile, SealingKey, Vault};
 use crate::host::{Discord, Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -142,16 +142,15 @@ fn check_chosen(config: &Config) -> Result<(), AppError> {
         Contents::open(objects, data)?;
     }
     let path = key_file(config);
-    match (KeyFile::new(path.clone()).key(false), path.parent()) {
-        // It is made when it is needed first.
-        (Err(KeyError::Missing { .. }), Some(folder)) if folder.as_os_str().is_empty() || folder.is_dir() => {
-            Ok(())
+    if SealingKey::read(&path)?.is_some() {
+        return Ok(());
+    }
+    // It is made when it is needed first.
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(AppError::KeyFolder { path: folder.to_owned() })
         }
-        (Err(KeyError::Missing { .. }), folder) => {
-            Err(AppError::KeyFolder { path: folder.map_or(path.clone(), Path::to_owned) })
-        }
-        (Err(error), _) => Err(error.into()),
-        (Ok(_), _) => Ok(()),
+        _ => Ok(()),
     }
 }
 
