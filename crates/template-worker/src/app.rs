@@ -137,6 +137,8 @@ fn key_file(config: &Config) -> PathBuf {
 
 /// What the operator chose and templates need later has to be there at the start, where somebody looks.
 fn check_chosen(config: &Config) -> Result<(), AppError> {
+    // A bucket's client needs it.
+    tls::choose();
     let (objects, data) = (&config.objects, &config.storage.data);
     if objects.backend == ObjectBackend::S3 || !objects.folder.as_os_str().is_empty() {
         Contents::open(objects, data)?;
