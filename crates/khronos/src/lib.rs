@@ -62,7 +62,7 @@ pub use isolate::IsolateId;
 pub use library::{blob, modules};
 pub use limits::{ExecutionLimits, LimitExceeded, RuntimeLimits};
 pub use memory::give_back_free_memory;
-pub use object::{HostFunctions, ObjectType};
+pub use object::{HostFunctions, ObjectType, add_metamethod};
 pub use options::{LogLevel, LogLine, MAX_LOG_LINE, RuntimeOptions};
 pub use runtime::{KhronosRuntime, RuntimeHandle, VmState};
 pub use sandbox::{BaseLibrary, GLOBALS, TASK};

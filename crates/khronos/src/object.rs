@@ -12,6 +12,7 @@ use mlua::{
     UserDataMethods, Value,
 };
 
+use crate::library;
 use crate::sandbox::Prelude;
 use crate::scheduler::inbox::Reply;
 use crate::scheduler::{Scheduler, host_functions};
@@ -111,6 +112,20 @@ impl HostFunctions {
     }
 }
 
+/// Adds a metamethod to an object of the embedder. Where it fails, a script gets a plain text with its own file and line, as from
+/// the functions of [`HostFunctions`]; an error of mlua would be an object to it.
+pub fn add_metamethod<T, F, A, R>(
+    fields: &mut F,
+    method: MetaMethod,
+    f: impl Fn(&Lua, A) -> Result<R, String> + 'static,
+) where
+    F: UserDataFields<T>,
+    A: FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    fields.add_meta_field_with(method.name(), move |lua| library::exposed(lua, f));
+}
+
 type Serve = Rc<dyn Fn(usize, Vec<KhronosValue>, Reply)>;
 
 /// An object. Its functions are made when they are looked up first: of a hundred, a template uses a few.
@@ -175,13 +190,13 @@ impl<T: ObjectType> UserData for HostObject<T> {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         // mlua locks the metatables of its userdata by itself: `getmetatable` gives false.
         fields.add_meta_field(MetaMethod::Type, T::NAME);
+        add_metamethod(fields, MetaMethod::NewIndex, |_, _: MultiValue| -> Result<(), String> {
+            Err(format!("{} is read-only", T::NAME))
+        });
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |lua, this, key: Value| this.get(lua, &key));
         methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok(T::NAME));
-        methods.add_meta_method(MetaMethod::NewIndex, |_, _, (_, _): (Value, Value)| -> mlua::Result<()> {
-            Err(mlua::Error::runtime(format!("{} is read-only", T::NAME)))
-        });
     }
 }

@@ -1,6 +1,7 @@
 //! Every long-lived part of the service, built once and passed down. There are no statics: a test makes as many
 //! services as it likes.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -8,13 +9,13 @@ use async_trait::async_trait;
 use khronos::{Bundle, LogLevel};
 use time::OffsetDateTime;
 
-use crate::config::Config;
+use crate::config::{Config, ObjectBackend};
 use crate::dispatch::{Dispatcher, GuildLimits, TemplateCache};
 use crate::execution::{CompileFailure, Compiler, Loader, LogEntry, TemplateLog};
 use crate::host::captcha::Captchas;
 use crate::host::http::{AddressRule, HttpClient, HttpOptions, SystemNames};
-use crate::host::objects::{Contents, Objects};
-use crate::host::secrets::{KeyFile, Vault};
+use crate::host::objects::{Contents, Objects, OpenError};
+use crate::host::secrets::{KeyError, KeyFile, SealingKey, Vault};
 use crate::host::{Discord, Gate, Host, Kv, Outside, Service, Services, Stores, Templates};
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -68,6 +69,21 @@ pub enum AppError {
     /// The operating system gave no thread.
     #[error("failed to start threads; lower `vm.threads` or `limits.max_vm_thread_stack_size`")]
     Threads(#[from] std::io::Error),
+    /// There is no place for objects.
+    #[error("failed to open the place for objects")]
+    Objects(#[from] OpenError),
+    /// The key for secrets is none.
+    #[error("failed to use the key for secrets")]
+    Key(#[from] KeyError),
+    /// There is no folder for the key.
+    #[error(
+        "failed to find the folder {} for the key file: make it, or choose another one (`secrets.key_file` in the \
+         configuration)", path.display()
+    )]
+    KeyFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The runtime could not be set up.
     #[error("failed to set up the Luau runtime")]
     Runtime(#[from] khronos::RuntimeError),
@@ -99,11 +115,7 @@ fn outside(
         },
     };
     let names = SystemNames::new(config.http.fixed_names.clone());
-    let data = config.storage.data.clone();
-    let key = match config.secrets.key_file.as_os_str().is_empty() {
-        true => KeyFile::new(data.join("secrets.key")),
-        false => KeyFile::new(config.secrets.key_file.clone()),
-    };
+    let (data, key) = (config.storage.data.clone(), KeyFile::new(key_file(config)));
     let contents = config.objects.clone();
     let open = move || Contents::open(&contents, &data);
     Outside {
@@ -116,6 +128,34 @@ fn outside(
     }
 }
 
+fn key_file(config: &Config) -> PathBuf {
+    match config.secrets.key_file.as_os_str().is_empty() {
+        true => config.storage.data.join("secrets.key"),
+        false => config.secrets.key_file.clone(),
+    }
+}
+
+/// What the operator chose and templates need later has to be there at the start, where somebody looks.
+fn check_chosen(config: &Config) -> Result<(), AppError> {
+    // A bucket's client needs it.
+    tls::choose();
+    let (objects, data) = (&config.objects, &config.storage.data);
+    if objects.backend == ObjectBackend::S3 || !objects.folder.as_os_str().is_empty() {
+        Contents::open(objects, data)?;
+    }
+    let path = key_file(config);
+    if SealingKey::read(&path)?.is_some() {
+        return Ok(());
+    }
+    // It is made when it is needed first.
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(AppError::KeyFolder { path: folder.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl App {
     /// Opens the storage that `config` names and starts the service.
     ///
@@ -123,6 +163,7 @@ impl App {
     /// [`AppError`].
     pub async fn start(config: Config) -> Result<Arc<Self>, AppError> {
         let storage = SqliteStorage::open(&config.storage.data).await?;
+        check_chosen(&config)?;
         Self::start_with(config, Arc::new(storage)).await
     }
 
@@ -333,6 +374,45 @@ impl Service for Behind {
     async fn template_removed(&self, guild: GuildId, name: &TemplateName) {
         if let Some(app) = self.app() {
             app.dispatcher.template_removed(guild, name).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operator_chose_and_is_not_there_is_named_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "x").unwrap();
+        let config = |set: &dyn Fn(&mut Config)| {
+            let mut config = Config::default();
+            config.storage.data = folder.path().to_owned();
+            set(&mut config);
+            config
+        };
+        let fine = [
+            config(&|_| ()),
+            config(&|config| config.objects.folder = at("objects/deep")),
+            config(&|config| config.secrets.key_file = at("new.key")),
+        ];
+        for config in fine {
+            check_chosen(&config).unwrap();
+        }
+        let s3 = config(&|config| {
+            config.objects.backend = ObjectBackend::S3;
+            config.objects.s3_secret_key_file = at("nowhere");
+        });
+        for (config, named) in [
+            (s3, "`objects.s3_secret_key_file`"),
+            (config(&|config| config.objects.folder = at("file/objects")), "`objects.folder`"),
+            (config(&|config| config.secrets.key_file = at("nowhere/key")), "`secrets.key_file`"),
+            (config(&|config| config.secrets.key_file = at("file")), "holds no key"),
+        ] {
+            let error = anyhow::Error::from(check_chosen(&config).unwrap_err());
+            assert!(format!("{error:#}").contains(named), "{error:#}");
         }
     }
 }

@@ -29,11 +29,13 @@ pub struct Capability(String);
 
 /// A text that is no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a capability: {problem}{}", did_you_mean(suggestion.as_deref()))]
+#[error("`{text}` is not a capability: {problem}{}{known}", did_you_mean(suggestion.as_deref()))]
 pub struct CapabilityError {
     text: String,
     problem: &'static str,
     suggestion: Option<String>,
+    /// What there is, where nothing of it is near.
+    known: String,
 }
 
 impl CapabilityError {
@@ -76,6 +78,7 @@ impl FromStr for Capability {
             text: text.chars().take(80).collect(),
             problem,
             suggestion: closed_list::nearest_to(text),
+            known: closed_list::forms_like(text),
         })
     }
 }

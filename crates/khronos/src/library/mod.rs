@@ -18,11 +18,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{FromLuaMulti, Function, IntoLuaMulti, Lua, Table, Value};
 
 use crate::declare::Module;
 use crate::sandbox::Prelude;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, host_functions};
 use crate::slow_lane::Jobs;
 use members::{Call, Maker};
 
@@ -118,6 +118,15 @@ impl Library {
     pub(crate) fn remove_from(lua: &Lua) {
         drop(lua.remove_app_data::<Rc<Self>>());
     }
+}
+
+/// A function of the host for scripts: where it fails, they get a plain text with their own file and line.
+pub(crate) fn exposed<A: FromLuaMulti, R: IntoLuaMulti>(
+    lua: &Lua,
+    f: impl Fn(&Lua, A) -> Result<R, String> + 'static,
+) -> mlua::Result<Function> {
+    let library = Library::of(lua)?;
+    library.expose.call(host_functions::function(lua, &library.scheduler, f)?)
 }
 
 /// What a bundle's file would be for the module at `path`: a function that returns it. Nothing where there is none.

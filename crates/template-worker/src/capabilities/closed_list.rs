@@ -135,6 +135,9 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
             known(methods(store).is_some_and(|methods| *method == "*" || methods.contains(method)))
         }
         ("objectstorage", None, [op]) => known(OBJECTS.contains(op)),
+        ("http", None, [host]) if is_address(host) => {
+            Err("requests go to hosts by their names; an address cannot be requested")
+        }
         ("http", None, [host]) if is_host(host) => Ok(()),
         ("http", ..) => Err(
             "expected a host name in lower case, without scheme, port or path, as in `http:api.example.com`",
@@ -147,36 +150,83 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The known capability that `text` was most likely meant to be.
+/// What `text` is made of: the family and the scope behind its bracket, the operation, and the rest.
+struct Written<'a> {
+    family: Option<&'static str>,
+    scope: Option<&'a str>,
+    all: &'a str,
+    op: &'a str,
+    key: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    fn of(text: &'a str) -> Self {
+        let (head, all) = text.split_once(':').unwrap_or((text, ""));
+        let (family, scope) = match head.split_once('[') {
+            Some((family, scope)) => (family, Some(scope)),
+            None => (head, None),
+        };
+        let (op, key) = match all.split_once(':') {
+            Some((op, key)) => (op, Some(key)),
+            None => (all, None),
+        };
+        // Of a few letters anything is near.
+        let near = FAMILIES.iter().copied().filter(|known| known.chars().next() == family.chars().next());
+        let exact = FAMILIES.iter().copied().find(|known| *known == family);
+        Self { family: exact.or_else(|| nearest(family, near)), scope, all, op, key }
+    }
+}
+
+/// The known capability that `text` was most likely meant to be; none that allows more than `text` says.
 pub(super) fn nearest_to(text: &str) -> Option<String> {
     let text: String = text.chars().take(MAX_CAPABILITY_BYTES).collect();
-    let (head, rest) = text.split_once(':').unwrap_or((&text, ""));
-    let (op, key) = rest.split_once(':').unwrap_or((rest, "*"));
-    let (family, scope) = head.split_once('[').unwrap_or((head, ""));
-    let family = if FAMILIES.contains(&family) { family } else { nearest(family, FAMILIES.iter().copied())? };
+    let Written { family, scope, all, op, key } = Written::of(&text);
+    let family = family?;
     let word = |known: &[&'static str]| nearest(op, known.iter().copied());
-    let suggestion = match family {
-        "kv" if op.is_empty() || op == "*" => "kv:*".to_owned(),
-        "kv" if scope.is_empty() => format!("kv:{}:{key}", word(KV)?),
-        "kv" => format!("kv[{scope}:{}:{key}", word(KV)?),
-        "kv.meta" => format!("kv.meta:{}", word(KV_META)?),
-        "discord" => format!("discord:{}", word(DISCORD)?),
-        "datastore" => {
+    let suggestion = match (family, scope) {
+        (_, None) if all == "*" => format!("{family}:*"),
+        ("kv", None) => format!("kv:{}:{}", word(KV)?, key.unwrap_or("*")),
+        ("kv", Some(scope)) => format!("kv[{scope}:{}:{}", word(KV)?, key.unwrap_or("*")),
+        ("kv.meta", None) => format!("kv.meta:{}", word(KV_META)?),
+        ("kv.meta", Some(scope)) => format!("kv.meta[{scope}:{}", word(KV_META)?),
+        (_, Some(_)) => return None,
+        ("discord", None) => format!("discord:{}", word(DISCORD)?),
+        ("datastore", None) => {
             let store = nearest(op, STORES.iter().map(|(store, _)| *store))?;
-            match nearest(key, methods(store)?.iter().copied()) {
-                Some(method) => format!("datastore:{store}:{method}"),
+            match key {
+                Some(key) => format!("datastore:{store}:{}", nearest(key, methods(store)?.iter().copied())?),
                 None => format!("datastore:{store}"),
             }
         }
-        "objectstorage" => format!("objectstorage:{}", word(OBJECTS)?),
-        "http" => op.contains('.').then(|| format!("http:{}", op.to_lowercase()))?,
-        "captcha" => "captcha:create".to_owned(),
-        "events" => "events:dispatch".to_owned(),
-        "secrets" => "secrets:*".to_owned(),
-        _ => "schedule:*".to_owned(),
+        ("objectstorage", None) => format!("objectstorage:{}", word(OBJECTS)?),
+        ("http", None) => format!("http:{}", op.to_lowercase()),
+        ("captcha", None) => "captcha:create".to_owned(),
+        ("events", None) => "events:dispatch".to_owned(),
+        ("secrets", None) => format!("secrets:{all}"),
+        _ => return None,
     };
     // What would be refused itself helps nobody.
     check(&suggestion).is_ok().then_some(suggestion)
+}
+
+/// Where nothing is near `text`: the forms of its family, or the families.
+pub(super) fn forms_like(text: &str) -> String {
+    let text: String = text.chars().take(MAX_CAPABILITY_BYTES).collect();
+    if nearest_to(&text).is_some() {
+        return String::new();
+    }
+    let quoted =
+        |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match Written::of(&text).family {
+        Some(family) => {
+            let own = |form: &&str| form.split([':', '[']).next() == Some(family);
+            format!(
+                "; there are {}",
+                quoted(CLOSED_LIST.iter().map(|entry| entry.form).filter(own).collect())
+            )
+        }
+        None => format!("; a capability begins with one of {}", quoted(FAMILIES.to_vec())),
+    }
 }
 
 fn methods(store: &str) -> Option<&'static [&'static str]> {
@@ -196,4 +246,12 @@ fn is_host(host: &str) -> bool {
             && !label.ends_with('-')
     };
     host.len() <= 253 && host.split('.').all(label)
+}
+
+/// Whether a URL's host of this form is an address to every browser: its last part is a number.
+fn is_address(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(is_hex)
 }

@@ -82,12 +82,55 @@ fn the_error_names_the_nearest_known_capability() {
         ("discrod:get_guild", "did you mean `discord:get_guild`?"),
         ("datastore:TemplatStore:lst", "did you mean `datastore:TemplateStore:list`?"),
         ("captcha:make", "did you mean `captcha:create`?"),
-        ("schedule:daily", "did you mean `schedule:*`?"),
+        ("schedule:daily", "there is only `schedule:*`; there are `schedule:*`"),
+        ("kvv:*", "did you mean `kv:*`?"),
+        ("kv.meta[a]:key", "did you mean `kv.meta[a]:keys`?"),
+        ("secret:foo", "did you mean `secrets:foo`?"),
         ("http:API.example.com", "did you mean `http:api.example.com`?"),
     ] {
         assert!(error_of(text).ends_with(wanted), "{text} gave {}", error_of(text));
     }
-    assert!(!error_of("bananas").contains("did you mean"), "{}", error_of("bananas"));
+}
+
+#[test]
+fn nothing_wider_than_what_was_written_is_ever_suggested() {
+    for text in [
+        "",
+        "**",
+        "kv",
+        "kv:",
+        "kv[]:*",
+        "kv[a",
+        "kv[*]:*",
+        "kv[a]",
+        "bananas",
+        "discord[a]:get_guild",
+        "secrets:",
+        "secret",
+        "datastore:TemplateStore:frobnicate",
+        "schedule:daily",
+        "http",
+        "1.2.3.4",
+    ] {
+        let error = text.parse::<Capability>().unwrap_err();
+        assert_eq!(error.suggestion(), None, "{text:?} gave {error}");
+        let shown = error.to_string();
+        assert!(
+            shown.contains("; there are `") || shown.contains("; a capability begins with one of `"),
+            "{shown}"
+        );
+    }
+    assert!(error_of("datastore:Nope").contains("`datastore:{Store}`, `datastore:{Store}:{method}`"));
+    assert!(error_of("bananas").contains("`kv`, `kv.meta`, `discord`"), "{}", error_of("bananas"));
+}
+
+#[test]
+fn an_address_cannot_be_requested_so_there_is_no_capability_for_it() {
+    for address in ["1.2.3.4", "127.1", "80", "0x7f000001", "example.1"] {
+        let shown = error_of(&format!("http:{address}"));
+        assert!(shown.contains("by their names") && !shown.contains("did you mean"), "{shown}");
+    }
+    assert!("http:1.2.3.example".parse::<Capability>().is_ok());
 }
 
 #[test]

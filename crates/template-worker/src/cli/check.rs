@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use khronos::{Bundle, Program};
+use khronos::{Bundle, ENTRY, Program};
 
 use crate::config::{Config, Sources};
 use crate::execution::{CompileFailure, Compiler};
 
 use super::console::{Console, Exit, plain};
 use super::folder::{self, Problem};
+use super::handlers;
+use super::manifest;
 use super::requires::{Require, requires};
 
 const HELP: &str = "\
 Compiles every file, resolves every require of a literal string, and looks at the names of events and
-capabilities in template.toml. Each problem is a line: <file>:<line>: <what is wrong>.
+capabilities in template.toml, and at the handlers in a table that init.luau returns. Each problem is a line: <file>:<line>: <what is wrong>.
 
 Examples:
   template-worker check examples/ping
@@ -41,6 +43,13 @@ pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> a
     let mut files = 0;
     if let Some(draft) = folder.draft {
         files = draft.bundle.files().count();
+        if draft.events.is_empty() && folder.problems.is_empty() {
+            let message = "`events` is empty: the template never runs; name some, such as events = [\"MESSAGE_CREATE\"]";
+            folder.problems.push(Problem::new(manifest::FILE, 1, message));
+        }
+        if let Some(source) = draft.bundle.get(ENTRY) {
+            folder.problems.extend(handlers::problems(&source.text, &draft.events));
+        }
         let compiler =
             Compiler::start(limits.max_vm_thread_stack_size).context("failed to start the compiler")?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::console::{Console, Exit, Failure};
-use super::run::template_name;
 use super::types;
 use crate::config::{Config, Sources};
 use crate::reference::Written;
+use crate::template::TemplateName;
 
 const HELP: &str = "\
 Writes a template that runs, an event to try it with, what it is to return for that, and the types for an editor with
@@ -52,25 +52,52 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> anyhow::Result<Exit> {
     drop(Config::load(sources)?);
-    let dir = &args.dir;
+    // Without a slash at the end.
+    let dir = &args.dir.components().collect::<PathBuf>();
     let failed = || format!("failed to make a template in {}", dir.display());
-    fs::create_dir_all(dir).with_context(failed)?;
-    if let Some(there) = in_the_way(dir).with_context(failed)? {
-        let what = format!("{}: it is not empty: it has {there}", failed());
-        return Err(Failure::new(what, "name a folder that is not there yet, or an empty one").into());
+    let refuse = |why: &str, hint: &str| Err(Failure::new(format!("{}: {why}", failed()), hint).into());
+    const FREE: &str = "name a folder that is not there yet, or an empty one";
+    if dir.is_dir() {
+        if let Some(there) = in_the_way(dir).with_context(failed)? {
+            return refuse(&format!("it is not empty: it has {there}"), FREE);
+        }
+    } else if dir.exists() {
+        return refuse("it is a file", FREE);
     }
-    let name = template_name(dir).with_context(failed)?;
+    let name = match name_of(dir).with_context(failed)?.parse::<TemplateName>() {
+        Ok(name) => name,
+        Err(error) => {
+            return refuse(&error.to_string(), "the folder's name becomes the template's: choose another");
+        }
+    };
+    fs::create_dir_all(dir).with_context(failed)?;
     let files = FILES
         .map(|(path, text)| Written { path: path.to_owned(), text: text.replace("{name}", name.as_str()) });
     types::write(dir, &files)?;
     types::write(&dir.join(TYPES), &crate::reference::types())?;
-    let shown = dir.display();
+    let (shown, event) = (quoted(dir), quoted(&dir.join("events/hello.json")));
     write!(
         console.out,
         "A template is in {shown}. Try it:\n\n  template-worker check {shown}\n  template-worker run {shown} --event \
-         {shown}/events/hello.json\n  template-worker test {shown}\n\nOpen {shown} in an editor with luau-lsp: it knows ctx, events and modules.\n"
+         {event}\n  template-worker test {shown}\n\nOpen {shown} in an editor with luau-lsp: it knows ctx, events and modules.\n"
     )?;
     Ok(Exit::Success)
+}
+
+/// The last part of a folder's path, whether it is there or not.
+fn name_of(dir: &Path) -> std::io::Result<String> {
+    let dir = if dir.exists() { fs::canonicalize(dir)? } else { dir.to_owned() };
+    Ok(dir.file_name().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte);
+    match text.starts_with('-') {
+        false if !text.is_empty() && text.bytes().all(plain) => text.into_owned(),
+        _ => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// What is in a folder, where there is something.

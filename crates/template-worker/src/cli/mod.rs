@@ -11,6 +11,7 @@ mod data_folder;
 mod event_file;
 mod first_token;
 mod folder;
+mod handlers;
 mod init;
 mod manifest;
 mod requires;

@@ -12,9 +12,14 @@ pub(super) struct Require<'s> {
     pub(super) request: &'s str,
 }
 
+/// What a source is made of, each with its line.
+pub(super) fn tokens(source: &str) -> Vec<(u32, Token<'_>)> {
+    Lexer { source, at: 0, line: 1, braces: Vec::new() }.collect()
+}
+
 /// All of them, in the order of the source, which need not compile.
 pub(super) fn requires(source: &str) -> Vec<Require<'_>> {
-    let tokens: Vec<(u32, Token<'_>)> = Lexer { source, at: 0, line: 1, braces: Vec::new() }.collect();
+    let tokens = tokens(source);
     let mut found = Vec::new();
     for (index, (_, token)) in tokens.iter().enumerate() {
         let after_a_dot =
@@ -32,7 +37,7 @@ pub(super) fn requires(source: &str) -> Vec<Require<'_>> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'s> {
+pub(super) enum Token<'s> {
     /// A name or keyword.
     Name(&'s str),
     /// A string whose text stands in the source as it is.

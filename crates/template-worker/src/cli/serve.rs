@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::api;
 use crate::app::{App, Stopped};
-use crate::config::{Config, Sources};
+use crate::config::{ADDRESS_FORM, Config, Sources};
 use crate::storage::DataLock;
 
 use super::banner::banner;
@@ -50,8 +50,7 @@ pub(super) struct Args {
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse()
-        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7700, 0.0.0.0:7700 or [::1]:7700")
+    text.parse().map_err(|_| ADDRESS_FORM)
 }
 
 pub(super) fn run(args: Args, sources: Sources, console: &mut Console<'_>) -> anyhow::Result<Exit> {

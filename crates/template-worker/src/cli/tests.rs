@@ -286,6 +286,34 @@ fn a_folder_with_something_in_it_is_left_alone_and_what_is_in_the_way_is_named()
 }
 
 #[test]
+fn a_folder_whose_name_no_template_can_have_is_not_made_and_a_file_is_no_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    for name in ["Größe!", "--foo", &"x".repeat(80), "$shop"] {
+        let dir = parent.path().join(name);
+        let refused = run(&["init", "--", path(&dir)]);
+        assert_eq!((refused.exit, refused.out.as_str()), (Exit::Failure, ""), "{name}");
+        assert!(refused.err.contains("hint: the folder's name becomes the template's"), "{}", refused.err);
+        assert!(!dir.exists(), "{name} was made");
+    }
+    let file = parent.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for command in ["init", "types", "reference"] {
+        let refused = run(&[command, path(&file)]);
+        assert!(refused.err.contains(": it is a file\nhint: name a folder"), "{command}: {}", refused.err);
+    }
+}
+
+#[test]
+fn the_commands_that_init_prints_work_as_they_stand() {
+    let parent = tempfile::tempdir().unwrap();
+    let made = run(&["init", &format!("{}/two words/", path(parent.path()))]);
+    let dir = format!("{}/two words", path(parent.path()));
+    assert_eq!(made.exit, Exit::Success, "{}", made.err);
+    let wanted = format!("  template-worker run '{dir}' --event '{dir}/events/hello.json'\n");
+    assert!(made.out.contains(&wanted), "{}", made.out);
+}
+
+#[test]
 fn what_a_template_returns_otherwise_than_expected_is_shown_with_both() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
@@ -308,16 +336,29 @@ fn what_a_template_returns_otherwise_than_expected_is_shown_with_both() {
     let tested = run(&["test", path(dir.path())]);
     assert_eq!((tested.exit, tested.err.as_str()), (Exit::TemplateFailed, ""), "{}", tested.out);
     let lines: Vec<_> = tested.out.lines().collect();
-    assert_eq!(lines.len(), 4, "{lines:#?}");
-    assert_eq!(lines[0], "count.json: event 2: returned {\"n\":2}, expected {\"n\":3}");
-    assert!(
-        lines[1].starts_with("count.json: event 3: the template failed: ") && lines[1].contains("no three")
-    );
-    assert_eq!(lines[2], "one.json: as expected");
-    assert!(lines[3].ends_with(": 1 of 2 files not as expected"));
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    assert_eq!(lines[0], "count.json: event 2: $.n: got 2, expected 3");
+    assert_eq!(lines[1], "count.json: event 3: the template failed: init.luau:1: no three");
+    assert!(lines[2].starts_with("    init.luau:1"), "{lines:#?}");
+    assert_eq!(lines[3], "one.json: as expected");
+    assert!(lines[4].ends_with(": 1 of 2 files not as expected"));
 
+    write("expected/one.json", "{\"n\": 1, \"list\": [1, {\"x\": 2}]}");
+    let tested = run(&["test", path(dir.path())]);
+    assert!(
+        tested.out.contains("\none.json: event 1: $.list: got nothing, expected [1,{\"x\":2}]\n"),
+        "{}",
+        tested.out
+    );
+    std::fs::remove_file(dir.path().join("expected/one.json")).unwrap();
     write("expected/count.json", "[1]");
     let tested = run(&["test", path(dir.path())]);
     assert_eq!(tested.exit, Exit::Failure);
+    assert!(tested.out.ends_with(": 2 of 2 files could not be tried\n"), "{}", tested.out);
+    assert!(
+        tested.err.contains("there is no ") && tested.err.contains("expected/one.json\nhint: `"),
+        "{}",
+        tested.err
+    );
     assert!(tested.err.contains("it has to be a list of 3 values, one for each event"), "{}", tested.err);
 }

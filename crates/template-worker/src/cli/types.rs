@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::check::counted;
-use super::console::{Console, Exit};
+use super::console::{Console, Exit, Failure};
 use crate::config::{Config, Sources};
 use crate::reference::{self, Written};
 
@@ -70,6 +70,10 @@ fn write_all(
     console: &mut Console<'_>,
 ) -> anyhow::Result<Exit> {
     drop(Config::load(sources)?);
+    if dir.exists() && !dir.is_dir() {
+        let what = format!("failed to write to {}: it is a file", dir.display());
+        return Err(Failure::new(what, "name a folder; it is made where it is missing").into());
+    }
     write(dir, files)?;
     writeln!(console.out, "{}: wrote {}", dir.display(), counted(files.len(), "file"))?;
     Ok(Exit::Success)

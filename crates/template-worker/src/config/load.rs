@@ -9,11 +9,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
+use figment::error::{Actual, Kind};
 use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Num, Value};
 
 use super::{Config, Environment};
 use crate::nearest::{did_you_mean, nearest};
+
+/// What an address to listen on looks like.
+pub(crate) const ADDRESS_FORM: &str =
+    "expected an IP address and a port, such as 127.0.0.1:7700, 0.0.0.0:7700 or [::1]:7700";
+/// Characters of a default that are shown.
+const MOST_SHOWN: usize = 100;
 
 /// Where to read from.
 #[derive(Debug, Clone, Default)]
@@ -203,38 +210,93 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Loaded, ConfigError> {
-        let config: Config = self
-            .figment
-            .extract()
-            .map_err(|error| self.bad_value(error.path.join("."), reason(&error.kind)))?;
+        let config: Config =
+            self.figment.extract().map_err(|error| self.bad_part(&error.path, reason(&error.kind)))?;
         config.validate().map_err(|(section, bad)| {
             self.bad_value(format!("{section}.{}", bad.key), format!("is {}: {}", bad.value, bad.expected))
         })?;
         Ok(Loaded { config, origins: self.origins })
     }
 
+    /// The path may lead to an item of a list, whose key is the list's.
+    fn bad_part(&self, path: &[String], reason: String) -> ConfigError {
+        let whole = path.join(".");
+        match path.split_last() {
+            Some((item, list)) if !self.defaults.contains_key(&whole) => {
+                let (key, item) = (list.join("."), item.parse::<usize>());
+                match item {
+                    Ok(item) if self.defaults.contains_key(&key) => {
+                        self.bad_value(key, format!("item {} of the list: {reason}", item.saturating_add(1)))
+                    }
+                    _ => self.bad_value(whole, reason),
+                }
+            }
+            _ => self.bad_value(whole, reason),
+        }
+    }
+
     fn bad_value(&self, key: String, reason: String) -> ConfigError {
         let origin = self.origins.get(&key).cloned().unwrap_or(Origin::Default);
-        let default = match self.defaults.get(&key) {
-            Some(Value::String(_, text)) => format!("\"{text}\""),
-            Some(Value::Bool(_, yes)) => yes.to_string(),
-            Some(Value::Num(_, Num::F64(number))) => number.to_string(),
-            Some(Value::Num(_, number)) => number.to_u128().unwrap_or_default().to_string(),
-            _ => "a table".to_owned(),
-        };
+        let default = self.defaults.get(&key).map_or_else(|| "a table".to_owned(), shown);
         ConfigError::BadValue { key, origin, reason, default }
     }
 }
 
 /// What serde found wrong, without the escapes and types of its own text where ours is shorter.
-fn reason(kind: &figment::error::Kind) -> String {
+fn reason(kind: &Kind) -> String {
     match kind {
-        figment::error::Kind::UnknownVariant(given, known) => {
+        Kind::UnknownVariant(given, known) => {
             let known: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             let suggestion = did_you_mean(nearest(given, known.iter().map(|name| name.trim_matches('`'))));
             format!("`{given}` is not known, use one of {}{suggestion}", known.join(", "))
         }
+        Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+            format!("expected {}, found {}", expected_in_words(expected), found_in_words(found))
+        }
+        Kind::Message(text) if text == "invalid socket address syntax" => ADDRESS_FORM.to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// What serde calls by the names of types.
+fn expected_in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "string" | "path string" => "a text in quotes",
+        "a sequence" => "a list in brackets, which only the file can hold",
+        other if other.starts_with("struct ") => "a section with keys",
+        other => other,
+    }
+}
+
+fn found_in_words(found: &Actual) -> String {
+    match found {
+        Actual::Str(text) => format!("the text \"{}\"", text.chars().take(MOST_SHOWN).collect::<String>()),
+        Actual::Unsigned(number) => format!("the number {number}"),
+        Actual::Signed(number) => format!("the number {number}"),
+        Actual::Float(number) => format!("the number {number}"),
+        Actual::Bool(yes) => yes.to_string(),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A value as a file would have it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => format!("\"{text}\""),
+        Value::Bool(_, yes) => yes.to_string(),
+        Value::Num(_, Num::F64(number)) => number.to_string(),
+        Value::Num(_, number) => number.to_u128().unwrap_or_default().to_string(),
+        Value::Array(_, items) => {
+            let list = format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", "));
+            if list.len() > MOST_SHOWN { format!("a list of {}", items.len()) } else { list }
+        }
+        _ => "a table".to_owned(),
     }
 }
 

@@ -89,10 +89,20 @@ fn a_key_in_the_wrong_section_a_misspelt_section_and_a_deeper_table_are_errors()
 #[test]
 fn a_bad_value_is_an_error_that_names_the_key_its_origin_and_the_default() {
     for (key, value, wanted) in [
-        ("vm.threads", "many", "`vm.threads` (command line): invalid type: found string \"many\""),
+        (
+            "vm.threads",
+            "many",
+            "`vm.threads` (command line): expected a whole number that is not negative, found the text \"many\"",
+        ),
         ("vm.threads", "-1", "`vm.threads` (command line)"),
         ("vm.strategy", "thread-poll", "`process-pool`; did you mean `thread-pool`?"),
         ("server.listen", "localhost", "(the default is \"127.0.0.1:7700\")"),
+        (
+            "server.listen",
+            "7747",
+            "`server.listen` (command line): expected an IP address and a port, such as",
+        ),
+        ("http.ports", "80", "`http.ports` (command line): expected a list in brackets, which only the file"),
         ("drills.enabled", "yes", "(the default is false)"),
         ("limits.slice_ms", "0", "`limits.slice_ms` (command line): is 0: use a value from 1 to 1000"),
         ("log.level", "inof", "`log.level` (command line)"),
@@ -117,4 +127,26 @@ fn a_file_that_is_missing_or_not_toml_is_an_error_that_names_it() {
     let error = Config::load(sources).map(|loaded| loaded.config).unwrap_err();
     assert!(matches!(error, ConfigError::NotToml { .. }), "{error:?}");
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("line 1"), "{error:?}");
+}
+
+#[test]
+fn a_bad_item_of_a_list_is_an_error_of_the_list_with_its_origin_its_place_and_its_default() {
+    for (section, list, wanted) in [
+        ("vm", "guilds_apart = [818880986845679757]", "item 1 of the list: expected a text in quotes, found"),
+        ("vm", "guilds_apart = [\"12\", \"me\"]", "item 2 of the list: `me` is not a guild id"),
+        ("http", "ports = [80, \"443\"]", "item 2 of the list: expected a whole number that is not negative"),
+        ("http", "ports = [80, -1]", "found the number -1 (the default is [80, 443])"),
+        ("http", "opened_networks = [\"10.0.0.0\"]", "item 1 of the list: `10.0.0.0` is not a network"),
+        ("http", "fixed_names = [\"a\"]", "item 1 of the list: `a` is not a name with its address"),
+        ("http", "denied_hosts = [1]", "(the default is a list of 20)"),
+        ("templates", "capabilities = [\"kvv:get:*\"]", "(the default is [\"*\"])"),
+    ] {
+        let (_folder, sources) = from_file(&format!("[{section}]\n{list}"));
+        let path = sources.file.clone().unwrap();
+        let text = error_of(sources);
+        let key = list.split(' ').next().unwrap();
+        let start =
+            format!("failed to read the configuration: `{section}.{key}` (file {}): ", path.display());
+        assert!(text.starts_with(&start) && text.contains(wanted), "{list} gave {text}");
+    }
 }

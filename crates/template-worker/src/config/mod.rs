@@ -16,6 +16,7 @@ mod sections;
 
 pub use discord::DiscordConfig;
 pub use environment::Environment;
+pub(crate) use load::ADDRESS_FORM;
 pub use load::{ConfigError, Loaded, Origin, Sources};
 pub use network::{FixedName, Network, NotAFixedName, NotANetwork};
 pub use outside::{HttpConfig, ObjectBackend, ObjectsConfig, SecretsConfig};

@@ -96,6 +96,16 @@ pub enum ObjectBackend {
     S3,
 }
 
+/// Whether `text` is empty, or the beginning of a URL.
+pub(super) fn check_url(key: &'static str, text: &str, example: &str) -> Result<(), BadSetting> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let fine = |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c.is_control());
+    if text.is_empty() || host.is_some_and(fine) {
+        return Ok(());
+    }
+    Err(BadSetting { key, value: format!("`{text}`"), expected: format!("use an address such as {example}") })
+}
+
 impl ObjectsConfig {
     /// A bucket needs more than a folder.
     pub(super) fn validate(&self) -> Result<(), BadSetting> {
@@ -106,13 +116,11 @@ impl ObjectsConfig {
             ("s3_secret_key_file", s3_secret_key_file.as_os_str().is_empty()),
         ];
         let missing = needed.into_iter().find(|(_, missing)| self.backend == ObjectBackend::S3 && *missing);
-        match missing {
-            None => Ok(()),
-            Some((key, _)) => {
-                let expected = "set it: the backend is `s3`, which needs it".to_owned();
-                Err(BadSetting { key, value: "empty".to_owned(), expected })
-            }
+        if let Some((key, _)) = missing {
+            let expected = "set it: the backend is `s3`, which needs it".to_owned();
+            return Err(BadSetting { key, value: "empty".to_owned(), expected });
         }
+        check_url("s3_endpoint", &self.s3_endpoint, "http://127.0.0.1:9000, or \"\" for Amazon's own")
     }
 }
 
@@ -131,6 +139,14 @@ mod tests {
         objects.s3_access_key_id = "id".to_owned();
         assert_eq!(objects.validate().unwrap_err().key, "s3_secret_key_file");
         objects.s3_secret_key_file = PathBuf::from("key");
+        assert_eq!(objects.validate(), Ok(()));
+        objects.s3_endpoint = "127.0.0.1:9000".to_owned();
+        let text = objects.validate().unwrap_err().to_string();
+        assert!(
+            text.starts_with("`s3_endpoint` is `127.0.0.1:9000`: use an address such as http://"),
+            "{text}"
+        );
+        objects.s3_endpoint = "http://127.0.0.1:9000".to_owned();
         assert_eq!(objects.validate(), Ok(()));
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::discord::DiscordConfig;
 use super::machine;
-use super::outside::{HttpConfig, ObjectsConfig, SecretsConfig};
+use super::outside::{self, HttpConfig, ObjectsConfig, SecretsConfig};
 use crate::capabilities::Capability;
 use crate::ids::GuildId;
 use crate::limits::Limits;
@@ -278,6 +278,13 @@ fn cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+impl LinksConfig {
+    /// URLs are made of it.
+    fn validate(&self) -> Result<(), BadSetting> {
+        outside::check_url("api_url", &self.api_url, "https://templates.example.com, or \"\" for none")
+    }
+}
+
 impl LogConfig {
     /// A bare word must be a level: `inof` would otherwise be taken for a part of the program.
     fn validate(&self) -> Result<(), BadSetting> {
@@ -377,7 +384,7 @@ impl Config {
         self.limits.validate().map_err(|bad| ("limits", bad))?;
         self.templates.check_bounds().map_err(|bad| ("templates", bad))?;
         self.discord.check_bounds().and_then(|()| self.discord.validate()).map_err(|bad| ("discord", bad))?;
-        self.links.check_bounds().map_err(|bad| ("links", bad))?;
+        self.links.check_bounds().and_then(|()| self.links.validate()).map_err(|bad| ("links", bad))?;
         self.http.check_bounds().map_err(|bad| ("http", bad))?;
         self.objects.check_bounds().and_then(|()| self.objects.validate()).map_err(|bad| ("objects", bad))?;
         self.secrets.check_bounds().map_err(|bad| ("secrets", bad))?;
@@ -434,6 +441,16 @@ mod tests {
         }
         for wrong in [-0.1, 1.1, f64::NAN] {
             assert!(telemetry("", wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn the_address_of_the_api_has_a_scheme() {
+        let links = |api_url: &str| LinksConfig { api_url: api_url.to_owned(), ..LinksConfig::default() };
+        assert_eq!(links("").validate(), Ok(()));
+        assert_eq!(links("https://templates.example.com/base").validate(), Ok(()));
+        for wrong in ["templates.example.com", "ftp://example.com", "https://", "https://a b"] {
+            assert_eq!(links(wrong).validate().unwrap_err().key, "api_url", "{wrong}");
         }
     }
 

@@ -51,6 +51,16 @@ impl EventFilter {
     }
 }
 
+impl EventFilter {
+    /// Whether a template with this entry gets some events of this name.
+    pub(crate) fn may_match(&self, name: &EventName) -> bool {
+        match &self.subject {
+            Subject::Base(base) => *base == name.base(),
+            Subject::Name(own) => own == name,
+        }
+    }
+}
+
 impl FromStr for EventFilter {
     type Err = FilterError;
 

@@ -25,7 +25,7 @@ pub enum BaseName {
 }
 
 impl BaseName {
-    pub(super) const ALL: [Self; 3] = [Self::Discord, Self::AntiRaid, Self::Custom];
+    pub(crate) const ALL: [Self; 3] = [Self::Discord, Self::AntiRaid, Self::Custom];
 
     /// The text that templates see as `base_name`.
     pub fn as_str(self) -> &'static str {

@@ -25,14 +25,14 @@ impl UserData for ContextObject {
     fn add_fields<F: mlua::UserDataFields<Self>>(fields: &mut F) {
         // mlua locks the metatables of its userdata by itself: `getmetatable(ctx)` is false.
         fields.add_meta_field(MetaMethod::Type, CONTEXT.name);
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, |_, _: MultiValue| -> Result<(), String> {
+            Err("ctx is read-only; keep state in ctx.store or in your own variables".to_owned())
+        });
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_method(MetaMethod::Index, |_, this, key: Value| this.0.raw_get::<Value>(key));
         methods.add_meta_method(MetaMethod::ToString, |_, _, ()| Ok(CONTEXT.name));
-        methods.add_meta_method(MetaMethod::NewIndex, |_, _, (_, _): (Value, Value)| -> mlua::Result<()> {
-            Err(mlua::Error::runtime("ctx is read-only; keep state in ctx.store or in your own variables"))
-        });
     }
 }
 
@@ -103,13 +103,14 @@ impl Context {
         let plugins = self.plugins.clone();
         let has_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = without_self(arguments).pop_front().unwrap_or(Value::Nil);
-            Ok(plugins.allows(&text(&wanted)?))
+            Ok(plugins.allows(capability(&text(&wanted)?)?.as_str()))
         };
         all.set("has_cap", functions.function(lua, has_cap)?)?;
         let plugins = self.plugins.clone();
         let has_any_cap = move |_: &Lua, arguments: MultiValue| {
             let wanted = capabilities_of(without_self(arguments).pop_front(), "has_any_cap")?;
-            Ok(wanted.iter().any(|capability| plugins.allows(capability)))
+            let wanted = wanted.iter().map(|wanted| capability(wanted)).collect::<Result<Vec<_>, _>>()?;
+            Ok(wanted.iter().any(|wanted| plugins.allows(wanted.as_str())))
         };
         all.set("has_any_cap", functions.function(lua, has_any_cap)?)?;
         let withlimits = move |lua: &Lua, arguments: MultiValue| {
@@ -133,8 +134,7 @@ impl Context {
         let wanted = limits.raw_get::<Value>("capabilities").map_err(|error| error.to_string())?;
         let mut left = Vec::new();
         for wanted in capabilities_of(Some(wanted), "withlimits")? {
-            let capability: Capability =
-                wanted.parse().map_err(|error: CapabilityError| error.to_string())?;
+            let capability = capability(&wanted)?;
             if !self.plugins.allows(capability.as_str()) {
                 return Err(format!(
                     "a context can only be limited further: it lacks the capability `{capability}` itself"
@@ -154,6 +154,11 @@ fn without_self(mut arguments: MultiValue) -> MultiValue {
         arguments.pop_front();
     }
     arguments
+}
+
+/// What is no capability can be asked for by mistake only.
+fn capability(text: &str) -> Result<Capability, String> {
+    text.parse().map_err(|error: CapabilityError| error.to_string())
 }
 
 /// A list of capabilities as texts. Raw access only, so that no metamethod of a script runs.

@@ -196,6 +196,7 @@ impl Outside {
             SecretsError::NotForHost { .. } | SecretsError::InClear { .. } => {
                 HostError::Refused(error.to_string())
             }
+            SecretsError::InUrl | SecretsError::Misspelt { .. } => HostError::Invalid(error.to_string()),
             SecretsError::TooLarge { .. } => self.limited(Limit::HttpRequestBytes, &error),
             SecretsError::Unreadable { .. } => HostError::Unavailable(error.to_string()),
             error => HostError::Internal { what: "use the secrets of the guild", source: error.into() },

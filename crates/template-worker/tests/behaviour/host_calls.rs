@@ -83,6 +83,26 @@ async fn what_the_operator_has_left_out_nobody_has_whatever_the_strategy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_what_is_no_capability_hears_what_is_wrong() {
+    let worker = worker(Strategy::ThreadPool).await;
+    let source = r#"
+        local _, ctx = ...
+        local said = {}
+        for _, wrong in {"kvv:*", 5, {}} do
+            for _, f in {ctx.has_cap, function(name) return ctx:has_any_cap({name}) end} do
+                table.insert(said, tostring(select(2, pcall(f, wrong))))
+            end
+        end
+        return said
+    "#;
+    let got = run(&worker, &["*"], source).await;
+    for (index, said) in got.as_array().unwrap().iter().enumerate() {
+        let wanted = if index < 2 { "did you mean `kv:*`?" } else { "a capability is a text such as" };
+        assert!(said.as_str().unwrap().contains(wanted), "{index}: {got}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_context_can_be_limited_and_never_widened() {
     for strategy in [Strategy::ThreadPool, Strategy::ProcessPool] {
         let worker = worker(strategy).await;

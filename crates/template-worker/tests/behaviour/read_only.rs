@@ -13,16 +13,24 @@ use testkit::{GUILD, TestWorker};
 /// an object by the names that are declared anywhere. Tells what could be changed, and how much was seen.
 const WALK: &str = r#"
 local event, ctx = ...
-local changed, seen, count, kinds = {}, {}, 0, {}
+local changed, seen, count, kinds, odd = {}, {}, 0, {}, {}
 local names = event.data.names
 
 local function own(value, path)
     return value == ctx.store or value == _G
 end
 
+-- What a script catches is a text, and never leads into the runtime's own code.
+local function refused(what, said)
+    if type(said) ~= "string" or string.find(said, "[runtime]", 1, true) then
+        table.insert(odd, `{what}: {typeof(said)} {string.sub(tostring(said), 1, 200)}`)
+    end
+end
+
 local function attempts(value, path)
     local function try(what, f, ...)
-        if pcall(f, ...) then table.insert(changed, path .. ": " .. what) end
+        local ok, said = pcall(f, ...)
+        if ok then table.insert(changed, path .. ": " .. what) else refused(path .. ": " .. what, said) end
     end
     local function set(key) return function() value[key] = 1 end end
     try("a new field", set("a_new_field"))
@@ -55,7 +63,7 @@ local function walk(value, path, depth)
     else
         for _, name in names do
             local ok, inner = pcall(function() return value[name] end)
-            if ok then walk(inner, path .. "." .. name, depth + 1) end
+            if ok then walk(inner, path .. "." .. name, depth + 1) else refused(path .. "." .. name, inner) end
         end
     end
 end
@@ -71,6 +79,20 @@ local function made()
     }
 end
 
+-- What HTTPClient makes can be set in parts.
+local function http()
+    local client = ctx.HTTPClient
+    local url, headers = client.new_url("https://example.com/"), client.new_headers()
+    local request = client.new_request("GET", url)
+    local function set(object, key) return function() object[key] = 1 end end
+    for _, name in names do
+        for _, object in {url, headers, request} do
+            local ok, said = pcall(set(object, name))
+            if not ok then refused(name, said) end
+        end
+    end
+end
+
 walk(ctx, "ctx", 0)
 walk(ctx:withlimits{capabilities = {}}, "limited", 0)
 walk(event, "event", 0)
@@ -80,8 +102,9 @@ for _, name in {"string", "table", "math", "bit32", "buffer", "coroutine", "os",
 end
 for _, module in event.data.modules do walk(require(module), module, 0) end
 if event.data.modules[1] then for name, value in made() do walk(value, name, 0) end end
+http()
 if pcall(function() getmetatable("").__index = {} end) then table.insert(changed, "the metatable of strings") end
-return {changed = changed, count = count, kinds = kinds}
+return {changed = changed, count = count, kinds = kinds, odd = odd}
 "#;
 
 /// The kinds of values that modules make.
@@ -122,6 +145,7 @@ async fn nothing_that_a_template_reaches_can_be_changed_but_its_own() {
         assert_eq!(outcome["status"], "ok", "{outcome:#}");
         let value = &outcome["value"];
         assert_eq!(value["changed"], json!({}), "{strategy:?}");
+        assert_eq!(value["odd"], json!({}), "{strategy:?}");
         for kind in [
             "TemplateContext",
             "DataStores",
@@ -154,4 +178,34 @@ async fn the_walk_finds_what_can_be_changed() {
         worker.event(GUILD, &json!({"names": [], "modules": []})).await["walk"]["value"].take();
     let changed = value["changed"].to_string();
     assert!(changed.contains("x: rawset") && changed.contains("x: setmetatable"), "{changed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_assigned_says_so_in_a_text_with_the_scripts_own_line() {
+    let worker = TestWorker::start().await;
+    let code = r#"local event, ctx = ...
+local said = {}
+local function try(f) table.insert(said, (select(2, pcall(f)))) end
+local client = ctx.HTTPClient
+local request = client.new_request("GET", "https://example.com/")
+local url, headers = client.new_url("https://example.com/"), client.new_headers()
+try(function() ctx.x = 1 end)
+try(function() ctx.KV.x = 1 end)
+try(function() request.body = 1 end)
+try(function() url.pth = 1 end)
+try(function() headers["X-A"] = 1 end)
+return said
+"#;
+    worker.template(GUILD, "t", code).await.expect(201);
+    let said = worker.event(GUILD, &json!({})).await["t"]["value"].take();
+    assert_eq!(
+        said,
+        json!([
+            "init.luau:7: ctx is read-only; keep state in ctx.store or in your own variables",
+            "init.luau:8: KV is read-only",
+            "init.luau:9: `body` of a Request cannot be set; its fields are method, url, headers, body_bytes, timeout, version",
+            "init.luau:10: `pth` of a Url cannot be set; its fields are scheme, host, port, path, query, fragment",
+            "init.luau:11: use `headers:set(name, value)`",
+        ])
+    );
 }

@@ -74,6 +74,17 @@ async fn what_may_have_been_done_is_not_done_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_only_looks_has_done_nothing_whatever_happens() {
+    for fault in [Fault::Status(502), Fault::Lost, Fault::Truncated, Fault::Garbage] {
+        let world = World::new(0).await;
+        world.discord.fail("GET", "/guilds/{guild_id}/members", 5, fault.clone());
+        let text = world.call("list_guild_members", "[]").await.unwrap_err().to_string();
+        assert!(text.ends_with("try again later") && !text.contains("done"), "{fault:?}: {text}");
+        world.discord.take_violations();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_large_is_not_handed_on() {
     let world = World::new(0).await;
     world.discord.fail("GET", "/guilds/{guild_id}/members", 1, Fault::Huge(5 << 20));

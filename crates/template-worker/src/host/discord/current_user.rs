@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::Discord;
-use super::failure::Failure;
+use super::failure::{Doubt, Failure};
 use super::rest::{Request, Rest};
 use crate::ids::UserId;
 use crate::shutdown::Stopping;
@@ -104,19 +104,23 @@ impl Discord {
     /// Asks until Discord says who the bot is, or that it is nobody's.
     async fn ask(&self, tell: watch::Sender<Known>) {
         let first = timeout(FIRST_ATTEMPT, current_user(&self.rest)).await;
-        let mut came = first.unwrap_or(Err(Failure::TimedOut));
+        let mut came = first.unwrap_or(Err(Failure::TimedOut(Doubt::Nothing)));
         let mut pause = FIRST_PAUSE;
         loop {
             match came {
                 Ok(user) => {
                     self.state.know_bot(user.id.get());
+                    tracing::info!(id = %user.id, "Discord: {}", user.username);
                     tell.send_replace(Known::User(Arc::new(user)));
                     return;
                 }
                 Err(failure) => {
                     tell.send_replace(Known::Nothing);
                     let error = &failure as &dyn std::error::Error;
-                    tracing::warn!(error, "failed to ask Discord who the bot is");
+                    tracing::warn!(
+                        error,
+                        "failed to ask Discord who the bot is: check `discord.address`, `discord.token` and the network"
+                    );
                     // Nothing but another token helps, and each further request would count as an offence.
                     if matches!(failure, Failure::BadToken) {
                         return;

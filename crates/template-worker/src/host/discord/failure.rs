@@ -1,16 +1,43 @@
 //! Why a request to Discord came to nothing, in words for template authors.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::super::HostError;
+use super::table::Verb;
+
+/// Whether what was asked for may have happened, although nobody has seen that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It was only looked at.
+    Nothing,
+    /// It would change something.
+    Perhaps,
+}
+
+impl Doubt {
+    /// That of a request with this verb.
+    pub fn of(verb: Verb) -> Self {
+        if verb == Verb::Get { Self::Nothing } else { Self::Perhaps }
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "try again later",
+            Self::Perhaps => "it may or may not have been done; look before you try again",
+        })
+    }
+}
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Failure {
     /// The operator has given no token.
     #[error(
-        "there is no bot here: the operator of this service has to set `discord.token` in the configuration \
-         (or TEMPLATE_WORKER_DISCORD__TOKEN)"
+        "there is no bot here, so Discord cannot be reached: whoever runs this has to set `discord.token` in the \
+         configuration (or TEMPLATE_WORKER_DISCORD__TOKEN)"
     )]
     NotConfigured,
     /// Discord does not take the token any more.
@@ -50,17 +77,33 @@ pub enum Failure {
         text: String,
     },
     /// Discord failed.
-    #[error("Discord failed ({status}): it may or may not have been done; look before you try again")]
+    #[error("Discord failed ({status}): {doubt}")]
     Failed {
         /// The status: 500 and above.
         status: u16,
+        /// Whether it may have been done.
+        doubt: Doubt,
     },
     /// There was no answer in time.
-    #[error("Discord did not answer in time: it may or may not have been done; look before you try again")]
-    TimedOut,
-    /// There was no connection, or it broke.
-    #[error("the connection to Discord broke: it may or may not have been done; look before you try again")]
-    Disconnected,
+    #[error("Discord did not answer in time: {0}")]
+    TimedOut(Doubt),
+    /// There was no connection.
+    #[error("Discord cannot be reached at {address}; nothing was done")]
+    Unreachable {
+        /// Where it should be.
+        address: String,
+    },
+    /// The connection broke.
+    #[error("the connection to Discord broke: {0}")]
+    Disconnected(Doubt),
+    /// Discord's own answers are JSON; others come from what stands before it, or in its place.
+    #[error("the answer from {address} is no JSON, which Discord's answers are: {doubt}")]
+    NoJson {
+        /// Where it came from.
+        address: String,
+        /// Whether it may have been done.
+        doubt: Doubt,
+    },
     /// The answer is nothing that a template could get.
     #[error("Discord's answer {0}")]
     BadAnswer(&'static str),
@@ -70,14 +113,17 @@ impl From<Failure> for HostError {
     fn from(failure: Failure) -> Self {
         let text = failure.to_string();
         match failure {
-            Failure::NotConfigured | Failure::BadToken => Self::Unavailable(text),
+            Failure::NotConfigured | Failure::BadToken | Failure::Unreachable { .. } => {
+                Self::Unavailable(text)
+            }
             Failure::Closed { .. } => Self::Quota(text),
             Failure::AllClosed { .. } | Failure::Busy | Failure::RateLimited => Self::Quota(text),
             Failure::Refused { status: 404, .. } => Self::NotFound(text),
             Failure::Refused { .. }
             | Failure::Failed { .. }
-            | Failure::TimedOut
-            | Failure::Disconnected
+            | Failure::TimedOut(_)
+            | Failure::Disconnected(_)
+            | Failure::NoJson { .. }
             | Failure::BadAnswer(_) => Self::Refused(text),
         }
     }

@@ -18,7 +18,7 @@ use twilight_http::{API_VERSION, Client};
 
 use super::breaker::Breaker;
 use super::buckets::{Buckets, Key};
-use super::failure::Failure;
+use super::failure::{Doubt, Failure};
 use super::pace::Pace;
 use super::table::Verb;
 use super::validate::File;
@@ -33,6 +33,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 const REST_OF_ANSWER: Duration = Duration::from_secs(5);
 /// How long a request may take once its turn has come.
 const ALTOGETHER: Duration = Duration::from_secs(20);
+/// Between two lines in the service's log about the same trouble.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 /// Bytes of an answer: 1,000 members with all they have take less.
 const MOST_ANSWER_BYTES: usize = 4 << 20;
 /// How often a request is made that Discord puts off: again once, when Discord says so. Where that is not enough the limit
@@ -82,6 +84,8 @@ pub struct Rest {
     buckets: Buckets,
     pace: Pace,
     breaker: Breaker,
+    /// When the operator was last told that something is wrong with the way to Discord.
+    told: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -112,11 +116,11 @@ impl Attempts {
     }
 
     /// Why there is no answer yet: one that was sent would have failed by now, so it waits to be sent.
-    fn late(&self) -> Failure {
+    fn late(&self, doubt: Doubt) -> Failure {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).last() {
             None => Failure::Busy,
             Some(last) if last.elapsed() > ANSWER + REST_OF_ANSWER => Failure::RateLimited,
-            Some(_) => Failure::TimedOut,
+            Some(_) => Failure::TimedOut(doubt),
         }
     }
 }
@@ -135,7 +139,13 @@ impl Rest {
                 address: config.address.clone(),
             }
         });
-        Self { clients, buckets: Buckets::default(), pace: Pace::new(), breaker: Breaker::new() }
+        Self {
+            clients,
+            buckets: Buckets::default(),
+            pace: Pace::new(),
+            breaker: Breaker::new(),
+            told: Mutex::default(),
+        }
     }
 
     /// Whether there is a bot at all.
@@ -165,15 +175,16 @@ impl Rest {
         // Others may have used the budget up meanwhile.
         self.breaker.check(guild)?;
         let (attempts, may_be_gone) = (Attempts::default(), request.may_be_gone);
+        let doubt = Doubt::of(request.verb);
         let made = async {
             if request.path.starts_with("interactions/") {
                 return clients.answer(request).await;
             }
-            self.exchange(&clients.client, request, &key, &attempts).await
+            self.exchange(clients, request, &key, &attempts).await
         };
         let came = match timeout(ALTOGETHER, made).await {
             Ok(came) => came,
-            Err(_) => Err(attempts.late()),
+            Err(_) => Err(attempts.late(doubt)),
         };
         drop(turn);
         // Each attempt after the first says that the one before it was refused.
@@ -191,28 +202,46 @@ impl Rest {
                     self.pace.put_off(guild);
                 }
             }
-            _ => {}
+            Err(failure) => self.tell(failure),
+            Ok(_) => {}
         }
         came
+    }
+
+    /// Tells the operator what only the operator can mend; now and then, however many templates run into it.
+    fn tell(&self, failure: &Failure) {
+        if !matches!(failure, Failure::Unreachable { .. } | Failure::NoJson { .. }) {
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= BETWEEN_WARNINGS) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                error = failure as &dyn std::error::Error,
+                "templates cannot use Discord: check `discord.address` in the configuration, and the network"
+            );
+        }
     }
 
     /// One request and its answer. Nothing of it is logged: paths hold tokens.
     fn exchange(
         &self,
-        client: &Client,
+        clients: &Clients,
         request: Request,
         key: &Key,
         attempts: &Attempts,
     ) -> impl Future<Output = Result<String, Failure>> {
-        let has_own_token = request.has_own_token;
+        let (has_own_token, doubt) = (request.has_own_token, Doubt::of(request.verb));
+        let (client, address) = (&clients.client, &clients.address);
         let (built, attempts) = (wire::request(request), attempts.clone());
         async move {
             let mut coming = client.request::<IgnoredAny>(built?);
             coming.set_pre_flight(move || attempts.begin() <= ATTEMPTS);
-            let answer = coming.await.map_err(|error| wire::failure(&error, has_own_token))?;
+            let answer =
+                coming.await.map_err(|error| wire::failure(&error, address, doubt, has_own_token))?;
             self.buckets.hear(key, answer.headers());
-            let body = timeout(REST_OF_ANSWER, answer.bytes()).await.map_err(|_| Failure::TimedOut)?;
-            json(body.map_err(|_| Failure::Disconnected)?)
+            let body = timeout(REST_OF_ANSWER, answer.bytes()).await.map_err(|_| Failure::TimedOut(doubt))?;
+            json(body.map_err(|_| Failure::Disconnected(doubt))?, address, doubt)
         }
         .with_subscriber(NoSubscriber::default())
     }
@@ -223,8 +252,11 @@ impl Clients {
     async fn answer(&self, request: Request) -> Result<String, Failure> {
         let url = format!("{}/api/v{API_VERSION}/{}", self.address, request.path);
         let (kind, body) = wire::payload(&request)?;
-        let lost = |error: reqwest::Error| {
-            if error.is_timeout() { Failure::TimedOut } else { Failure::Disconnected }
+        let doubt = Doubt::of(request.verb);
+        let lost = |error: reqwest::Error| match error {
+            error if error.is_connect() => Failure::Unreachable { address: self.address.clone() },
+            error if error.is_timeout() => Failure::TimedOut(doubt),
+            _ => Failure::Disconnected(doubt),
         };
         let sent = self.answers.post(url).header(CONTENT_TYPE, kind).body(body).send();
         let mut answer = sent.await.map_err(lost)?;
@@ -235,21 +267,25 @@ impl Clients {
             }
             body.extend_from_slice(&part);
         }
-        if status < 300 { json(body) } else { Err(wire::refused(status, &body, true)) }
+        if status < 300 {
+            json(body, &self.address, doubt)
+        } else {
+            Err(wire::refused(status, &body, doubt, true))
+        }
     }
 }
 
-/// An answer as JSON text.
-fn json(bytes: Vec<u8>) -> Result<String, Failure> {
-    const NO_JSON: Failure = Failure::BadAnswer("is no JSON; it may or may not have been done");
+/// An answer from `address` as JSON text.
+fn json(bytes: Vec<u8>, address: &str, doubt: Doubt) -> Result<String, Failure> {
+    let no_json = || Failure::NoJson { address: address.to_owned(), doubt };
     if bytes.len() > MOST_ANSWER_BYTES {
         return Err(TOO_LARGE);
     }
     if bytes.is_empty() {
         return Ok("null".to_owned());
     }
-    let text = String::from_utf8(bytes).map_err(|_| NO_JSON)?;
-    serde_json::from_str::<IgnoredAny>(&text).map_err(|_| NO_JSON)?;
+    let text = String::from_utf8(bytes).map_err(|_| no_json())?;
+    serde_json::from_str::<IgnoredAny>(&text).map_err(|_| no_json())?;
     Ok(text)
 }
 
@@ -263,5 +299,23 @@ mod tests {
         let guild = GuildId::new(1).unwrap();
         let text = rest.send(guild, Request::look("guilds/1".to_owned())).await.unwrap_err().to_string();
         assert!(text.contains("`discord.token`"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_discord_that_is_not_there_is_named_and_nothing_was_done() {
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", closed.local_addr().unwrap());
+        drop(closed);
+        let config =
+            DiscordConfig { token: "a.b.c".into(), address: address.clone(), ..DiscordConfig::default() };
+        let rest = Rest::new(&config);
+        let mut sent = Request::look("channels/1/messages".to_owned());
+        sent.verb = Verb::Post;
+        let mut answer = sent.clone();
+        answer.path = "interactions/1/a/callback".to_owned();
+        for request in [Request::look("guilds/1".to_owned()), sent, answer] {
+            let text = rest.send(None, request).await.unwrap_err().to_string();
+            assert_eq!(text, format!("Discord cannot be reached at {address}; nothing was done"));
+        }
     }
 }

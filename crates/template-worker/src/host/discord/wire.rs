@@ -7,7 +7,7 @@ use serde_json::Value;
 use twilight_http::error::{Error, ErrorType};
 use twilight_http::request::{Form, Method, RequestBuilder};
 
-use super::failure::Failure;
+use super::failure::{Doubt, Failure};
 use super::rest::Request;
 use super::table::Verb;
 use super::validate::{File, percent_encoded};
@@ -68,25 +68,32 @@ fn form(files: &[File], body: Option<&[u8]>) -> Form {
     form
 }
 
-/// What went wrong, without anything that is nobody's business.
-pub(super) fn failure(error: &Error, has_own_token: bool) -> Failure {
+/// What went wrong with a request to `address`, without anything that is nobody's business.
+pub(super) fn failure(error: &Error, address: &str, doubt: Doubt, has_own_token: bool) -> Failure {
     match error.kind() {
-        ErrorType::Response { status, body, .. } => refused(status.get(), body, has_own_token),
-        // Discord's own errors are JSON; others come from what stands before it.
-        ErrorType::Parsing { .. } => Failure::BadAnswer("is no JSON; it may or may not have been done"),
+        ErrorType::Response { status, body, .. } => refused(status.get(), body, doubt, has_own_token),
+        ErrorType::Parsing { .. } => Failure::NoJson { address: address.to_owned(), doubt },
         ErrorType::Unauthorized => Failure::BadToken,
         ErrorType::RequestCanceled => Failure::RateLimited,
-        ErrorType::RequestTimedOut => Failure::TimedOut,
-        _ => Failure::Disconnected,
+        ErrorType::RequestTimedOut => Failure::TimedOut(doubt),
+        _ if never_connected(error) => Failure::Unreachable { address: address.to_owned() },
+        _ => Failure::Disconnected(doubt),
     }
 }
 
+/// Whether there was no connection to begin with: nothing has left.
+fn never_connected(error: &Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let mut errors = causes.filter_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>());
+    errors.any(hyper_util::client::legacy::Error::is_connect)
+}
+
 /// What an answer with an error says.
-pub(super) fn refused(status: u16, body: &[u8], has_own_token: bool) -> Failure {
+pub(super) fn refused(status: u16, body: &[u8], doubt: Doubt, has_own_token: bool) -> Failure {
     match status {
         401 if !has_own_token => Failure::BadToken,
         429 => Failure::RateLimited,
-        500.. => Failure::Failed { status },
+        500.. => Failure::Failed { status, doubt },
         _ => Failure::Refused { status, text: explained(status, body) },
     }
 }
@@ -136,21 +143,21 @@ mod tests {
     fn what_discord_says_is_told_with_its_fields_and_cut() {
         let body = br#"{"code": 50035, "message": "Invalid Form Body", "errors":
             {"embeds": {"0": {"title": {"_errors": [{"code": "X", "message": "Too long"}]}}}}}"#;
-        let text = refused(400, body, false).to_string();
+        let text = refused(400, body, Doubt::Nothing, false).to_string();
         assert_eq!(
             text,
             "Discord refused: Invalid Form Body (status 400, code 50035); `data.embeds[1].title`: Too long"
         );
         let long = format!(r#"{{"message": "{}"}}"#, "x".repeat(100_000));
-        assert!(refused(400, long.as_bytes(), false).to_string().len() < MOST_TEXT + 50);
-        let text = refused(403, b"<html>", false).to_string();
+        assert!(refused(400, long.as_bytes(), Doubt::Nothing, false).to_string().len() < MOST_TEXT + 50);
+        let text = refused(403, b"<html>", Doubt::Nothing, false).to_string();
         assert_eq!(text, "Discord refused: no reason given (status 403, code 0)");
     }
 
     #[test]
     fn a_refused_token_is_the_bots_only_where_the_bot_asked() {
-        assert!(matches!(refused(401, b"{}", false), Failure::BadToken));
-        assert!(matches!(refused(401, b"{}", true), Failure::Refused { status: 401, .. }));
-        assert!(matches!(refused(502, b"", false), Failure::Failed { status: 502 }));
+        assert!(matches!(refused(401, b"{}", Doubt::Nothing, false), Failure::BadToken));
+        assert!(matches!(refused(401, b"{}", Doubt::Nothing, true), Failure::Refused { status: 401, .. }));
+        assert!(matches!(refused(502, b"", Doubt::Nothing, false), Failure::Failed { status: 502, .. }));
     }
 }

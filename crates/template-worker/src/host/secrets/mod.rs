@@ -61,6 +61,17 @@ pub enum SecretsError {
         /// Its name.
         name: String,
     },
+    /// A placeholder stands in the URL.
+    #[error(
+        "a secret cannot stand in a URL, which is shown and logged on both sides: put it in a header or in the body"
+    )]
+    InUrl,
+    /// A placeholder has another form.
+    #[error("a secret is written `{{{{secret:{name}}}}}`, in this form and without blanks")]
+    Misspelt {
+        /// The secret.
+        name: String,
+    },
     /// A request would take a secret to where it is not for.
     #[error("the secret `{name}` is not for `{host}`: an admin of the guild can add the host to the secret")]
     NotForHost {
@@ -267,6 +278,7 @@ impl Vault {
         request: &mut HttpRequest,
         most: usize,
     ) -> Result<Filled, SecretsError> {
+        placeholders::check(request)?;
         let names = placeholders::mentioned(request);
         if names.is_empty() {
             return Ok(Filled::default());

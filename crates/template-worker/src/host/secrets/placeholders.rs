@@ -67,6 +67,36 @@ pub(super) fn mentioned(request: &HttpRequest) -> BTreeSet<String> {
     texts.flat_map(placeholders).map(|(_, name)| name.to_owned()).collect()
 }
 
+/// What was most likely meant as a placeholder and is none: it would go out as it stands.
+///
+/// # Errors
+/// `InUrl`, `Misspelt`.
+pub(super) fn check(request: &HttpRequest) -> Result<(), SecretsError> {
+    let url = request.url.to_ascii_lowercase();
+    if ["{{secret", "%7b%7bsecret"].iter().any(|start| url.contains(start)) {
+        return Err(SecretsError::InUrl);
+    }
+    let values = request.headers.iter().map(|(_, value)| value);
+    let mut texts = values.chain([&request.body]).filter_map(|bytes| std::str::from_utf8(bytes).ok());
+    match texts.find_map(misspelt) {
+        Some(name) => Err(SecretsError::Misspelt { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// The name in the first `{{ secret : NAME }}`, `{{secrets:NAME}}` and the like in `text`.
+fn misspelt(text: &str) -> Option<&str> {
+    memmem::find_iter(text.as_bytes(), "{{").find_map(|at| {
+        let inside = text.get(at + 2..)?;
+        // Room for the longest name, and for some blanks.
+        let inside = inside.get(..inside.floor_char_boundary(MOST_NAME_BYTES + 32))?;
+        let (word, name) = inside.split_once(END)?.0.split_once(':')?;
+        let is_meant = ["secret", "secrets"].iter().any(|known| word.trim().eq_ignore_ascii_case(known));
+        let is_right = word == "secret" && name == name.trim();
+        (is_meant && !is_right && is_name(name.trim())).then_some(name.trim())
+    })
+}
+
 /// Where placeholders begin in `text`, and their names. What only looks like one is not.
 fn placeholders(text: &str) -> impl Iterator<Item = (usize, &str)> {
     memmem::find_iter(text.as_bytes(), START).filter_map(|at| {
@@ -190,15 +220,7 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_placeholder_stays() {
-        for text in [
-            "{{secret:}}",
-            "{{secret:KEY}",
-            "{{secret:K EY}}",
-            "{{secret: KEY}}",
-            "{secret:KEY}",
-            "{{SECRET:KEY}}",
-            "{{secret:",
-        ] {
+        for text in ["{{secret:}}", "{{secret:KEY}", "{{secret:K EY}}", "{secret:KEY}", "{{secret:"] {
             assert_eq!(body("text/plain", text), text);
         }
         assert_eq!(
@@ -211,6 +233,34 @@ mod tests {
         let before = bytes.body.clone();
         fill(&mut bytes, &secrets(), MOST).unwrap();
         assert_eq!(bytes.body, before, "it is no text");
+    }
+
+    #[test]
+    fn what_was_meant_as_a_placeholder_does_not_go_out_as_it_stands() {
+        let text = |body: &str, url: &str| {
+            let request = HttpRequest { url: url.to_owned(), ..request("text/plain", body) };
+            check(&request).map_err(|error| error.to_string())
+        };
+        let fine = "https://api.example.com/";
+        for body in [
+            "",
+            "{{secret:KEY}}",
+            "{{name}} secret: {{x:KEY}}",
+            "{{secret:K EY}}",
+            "{{secret:",
+            "{{secrets}}",
+        ] {
+            assert_eq!(text(body, fine), Ok(()), "{body}");
+        }
+        for body in ["{{ secret:KEY }}", "{{secrets:KEY}}", "{{SECRET:KEY}}", "a {{x}} {{secret: KEY}}"] {
+            let error = text(body, fine).unwrap_err();
+            assert!(error.contains("`{{secret:KEY}}`"), "{body}: {error}");
+        }
+        for url in ["https://a.b/?k={{secret:KEY}}", "https://a.b/%7B%7Bsecret:KEY%7D%7D"] {
+            let error = text("", url).unwrap_err();
+            assert!(error.contains("in a header or in the body"), "{url}: {error}");
+        }
+        assert_eq!(text(&"{{".repeat(100_000), fine), Ok(()));
     }
 
     #[test]

@@ -143,20 +143,20 @@ fn header_name(value: Option<Value>) -> Result<String, String> {
 impl UserData for Headers {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, HEADERS.name);
+        let set = |_: &Lua, (_, key, _): (AnyUserData, Value, Value)| -> Result<(), String> {
+            let name = name_of(&key);
+            Err(match name.is_empty() {
+                true => cannot_set(&HEADERS, "it"),
+                false => "use `headers:set(name, value)`".to_owned(),
+            })
+        };
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, set);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
         methods.add_meta_function(MetaMethod::ToString, |_, _: AnyUserData| Ok(HEADERS.name));
         methods.add_meta_function(MetaMethod::Index, |_, (this, key): (AnyUserData, Value)| {
             function_of(&this, &name_of(&key))
-        });
-        methods.add_meta_function(MetaMethod::NewIndex, |_, (_, key, _): (AnyUserData, Value, Value)| {
-            let name = name_of(&key);
-            let _: () = Err(match name.is_empty() {
-                true => cannot_set(&HEADERS, "it"),
-                false => mlua::Error::runtime("use `headers:set(name, value)`"),
-            })?;
-            Ok(())
         });
     }
 }

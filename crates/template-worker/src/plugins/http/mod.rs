@@ -112,14 +112,10 @@ fn name_of(key: &Value) -> String {
 }
 
 /// What a script hears where it sets what cannot be set.
-fn cannot_set(kind: &Type, name: &str) -> mlua::Error {
+fn cannot_set(kind: &Type, name: &str) -> String {
     let name: String = name.chars().take(40).collect();
     let fields: Vec<&str> = kind.fields.iter().map(|field| field.name).collect();
-    mlua::Error::runtime(format!(
-        "`{name}` of a {} cannot be set; its fields are {}",
-        kind.name,
-        fields.join(", ")
-    ))
+    format!("`{name}` of a {} cannot be set; its fields are {}", kind.name, fields.join(", "))
 }
 
 /// An error of the VM in words.

@@ -27,10 +27,11 @@ pub(super) fn new(
 ) -> Result<Value, String> {
     let mut next = || arguments.pop_front().unwrap_or(Value::Nil);
     let (method, url) = (next(), next());
+    let (method, url) = (checked(lua, "method", method)?, checked(lua, "url", url)?);
     let make = || {
         let content = lua.create_table()?;
-        content.raw_set("method", checked(lua, "method", method)?)?;
-        content.raw_set("url", checked(lua, "url", url)?)?;
+        content.raw_set("method", method)?;
+        content.raw_set("url", url)?;
         content.raw_set("version", "HTTP/1.1")?;
         content.raw_set("headers", headers::of(lua, faces, lua.create_table()?)?)?;
         create(lua, Request, methods, Value::Table(content))
@@ -39,14 +40,14 @@ pub(super) fn new(
 }
 
 /// What a script sets a field to, in the form in which it is kept.
-fn checked(lua: &Lua, name: &str, value: Value) -> mlua::Result<Value> {
-    let refused = |text: &str| Err(mlua::Error::runtime(text));
+fn checked(lua: &Lua, name: &str, value: Value) -> Result<Value, String> {
+    let refused = |text: &str| Err(text.to_owned());
     match (name, value) {
         ("method", Value::String(method)) if method.as_bytes().len() <= 16 => Ok(Value::String(method)),
         ("method", _) => refused("the method of a request is a string such as \"GET\""),
         ("url", value) => {
-            let text = url::whole(&value).map_err(mlua::Error::runtime)?;
-            lua.create_string(text).map(Value::String)
+            let text = lua.create_string(url::whole(&value)?);
+            text.map(Value::String).map_err(|error| said(&error))
         }
         ("headers", Value::UserData(headers)) if headers.is::<Headers>() => Ok(Value::UserData(headers)),
         ("headers", _) => {
@@ -118,6 +119,13 @@ fn arguments(lua: &Lua, mut given: MultiValue) -> Result<MultiValue, String> {
 impl UserData for Request {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, REQUEST.name);
+        let set = |lua: &Lua, (this, key, value): (AnyUserData, Value, Value)| {
+            let name = name_of(&key);
+            let value = checked(lua, &name, value)?;
+            let content = this.nth_user_value::<Table>(CONTENT);
+            content.and_then(|content| content.raw_set(name, value)).map_err(|error| said(&error))
+        };
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, set);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
@@ -129,13 +137,5 @@ impl UserData for Request {
             }
             function_of(&this, &name)
         });
-        methods.add_meta_function(
-            MetaMethod::NewIndex,
-            |lua, (this, key, value): (AnyUserData, Value, Value)| {
-                let name = name_of(&key);
-                let value = checked(lua, &name, value)?;
-                this.nth_user_value::<Table>(CONTENT)?.raw_set(name, value)
-            },
-        );
     }
 }

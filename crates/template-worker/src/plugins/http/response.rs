@@ -68,6 +68,10 @@ fn body(response: &AnyUserData) -> mlua::Result<Buffer> {
 impl UserData for Response {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, RESPONSE.name);
+        let set = |_: &Lua, (_, key, _): (AnyUserData, Value, Value)| -> Result<(), String> {
+            Err(cannot_set(&RESPONSE, &name_of(&key)))
+        };
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, set);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
@@ -78,10 +82,6 @@ impl UserData for Response {
                 return this.nth_user_value::<Table>(CONTENT)?.raw_get(name);
             }
             function_of(&this, &name)
-        });
-        methods.add_meta_function(MetaMethod::NewIndex, |_, (_, key, _): (AnyUserData, Value, Value)| {
-            let refused: mlua::Result<()> = Err(cannot_set(&RESPONSE, &name_of(&key)));
-            refused
         });
     }
 }

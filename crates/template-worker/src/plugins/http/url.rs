@@ -42,13 +42,20 @@ fn parse(text: &str) -> Result<Parsed, String> {
     if url.as_str().len() > MOST { Err(format!("a URL has at most {MOST} bytes")) } else { Ok(url) }
 }
 
-fn parsed(this: &AnyUserData) -> mlua::Result<Parsed> {
-    parse(&this.nth_user_value::<String>(CONTENT)?).map_err(mlua::Error::runtime)
+fn parsed(this: &AnyUserData) -> Result<Parsed, String> {
+    parse(&this.nth_user_value::<String>(CONTENT).map_err(|error| said(&error))?)
 }
 
 impl UserData for Url {
     fn add_fields<F: UserDataFields<Self>>(fields: &mut F) {
         fields.add_meta_field(MetaMethod::Type, URL.name);
+        let set = |lua: &Lua, (this, key, value): (AnyUserData, Value, Value)| {
+            let mut url = parsed(&this)?;
+            set(&mut url, &name_of(&key), &value)?;
+            let text = lua.create_string(parse(url.as_str())?.as_str());
+            text.and_then(|text| this.set_nth_user_value(CONTENT, text)).map_err(|error| said(&error))
+        };
+        khronos::add_metamethod(fields, MetaMethod::NewIndex, set);
     }
 
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
@@ -56,7 +63,7 @@ impl UserData for Url {
             this.nth_user_value::<Value>(CONTENT)
         });
         methods.add_meta_function(MetaMethod::Index, |lua, (this, key): (AnyUserData, Value)| {
-            let (url, name) = (parsed(&this)?, name_of(&key));
+            let (url, name) = (parsed(&this).map_err(mlua::Error::runtime)?, name_of(&key));
             let text = match name.as_str() {
                 "scheme" => Some(url.scheme()),
                 "host" => url.host_str(),
@@ -68,20 +75,14 @@ impl UserData for Url {
             };
             text.map_or(Ok(Value::Nil), |text| lua.create_string(text).map(Value::String))
         });
-        methods.add_meta_function(
-            MetaMethod::NewIndex,
-            |lua, (this, key, value): (AnyUserData, Value, Value)| {
-                let (mut url, name) = (parsed(&this)?, name_of(&key));
-                set(&mut url, &name, &value)?;
-                let url = parse(url.as_str()).map_err(mlua::Error::runtime)?;
-                this.set_nth_user_value(CONTENT, lua.create_string(url.as_str())?)
-            },
-        );
     }
 }
 
-fn set(url: &mut Parsed, name: &str, value: &Value) -> mlua::Result<()> {
-    let unfit = || mlua::Error::runtime(format!("this cannot be the {name} of a URL"));
+fn set(url: &mut Parsed, name: &str, value: &Value) -> Result<(), String> {
+    if !URL.fields.iter().any(|field| field.name == name) {
+        return Err(cannot_set(&URL, name));
+    }
+    let unfit = || format!("this cannot be the {name} of a URL");
     let text = match value {
         Value::Nil => None,
         Value::String(text) if text.as_bytes().len() <= MOST => {

@@ -56,7 +56,12 @@ fn an_unknown_field_is_refused_with_the_nearest_known_name() {
         "`data.embeds[1].titel` is not a field that there is; did you mean `title`?"
     );
     let long = refused(table([(&"\u{7}x".repeat(5000), "x".into())]));
-    assert!(long.len() < 200 && !long.contains('\u{7}'), "{long}");
+    assert!(long.len() < 600 && !long.contains('\u{7}'), "{long}");
+    let unlike = refused(table([("frobnicate", 1.0.into())]));
+    assert!(
+        unlike.contains("is not a field that there is; there are `") && unlike.contains("`content`"),
+        "{unlike}"
+    );
 }
 
 #[test]

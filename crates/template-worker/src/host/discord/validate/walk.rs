@@ -176,7 +176,13 @@ impl Walk {
         if let Some(unknown) = table.keys().find(|key| fields.iter().all(|field| field.name != **key)) {
             let meant = nearest(unknown, fields.iter().map(|field| field.name));
             let shown: String = unknown.chars().filter(|char| !char.is_control()).take(60).collect();
-            let problem = format!("is not a field that there is{}", did_you_mean(meant));
+            let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
+            let all = match known.len() {
+                0 => "; there are none".to_owned(),
+                _ => format!("; there are {}", known.join(", ")),
+            };
+            let hint = if meant.is_some() { did_you_mean(meant) } else { all };
+            let problem = format!("is not a field that there is{hint}");
             return self.inside(&shown, |walk| walk.wrong(problem));
         }
         let mut found = Map::new();
