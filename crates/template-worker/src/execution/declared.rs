@@ -41,7 +41,8 @@ pub const CONTEXT: Type = Type {
     methods: &[
         Function {
             name: "has_cap",
-            doc: "Whether this context has a capability: the operator, the guild's admin and the context itself have to allow it.",
+            doc: "Whether this context has a capability: the operator, the guild's admin and the context itself have to allow it. \
+                  Throws where there is no such capability.",
             parameters: &[parameter(
                 "capability",
                 "string",
