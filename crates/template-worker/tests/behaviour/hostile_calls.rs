@@ -79,33 +79,39 @@ return {calls = returned + thrown, due = 1 + 10 * #values + 3 * #large, odd = od
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_argument_of_any_call_ends_a_vm_or_says_nothing() {
-    for strategy in [Strategy::ThreadPool, Strategy::ProcessPool] {
-        let worker = TestWorker::start_with(|config: &mut Config| {
-            config.vm.strategy = strategy;
-            config.templates.rate_limits = false;
-        })
-        .await;
-        let put = json!({"files": {"init.luau": ATTACK}, "events": ["Discord"], "capabilities": ["*"]});
-        worker.put(&format!("/api/v1/guilds/{GUILD}/templates/attack"), &put).await.expect(201);
-        worker.template(NEIGHBOUR, "t", "return 'pong'").await.expect(201);
-        // Sending is a function of an object of its own.
-        let all = HostCall::all().filter(|(object, _)| *object != "HTTPClient");
-        let made = ["new_request", "new_headers", "new_url"].map(|name| ("HTTPClient", name));
-        let own = ["has_cap", "has_any_cap", "withlimits"].map(|name| ("", name));
-        let all: Vec<_> =
-            all.map(|(object, call)| (object, call.function.name)).chain(made).chain(own).collect();
-        for (index, (object, name)) in all.iter().enumerate() {
-            // What is large is slow to look at, and is looked at in one way for all functions of an object.
-            let is_first = index == 0 || all[index - 1].0 != *object;
-            let data = json!({"object": object, "name": name, "large": is_first});
-            let outcome = worker.event(GUILD, &data).await["attack"].take();
-            let value = &outcome["value"];
-            let context = format!("{strategy:?}: {object}.{name}: {outcome}");
-            assert_eq!(outcome["status"], "ok", "{context}");
-            assert_eq!(value["calls"], value["due"], "{context}");
-            assert_eq!(value["odd"], json!({}), "{context}");
-            assert_eq!(value["alive"], index + 1, "the same VM: {context}");
-        }
-        assert_eq!(worker.event(NEIGHBOUR, &json!({})).await["t"]["value"], "pong");
+    attack(Strategy::ThreadPool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_argument_of_any_call_ends_a_vm_in_a_process_or_says_nothing() {
+    attack(Strategy::ProcessPool).await;
+}
+
+async fn attack(strategy: Strategy) {
+    let worker = TestWorker::start_with(|config: &mut Config| {
+        config.vm.strategy = strategy;
+        config.templates.rate_limits = false;
+    })
+    .await;
+    let put = json!({"files": {"init.luau": ATTACK}, "events": ["Discord"], "capabilities": ["*"]});
+    worker.put(&format!("/api/v1/guilds/{GUILD}/templates/attack"), &put).await.expect(201);
+    worker.template(NEIGHBOUR, "t", "return 'pong'").await.expect(201);
+    // Sending is a function of an object of its own.
+    let all = HostCall::all().filter(|(object, _)| *object != "HTTPClient");
+    let made = ["new_request", "new_headers", "new_url"].map(|name| ("HTTPClient", name));
+    let own = ["has_cap", "has_any_cap", "withlimits"].map(|name| ("", name));
+    let all: Vec<_> = all.map(|(object, call)| (object, call.function.name)).chain(made).chain(own).collect();
+    for (index, (object, name)) in all.iter().enumerate() {
+        // What is large is slow to look at, and is looked at in one way for all functions of an object.
+        let is_first = index == 0 || all[index - 1].0 != *object;
+        let data = json!({"object": object, "name": name, "large": is_first});
+        let outcome = worker.event(GUILD, &data).await["attack"].take();
+        let value = &outcome["value"];
+        let context = format!("{strategy:?}: {object}.{name}: {outcome}");
+        assert_eq!(outcome["status"], "ok", "{context}");
+        assert_eq!(value["calls"], value["due"], "{context}");
+        assert_eq!(value["odd"], json!({}), "{context}");
+        assert_eq!(value["alive"], index + 1, "the same VM: {context}");
     }
+    assert_eq!(worker.event(NEIGHBOUR, &json!({})).await["t"]["value"], "pong");
 }
