@@ -36,6 +36,11 @@ impl GuildPlaces {
         Place { _permit: places.acquire_owned().await.ok() }
     }
 
+    /// The same, if there is one left now.
+    pub fn try_take(&self, guild: GuildId) -> Option<Place> {
+        self.of(guild).try_acquire_owned().ok().map(|permit| Place { _permit: Some(permit) })
+    }
+
     fn of(&self, guild: GuildId) -> Arc<Semaphore> {
         let mut guilds = self.guilds.lock().unwrap_or_else(PoisonError::into_inner);
         let is_unused = |places: &Arc<Semaphore>| Arc::strong_count(places) == 1;
@@ -63,8 +68,10 @@ mod tests {
             timeout(Duration::from_secs(60), places.take(guild(1))).await.is_err(),
             "both places are taken"
         );
+        assert!(places.try_take(guild(1)).is_none());
         let _other = places.take(guild(2)).await;
         drop(first);
+        assert!(places.try_take(guild(1)).is_some());
         assert!(timeout(Duration::from_secs(60), places.take(guild(1))).await.is_ok());
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::wire::ToProcess;
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 use crate::ids::GuildId;
-use crate::remembered::Remembered;
+use crate::places::{GuildPlaces, Place};
 
 /// Calls of one guild, or of one process, that may be served at the same time. An honest guild has fewer: each of them is a
 /// Luau thread that waits.
@@ -27,7 +27,7 @@ pub(super) type Replies = mpsc::Receiver<(ToProcess, Option<Places>)>;
 #[derive(Debug)]
 pub(super) struct Places {
     _of_process: OwnedSemaphorePermit,
-    _of_guild: OwnedSemaphorePermit,
+    _of_guild: Place,
 }
 
 /// The calls of one process.
@@ -35,13 +35,16 @@ pub(super) struct Places {
 pub(super) struct Calls {
     replies: mpsc::Sender<(ToProcess, Option<Places>)>,
     places: Arc<Semaphore>,
-    guilds: Remembered<GuildId, Arc<Semaphore>>,
+    guilds: GuildPlaces,
 }
 
 /// Calls of a process that has made none yet, and where their replies come out.
 pub(super) fn calls() -> (Calls, Replies) {
     let (replies, written) = mpsc::channel(2 * MOST);
-    (Calls { replies, places: Arc::new(Semaphore::new(MOST)), guilds: Remembered::default() }, written)
+    (
+        Calls { replies, places: Arc::new(Semaphore::new(MOST)), guilds: GuildPlaces::new(MOST_OF_A_GUILD) },
+        written,
+    )
 }
 
 impl Calls {
@@ -72,10 +75,8 @@ impl Calls {
     }
 
     /// Places for a call of `guild`; or what to say where there are none.
-    fn places(&mut self, guild: GuildId) -> Result<Places, &'static str> {
-        let is_unused = |places: &Arc<Semaphore>| Arc::strong_count(places) == 1;
-        let of_guild = self.guilds.entry(guild, is_unused, || Arc::new(Semaphore::new(MOST_OF_A_GUILD)));
-        let of_guild = Arc::clone(of_guild).try_acquire_owned().map_err(|_| GUILD_IS_FULL)?;
+    fn places(&self, guild: GuildId) -> Result<Places, &'static str> {
+        let of_guild = self.guilds.try_take(guild).ok_or(GUILD_IS_FULL)?;
         let of_process = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PROCESS_IS_FULL)?;
         Ok(Places { _of_process: of_process, _of_guild: of_guild })
     }
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn who_finds_no_place_is_told_whether_it_is_the_guilds_own_calls_that_are_too_many() {
-        let (mut calls, _replies) = calls();
+        let (calls, _replies) = calls();
         let guild = |id: usize| GuildId::new(id as u64).unwrap();
         let of_one: Vec<_> = (0..MOST_OF_A_GUILD).map(|_| calls.places(guild(1)).unwrap()).collect();
         assert_eq!(calls.places(guild(1)).unwrap_err(), GUILD_IS_FULL);
