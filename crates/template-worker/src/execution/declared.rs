@@ -3,17 +3,16 @@
 //!
 //! Owns the descriptions, and that `ctx` is made of what is described and nothing else: see [`Members`].
 
-use khronos::declare::{Function, Type, field, parameter};
+use khronos::declare::{Function, Type, field, object, parameter, table};
 use mlua::{IntoLua, Lua, Table};
 
 use crate::host::calls::HostCall;
 
 /// `ctx`.
-pub const CONTEXT: Type = Type {
-    name: "TemplateContext",
-    doc: "Where a template runs, and its only way to anything outside. It is read-only.",
-    is_object: true,
-    fields: &[
+pub const CONTEXT: Type = object(
+    "TemplateContext",
+    "Where a template runs, and its only way to anything outside. It is read-only.",
+    &[
         field("guild_id", "string", "The guild that the template runs for."),
         field("owner_guild_id", "string", "The guild that the template belongs to: the same one."),
         field("template_name", "string", "The template's name."),
@@ -38,7 +37,7 @@ pub const CONTEXT: Type = Type {
         ),
         field("log", "Log", "Writes to the template's log."),
     ],
-    methods: &[
+    &[
         Function {
             name: "has_cap",
             doc: "Whether this context has a capability: the operator, the guild's admin and the context itself have to allow it. \
@@ -63,18 +62,17 @@ pub const CONTEXT: Type = Type {
             returns: "TemplateContext",
         },
     ],
-    operators: &[],
-};
+    &[],
+);
 
 /// The tables that are reached by it.
 pub const TABLES: &[Type] = &[DATA, LOG, LIMITS, EVENT];
 
 /// `ctx.data`.
-const DATA: Type = Type {
-    name: "TemplateData",
-    doc: "What is stored about a template. It is frozen.",
-    is_object: false,
-    fields: &[
+const DATA: Type = table(
+    "TemplateData",
+    "What is stored about a template. It is frozen.",
+    &[
         field("guild_id", "string", "The guild that it is stored for."),
         field("name", "string", "Its name."),
         field("description", "string", "What its author says it does."),
@@ -97,44 +95,35 @@ const DATA: Type = Type {
         field("updated_at", "string", "When it was changed last."),
         field("updated_by", "string?", "Who changed it last."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);
 
 /// `ctx.log`.
-const LOG: Type = Type {
-    name: "Log",
-    doc: "Writes lines to the template's log, and is frozen. No request reads that log yet: `template-worker run` and `test` print it, and a \
+const LOG: Type = table(
+    "Log",
+    "Writes lines to the template's log, and is frozen. No request reads that log yet: `template-worker run` and `test` print it, and a \
           service writes it into its own with `template_worker::template_log=debug`.",
-    is_object: false,
-    fields: &[
+    &[
         field("info", "(...any) -> ()", "A line of the level `info`, as `print` writes."),
         field("warn", "(...any) -> ()", "A line of the level `warn`."),
         field("error", "(...any) -> ()", "A line of the level `error`. It ends nothing."),
     ],
-    methods: &[],
-    operators: &[],
-};
+);
 
-const LIMITS: Type = Type {
-    name: "ContextLimits",
-    doc: "What a context is limited to.",
-    is_object: false,
-    fields: &[field(
+const LIMITS: Type = table(
+    "ContextLimits",
+    "What a context is limited to.",
+    &[field(
         "capabilities",
         "{string}",
         "All that it may do, each covered by what the context has that limits it.",
     )],
-    methods: &[],
-    operators: &[],
-};
+);
 
 /// The first thing that a handler gets.
-pub const EVENT: Type = Type {
-    name: "Event",
-    doc: "Something that happened. It is frozen, all the way down.",
-    is_object: false,
-    fields: &[
+pub const EVENT: Type = table(
+    "Event",
+    "Something that happened. It is frozen, all the way down.",
+    &[
         field("base_name", "string", "Where it comes from: `Discord`, `AntiRaid` or `Custom`."),
         field("name", "string", "What it is, such as `MESSAGE_CREATE`."),
         field(
@@ -148,9 +137,7 @@ pub const EVENT: Type = Type {
             "The rest. Ids are texts, null is nil, and arrays are arrays also when they are empty.",
         ),
     ],
-    methods: &[],
-    operators: &[],
-};
+);
 
 /// The members of a `ctx` that is being made. What is declared comes in, and nothing else.
 pub(super) struct Members(Table);

@@ -1,6 +1,6 @@
 //! `ctx.ObjectStorage`: files of the guild.
 
-use khronos::declare::{Type, field, table};
+use khronos::declare::{Type, field, object, table};
 
 use super::declared::shortened;
 use super::http::Seconds;
@@ -82,11 +82,10 @@ const METADATA: Type = table(
     ],
 );
 
-const BUCKET: Type = Type {
-    name: "ObjectStorage",
-    doc: "",
-    is_object: true,
-    fields: &[field("bucket_name", "string", "What AntiRaid called the guild's bucket.")],
-    methods: &[],
-    operators: &[],
-};
+const BUCKET: Type = object(
+    "ObjectStorage",
+    "",
+    &[field("bucket_name", "string", "What AntiRaid called the guild's bucket.")],
+    &[],
+    &[],
+);

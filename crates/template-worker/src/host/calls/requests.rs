@@ -1,14 +1,13 @@
 //! What scripts see of `ctx.HTTPClient`: objects of the VM, the last of whose functions is the call.
 
-use khronos::declare::{Function, Parameter, Type, field, parameter};
+use khronos::declare::{Function, Parameter, Type, field, object, parameter};
 
 /// `ctx.HTTPClient` itself.
-pub(super) const CLIENT: Type = Type {
-    name: "HTTPClient",
-    doc: "",
-    is_object: true,
-    fields: &[],
-    methods: &[
+pub(super) const CLIENT: Type = object(
+    "HTTPClient",
+    "",
+    &[],
+    &[
         Function {
             name: "new_request",
             doc: "A request, which `:send()` sends.",
@@ -30,8 +29,8 @@ pub(super) const CLIENT: Type = Type {
             returns: "Url",
         },
     ],
-    operators: &[],
-};
+    &[],
+);
 
 /// Everything that it makes.
 pub(super) const TYPES: &[Type] = &[URL, HEADERS, REQUEST, RESPONSE];
@@ -39,11 +38,10 @@ pub(super) const TYPES: &[Type] = &[URL, HEADERS, REQUEST, RESPONSE];
 const NAME: &[Parameter] = &[parameter("name", "string", "The name of the header; its case does not count.")];
 
 /// A URL.
-pub(crate) const URL: Type = Type {
-    name: "Url",
-    doc: "A URL, part by part. `tostring` gives all of it.",
-    is_object: true,
-    fields: &[
+pub(crate) const URL: Type = object(
+    "Url",
+    "A URL, part by part. `tostring` gives all of it.",
+    &[
         field("scheme", "string", "`https` or `http`."),
         field("host", "string?", "The name of the host."),
         field("port", "number?", "The port, where it is not that of the scheme."),
@@ -51,18 +49,19 @@ pub(crate) const URL: Type = Type {
         field("query", "string?", "What follows the question mark."),
         field("fragment", "string?", "What follows the hash; it is not sent."),
     ],
-    methods: &[],
-    operators: &[],
-};
+    &[],
+    &[],
+);
+
+const NAME_AND_VALUE: &[Parameter] = &[NAME[0], parameter("value", "(string | buffer)", "Its value.")];
 
 /// Headers.
-pub(crate) const HEADERS: Type = Type {
-    name: "Headers",
-    doc: "Headers of a request or an answer. Where an answer has a name several times, the values stand behind each other, \
+pub(crate) const HEADERS: Type = object(
+    "Headers",
+    "Headers of a request or an answer. Where an answer has a name several times, the values stand behind each other, \
           with commas between.",
-    is_object: true,
-    fields: &[],
-    methods: &[
+    &[],
+    &[
         Function {
             name: "get",
             doc: "The value of a header; nil where there is none.",
@@ -72,7 +71,7 @@ pub(crate) const HEADERS: Type = Type {
         Function {
             name: "set",
             doc: "Sets a header, in place of one with its name.",
-            parameters: &[NAME[0], parameter("value", "(string | buffer)", "Its value.")],
+            parameters: NAME_AND_VALUE,
             returns: "()",
         },
         Function { name: "remove", doc: "Removes a header. Again is fine.", parameters: NAME, returns: "()" },
@@ -89,15 +88,14 @@ pub(crate) const HEADERS: Type = Type {
             returns: "{[string]: buffer}",
         },
     ],
-    operators: &[],
-};
+    &[],
+);
 
 /// A request.
-pub(crate) const REQUEST: Type = Type {
-    name: "Request",
-    doc: "A request that was not sent yet, or that is sent again.",
-    is_object: true,
-    fields: &[
+pub(crate) const REQUEST: Type = object(
+    "Request",
+    "A request that was not sent yet, or that is sent again.",
+    &[
         field("method", "string", "`GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE` or `OPTIONS`."),
         field("url", "string", "Where to; a `Url` can be set as well."),
         field("headers", "Headers", "What is sent before the body. Changing them changes the request."),
@@ -113,28 +111,27 @@ pub(crate) const REQUEST: Type = Type {
         ),
         field("version", "string", "Kept for templates that set it. What is spoken is HTTP/1.1."),
     ],
-    methods: &[Function {
+    &[Function {
         name: "send",
         doc: "Sends it and waits for the answer. Redirects are answers like others. `{{secret:NAME}}` in the value of a header, \
               or in a body that is text, is replaced by the guild's secret of that name on its way out, over `https` alone.",
         parameters: &[],
         returns: "Response",
     }],
-    operators: &[],
-};
+    &[],
+);
 
 /// An answer.
-pub(crate) const RESPONSE: Type = Type {
-    name: "Response",
-    doc: "The answer to a request.",
-    is_object: true,
-    fields: &[
+pub(crate) const RESPONSE: Type = object(
+    "Response",
+    "The answer to a request.",
+    &[
         field("url", "string", "What was asked for."),
         field("status", "number", "The status, such as 200."),
         field("content_length", "number", "Bytes of the body, decompressed."),
         field("headers", "Headers", "What came before the body."),
     ],
-    methods: &[
+    &[
         Function { name: "text", doc: "The body as a string.", parameters: &[], returns: "string" },
         Function {
             name: "json",
@@ -144,5 +141,5 @@ pub(crate) const RESPONSE: Type = Type {
         },
         Function { name: "blob", doc: "The body as a blob.", parameters: &[], returns: "Blob" },
     ],
-    operators: &[],
-};
+    &[],
+);
