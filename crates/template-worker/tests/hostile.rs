@@ -22,10 +22,8 @@ use testkit::TestWorker;
 const HOSTILE: &str = "818880986845679757";
 const NEIGHBOUR: &str = "818880986845679758";
 
-/// The slice that runs when its event arrives, and one more of each neighbour that is ahead of it: two. They are counted
-/// from the last time that the thread has seen its queue empty, so that they come to one more where a busy machine holds up
-/// the thread while it takes commands in.
-const MOST_SLICES: u64 = 2 + 1;
+/// The slice that runs when its event arrives, and the one that the only neighbour has before it in the next round.
+const MOST_SLICES: u64 = 2;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../khronos/tests/hostile")

@@ -38,8 +38,8 @@ pub(super) struct GuildTable {
     thread: ThreadId,
     /// Counts the turns of all VMs: the clock in which waiting for neighbours is measured.
     slices: u64,
-    /// What it said when the thread's queue was found empty: whatever comes out of the queue was put there later.
-    taken_all_at: u64,
+    /// What it said after the commands' last turn.
+    commands_taken_at: u64,
     shared: Arc<Shared>,
     warm: WarmPool,
     slots: HashMap<GuildId, Slot>,
@@ -96,7 +96,7 @@ impl GuildTable {
         Self {
             thread,
             slices: 0,
-            taken_all_at: 0,
+            commands_taken_at: 0,
             warm: WarmPool::new(Arc::clone(&shared), ticker, Arc::clone(&woken), running.clone()),
             closing: ClosingVms::new(Arc::clone(&shared)),
             shared,
@@ -115,14 +115,15 @@ impl GuildTable {
         Arc::clone(&self.woken)
     }
 
-    /// The thread's queue is empty.
-    pub(super) fn has_taken_all(&mut self) {
-        self.taken_all_at = self.slices;
+    /// The commands had their turn: the thread's queue is empty, unless a slice was too short for that.
+    pub(super) fn has_taken_commands(&mut self) {
+        self.commands_taken_at = self.slices;
     }
 
-    /// The earliest that something which has just come out of the queue can have been put there.
+    /// From when on something which has just come out of the queue has waited for other VMs: the earliest that it can
+    /// have been put there, or, where commands were so many that they had to take turns, the last of these.
     pub(super) fn sent_at(&self) -> u64 {
-        self.taken_all_at
+        self.commands_taken_at
     }
 
     /// Whether this is a VM process.

@@ -35,7 +35,7 @@ pub(super) struct Job {
     pub(super) reply: Reply,
     /// When it was sent.
     pub(super) since: Instant,
-    /// How many slices the thread had run when it was sent, at the least.
+    /// How many slices the thread had run when this began to wait for other VMs.
     pub(super) sent_at: u64,
 }
 

@@ -70,18 +70,13 @@ impl ThreadLoop {
                     // Somebody caught it, and does not know what was left half done: nothing here is to be used any more.
                     return;
                 }
-                let Ok(message) = self.messages.try_recv() else {
-                    self.table.has_taken_all();
-                    break;
-                };
+                let Ok(message) = self.messages.try_recv() else { break };
                 message.handle(&mut self.table);
                 if Instant::now() >= until {
-                    if self.messages.is_empty() {
-                        self.table.has_taken_all();
-                    }
                     break;
                 }
             }
+            self.table.has_taken_commands();
             if has_panicked() {
                 return;
             }
