@@ -18,9 +18,7 @@ async fn a_stuck_thread_does_not_answer_a_ping_and_what_is_gathered_says_that_it
     worker.template(GUILD, "t", stick).await.expect(201);
     let event = json!({"name": "MESSAGE_CREATE", "data": {}});
     worker.post(&format!("/api/v1/guilds/{GUILD}/events"), &event).await.expect(202);
-    let busy = || worker.app().dispatcher.threads().into_iter().find(|thread| thread.busy);
-    until("a thread is at it", async || busy().is_some()).await;
-    let id = busy().unwrap().id;
+    let id = worker.stuck_thread().await;
     let path = format!("/api/v1/threads/{id}/ping");
     let ping = tokio::spawn(answer(worker.request(reqwest::Method::POST, &path)));
     let vms = worker.get("/api/v1/vms").await.expect(200);
