@@ -60,6 +60,7 @@ macro_rules! families {
                     calls: $call::CALLS,
                     types: $call::TYPES,
                     beside: $call::BESIDE,
+                    extended: $call::EXTENDED,
                 }, )+ ]
             }
 
