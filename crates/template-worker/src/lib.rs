@@ -19,6 +19,7 @@
 //! - [`storage`]: what outlives the process: templates with their versions, and access tokens
 //! - [`tls`]: which library speaks TLS
 //! - `settings`, `nearest`: how a section of settings is declared; the nearest known name for a typo
+//! - `cursor`: where the next page of a list begins, as a text
 //! - `places`: so many at a time of each guild
 //! - `remembered`: a map that forgets what is worth nothing any more
 
@@ -27,6 +28,7 @@ pub mod app;
 pub mod capabilities;
 pub mod cli;
 pub mod config;
+mod cursor;
 pub mod dispatch;
 pub mod events;
 pub mod execution;

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use template_worker::api;
 use template_worker::app::{App, Stopped};
 use template_worker::config::Config;
-use template_worker::ids::TokenId;
+use template_worker::ids::{ThreadId, TokenId};
 use template_worker::storage::{Token, TokenOwner, TokenSecret};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -216,6 +216,22 @@ impl TestWorker {
     /// Stops the service and checks the books, as dropping does.
     pub async fn stop(self) {
         tokio::task::spawn_blocking(move || drop(self)).await.unwrap();
+    }
+
+    /// Waits until a thread is stuck: in the middle of something, however often one looks. A look or two do not tell, since
+    /// a thread is busy for a moment with anything.
+    pub async fn stuck_thread(&self) -> ThreadId {
+        let mut looks = 0;
+        let mut stuck = None;
+        until("a thread is stuck", async || {
+            let busy = self.app.dispatcher.threads().into_iter().find(|thread| thread.busy);
+            let busy = busy.map(|thread| thread.id);
+            looks = if busy.is_some() && busy == stuck { looks + 1 } else { 0 };
+            stuck = busy;
+            looks == 20
+        })
+        .await;
+        stuck.expect("it was seen")
     }
 }
 

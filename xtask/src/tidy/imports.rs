@@ -17,6 +17,7 @@ const BUILDERS: &[&str] = &["main", "lib", "cli", "app"];
 
 /// Modules that everyone may use. They use only each other.
 const LEAVES: &[&str] = &[
+    "cursor",
     "ids",
     "limits",
     "error",

@@ -1,8 +1,8 @@
 //! Who runs next: executions, their Luau threads, and what they wait for.
 //!
-//! Owns the run queue, timers, parked threads and the verdicts. Leaves pausing to `preempt`, the clock to `ticker`,
-//! the functions that scripts call to `host_functions`, and when to run to the embedder, which calls
-//! [`Scheduler::run_slice`] as long as it likes.
+//! Owns the run queue, timers and parked threads. Leaves pausing to `preempt`, the clock to `ticker`, how executions end
+//! to `verdicts`, what is done about memory to `memory`, the functions that scripts call to `host_functions`, and when to
+//! run to the embedder, which calls [`Scheduler::run_slice`] as long as it likes.
 //!
 //! An *execution* (one event, one template) owns *strands*. A strand is a stack of chains: `task.spawn` puts the new
 //! thread on top of the one that spawned it, and the one below goes on when the top finishes, yields or waits. An
@@ -13,6 +13,7 @@ mod calls;
 pub(crate) mod collector;
 pub(crate) mod host_functions;
 pub(crate) mod inbox;
+mod memory;
 pub(crate) mod preempt;
 pub(crate) mod ticker;
 pub(crate) mod timers;
@@ -32,7 +33,7 @@ use crate::options::{LogLevel, RuntimeOptions};
 use crate::sandbox::Prelude;
 use crate::value::json::Decoder;
 use calls::{Call, Delivery};
-use collector::{Charge, Collected, Collector};
+use collector::{Charge, Collector};
 use inbox::{CallId, Inbox};
 use preempt::{Chain, Resumability, SliceLimits, Stop};
 use timers::{Timers, Wakeup};
@@ -63,11 +64,6 @@ pub struct Completion {
     /// count.
     pub host_calls: Duration,
 }
-
-/// The part of the memory limit, in percent, at which the author is warned.
-const WARN_AT: usize = 80;
-/// The part at which the warning may come again.
-const WARN_AGAIN_BELOW: usize = 60;
 
 pub(crate) struct Scheduler {
     pub(crate) options: RuntimeOptions,
@@ -231,40 +227,6 @@ impl Scheduler {
         self.collector.set_limit(lua, limits.memory)
     }
 
-    pub(crate) fn memory_limit(&self) -> usize {
-        self.collector.limit()
-    }
-
-    /// Whether `bytes` more would be within the limit.
-    pub(crate) fn fits(&self, lua: &Lua, bytes: usize) -> bool {
-        self.collector.fits(lua, bytes)
-    }
-
-    /// Counts bytes that the host keeps for this VM.
-    pub(crate) fn keep(&self, lua: &Lua, bytes: usize) -> Result<Charge, usize> {
-        self.collector.charge(lua, bytes)
-    }
-
-    /// Has garbage collected, slice by slice, before anything else runs.
-    pub(crate) fn request_collection(&self) {
-        self.collector.request(self.last.get());
-    }
-
-    /// Whether garbage has to be collected before anything else.
-    pub(crate) fn is_short_of_memory(&self, lua: &Lua) -> bool {
-        self.collector.is_due(lua)
-    }
-
-    /// Whether so much is in use that no collection could bring it back within the limit.
-    pub(crate) fn is_past_hope(&self, lua: &Lua) -> bool {
-        self.collector.is_past_hope(lua)
-    }
-
-    /// Bytes that Luau and the host have for this VM.
-    pub(crate) fn used_memory(&self, lua: &Lua) -> usize {
-        self.collector.used(lua)
-    }
-
     /// Why the VM is broken, if it is.
     pub(crate) fn broken(&self) -> Option<BrokenReason> {
         self.broken.borrow().clone()
@@ -391,41 +353,6 @@ impl Scheduler {
         // With what the host had to do for it, such as writing its errors down.
         self.charge(id, preempt::cpu_time().saturating_sub(before));
         true
-    }
-
-    /// Does a slice of the collection that is due, at the cost of whoever made it necessary.
-    fn collect_garbage(&self, lua: &Lua) {
-        let before = preempt::cpu_time();
-        let collected = self.collector.collect(lua, self.last.get(), self.limits().slice);
-        if let Some(id) = self.last.get() {
-            self.charge(id, preempt::cpu_time().saturating_sub(before));
-        }
-        match collected {
-            Ok(Collected::Partly) => {}
-            Ok(Collected::Within(used)) => self.warn_of_memory(used),
-            Ok(Collected::TooMuch(by)) => self.out_of_memory(by),
-            Err(_) => self.out_of_memory(self.last.get()),
-        }
-    }
-
-    /// Tells the author, once, that memory gets short.
-    fn warn_of_memory(&self, used: usize) {
-        let limit = self.collector.limit();
-        let percent = used.saturating_mul(100) / limit.max(1);
-        if percent < WARN_AGAIN_BELOW {
-            self.warned.set(false);
-        }
-        if percent < WARN_AT || self.warned.get() {
-            return;
-        }
-        if let Some(id) = self.last.get().filter(|id| self.is_alive(*id)) {
-            self.warned.set(true);
-            let text = format!(
-                "{percent} % of the memory limit is in use: {used} of {limit} bytes, for all templates of the guild \
-                 together; keep less in tables, or the VM ends, and with it everything that is kept in variables"
-            );
-            self.log(id, LogLevel::Warn, &text);
-        }
     }
 
     /// Whether a queued chain must not be resumed any more: somebody else has resumed or closed its thread.

@@ -22,6 +22,7 @@ use super::paging;
 use super::problem::{Problem, problems};
 use super::types::{KeyUpdate, PutRecordBody, RecordBody, RecordPage, WrittenBody, stored_value};
 use crate::app::App;
+use crate::cursor;
 use crate::events::Event;
 use crate::ids::{EventId, GuildId, UserId};
 use crate::storage::kv::{KeyPattern, KvAt, KvDone, KvError, KvKey, KvOp, KvQuery, KvQuota, Scopes};
@@ -315,7 +316,7 @@ fn unknown() -> ApiError {
 }
 
 fn cursor_of(key: &KvKey) -> String {
-    paging::cursor_of(&(key.scopes.to_vec(), &key.key))
+    cursor::of(&(key.scopes.to_vec(), &key.key))
 }
 
 fn key_of_cursor(cursor: &str) -> Result<KvKey, ApiError> {

@@ -1,15 +1,14 @@
 //! Lists that come a page at a time.
 //!
-//! Owns how a page is asked for, and how a cursor looks. Where in its list it stands is the list's own business.
+//! Owns how a page is asked for. How a cursor looks is `cursor`'s business, and where in its list it stands the list's own.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::error::ApiError;
 use super::problem::Problem;
+use crate::cursor;
 
 /// Entries of a page where the client doesn't say.
 const DEFAULT_PAGE: u32 = 50;
@@ -53,20 +52,12 @@ pub(super) fn cut<T, P: Serialize>(
 ) -> Option<String> {
     let more = all.len() > limit as usize;
     all.truncate(limit as usize);
-    all.last().filter(|_| more).map(|last| cursor_of(&place(last)))
-}
-
-/// Cursors look like nothing in particular, so that nobody builds their own.
-pub(super) fn cursor_of(place: &impl Serialize) -> String {
-    // Places are texts and numbers, which are always JSON.
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
+    all.last().filter(|_| more).map(|last| cursor::of(&place(last)))
 }
 
 /// The place that a cursor stands for.
 pub(super) fn place_of<P: DeserializeOwned>(cursor: &str) -> Result<P, ApiError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
-    let place = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    place.ok_or_else(no_cursor)
+    cursor::place(cursor).ok_or_else(no_cursor)
 }
 
 /// What is said of a cursor that stands for nothing.
@@ -77,20 +68,6 @@ pub(super) fn no_cursor() -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cursor_stands_for_its_place_and_nothing_else_for_one() {
-        for place in [(0, 0), (-1, i64::MAX)] {
-            assert_eq!(place_of::<(i64, i64)>(&cursor_of(&place)).unwrap(), place);
-        }
-        for wrong in ["", "x", "####", &cursor_of(&"a text")] {
-            assert_eq!(
-                place_of::<(i64, i64)>(wrong).unwrap_err().problem(),
-                Problem::InvalidQuery,
-                "{wrong}"
-            );
-        }
-    }
 
     #[test]
     fn a_page_that_is_full_has_a_cursor_only_where_there_is_more() {

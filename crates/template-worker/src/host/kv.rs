@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use khronos::{KhronosValue, TimeZone, Timestamp, ValueLimits};
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use super::calls::{BatchOp, KvCall, Moment};
 use super::{Caller, HostError, HostReply, Service};
+use crate::cursor;
 use crate::ids::GuildId;
 use crate::limits::Limit;
 use crate::metrics::Metrics;
@@ -25,8 +25,6 @@ use crate::storage::{Clock, KvStorage};
 
 /// What a stored value may be. Its bytes were bounded when it was stored; who changes limits must still be able to read.
 const STORED: ValueLimits = ValueLimits { depth: 128, nodes: 10_000_000, bytes: 64 << 20 };
-/// Most bytes of a cursor that anybody sends: a key and its scopes.
-const MOST_CURSOR_BYTES: usize = 16 << 10;
 
 /// Serves `ctx.KV`.
 pub struct Kv {
@@ -136,18 +134,17 @@ impl Kv {
         scopes: Vec<String>,
         cursor: Option<String>,
     ) -> Result<HostReply, KvError> {
-        let (scopes, after) = (Scopes::new(scopes)?, cursor.map(read_cursor::<String>).transpose()?);
+        let (scopes, after) = (Scopes::new(scopes)?, after::<String>(cursor)?);
         let keys = self.storage.kv_keys(guild, &scopes, after.as_deref(), self.clock.now()).await?;
-        let cursor = keys.last().filter(|_| keys.len() >= MOST_EXAMINED).map(cursor_of);
+        let cursor = keys.last().filter(|_| keys.len() >= MOST_EXAMINED).map(cursor::of);
         Ok(HostReply::two(keys, optional(cursor)))
     }
 
     async fn scopes(&self, guild: GuildId, cursor: Option<String>) -> Result<HostReply, KvError> {
-        let after = cursor.map(read_cursor::<Vec<String>>).transpose()?;
-        let after = after.map(Scopes::new).transpose()?;
+        let after = after::<Vec<String>>(cursor)?.map(Scopes::new).transpose()?;
         let sets = self.storage.kv_scopes(guild, after.as_ref(), self.clock.now()).await?;
         let cursor = sets.last().filter(|_| sets.len() >= MOST_SCOPE_SETS);
-        let cursor = cursor.map(|last| cursor_of(&last.to_vec()));
+        let cursor = cursor.map(|last| cursor::of(&last.to_vec()));
         let mut scopes: Vec<String> = sets.iter().flat_map(Scopes::to_vec).collect();
         scopes.sort_unstable();
         scopes.dedup();
@@ -163,7 +160,7 @@ impl Kv {
     ) -> Result<HostReply, KvError> {
         let most_bytes = self.service.limits(guild).max_kv_key_bytes;
         let scopes = Scopes::new(scopes)?;
-        let after = cursor.map(read_cursor::<String>).transpose()?;
+        let after = after::<String>(cursor)?;
         let query = KvQuery {
             pattern: KeyPattern::new(query, most_bytes)?,
             after: after.map(|key| KvKey { key, scopes: scopes.clone() }),
@@ -172,7 +169,7 @@ impl Kv {
         };
         let page = self.storage.kv_find(guild, &query, self.clock.now()).await?;
         let records = page.records.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
-        let cursor = page.next.map(|next| cursor_of(&next.key));
+        let cursor = page.next.map(|next| cursor::of(&next.key));
         Ok(HostReply::two(KhronosValue::List(records), optional(cursor)))
     }
 
@@ -312,16 +309,8 @@ fn optional(text: Option<String>) -> KhronosValue {
     text.map_or(KhronosValue::Null, KhronosValue::from)
 }
 
-/// Cursors look like nothing in particular, so that nobody builds their own.
-fn cursor_of<T: serde::Serialize + ?Sized>(place: &T) -> String {
-    // Texts and lists of texts are always JSON.
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).unwrap_or_default())
-}
-
-fn read_cursor<T: serde::de::DeserializeOwned>(cursor: String) -> Result<T, KvError> {
-    let bytes =
-        (cursor.len() <= MOST_CURSOR_BYTES).then(|| BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()).flatten();
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(KvError::BadCursor)
+fn after<P: DeserializeOwned>(cursor: Option<String>) -> Result<Option<P>, KvError> {
+    cursor.map(|cursor| cursor::place(&cursor).ok_or(KvError::BadCursor)).transpose()
 }
 
 fn refused(error: KvError) -> HostError {

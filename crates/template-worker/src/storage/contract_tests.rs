@@ -129,6 +129,21 @@ async fn an_if_match_conflict_changes_nothing<F: Fixture>(place: F) {
     storage.put_template(guild(1), &name("new"), draft("return 1"), Some(0), MANY).await.unwrap();
 }
 
+async fn a_version_never_comes_back_after_a_delete<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    put(&*storage, guild(1), "greet", "return 1").await;
+    put(&*storage, guild(1), "greet", "return 2").await;
+    put(&*storage, guild(1), "other", "return 1").await;
+    for deleted in ["greet", "other"] {
+        assert!(storage.delete_template(guild(1), &name(deleted), None).await.unwrap());
+    }
+    let again = put(&*storage, guild(1), "greet", "return 3").await;
+    assert_eq!(again.info.version, 3);
+    let stale = storage.put_template(guild(1), &name("greet"), draft("return 4"), Some(2), MANY).await;
+    assert!(matches!(stale, Err(StorageError::VersionConflict { current: Some(3) })), "{stale:?}");
+    assert_eq!(put(&*storage, guild(2), "greet", "return 1").await.info.version, 1);
+}
+
 async fn a_patch_keeps_the_files_and_whatever_it_does_not_name<F: Fixture>(place: F) {
     let storage = place.open().await;
     let before = put(&*storage, guild(1), "greet", "return 1").await;
@@ -203,7 +218,7 @@ async fn a_delete_removes_the_history<F: Fixture>(place: F) {
     assert!(storage.get_template(guild(2), &name("greet")).await.unwrap().is_some());
     let (again, written) =
         storage.put_template(guild(1), &name("greet"), draft("return 4"), None, MANY).await.unwrap();
-    assert_eq!((again.info.version, written), (1, Written::Created));
+    assert_eq!((again.info.version, written), (3, Written::Created));
     assert_eq!(files(&again)["init.luau"], "return 4");
 }
 
@@ -387,6 +402,7 @@ macro_rules! contract {
                 what_is_put_is_read_back,
                 versions_count_up_and_the_last_twenty_are_kept,
                 an_if_match_conflict_changes_nothing,
+                a_version_never_comes_back_after_a_delete,
                 a_patch_keeps_the_files_and_whatever_it_does_not_name,
                 who_stored_a_template_first_and_last_is_kept,
                 a_delete_removes_the_history,

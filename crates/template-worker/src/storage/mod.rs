@@ -144,7 +144,8 @@ pub enum StorageError {
 /// A backend. Guilds need no set-up: a guild exists from its first template on.
 #[async_trait]
 pub trait Storage: KvStorage + ExpiryStorage + SecretStorage + ObjectBooks {
-    /// Creates or replaces a template. Versions count up from 1; the last [`KEPT_VERSIONS`] are kept.
+    /// Creates or replaces a template. Versions count up from 1, or from the highest that a deleted template of the guild had,
+    /// so that none comes back; the last [`KEPT_VERSIONS`] are kept.
     ///
     /// # Errors
     /// `VersionConflict` unless the template is in version `if_match`, where that is given (0: unless there is none);

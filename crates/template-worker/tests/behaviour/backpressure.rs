@@ -72,7 +72,7 @@ async fn a_guild_cannot_fill_its_threads_queue_with_actions() {
     }
     let event = json!({"name": "MESSAGE_CREATE", "data": {"stick": true}});
     worker.post(&format!("/api/v1/guilds/{GUILD}/events"), &event).await.expect(202);
-    testkit::until("the thread is at it", async || worker.app().dispatcher.threads()[0].busy).await;
+    worker.stuck_thread().await;
     let path = format!("/api/v1/guilds/{GUILD}/vm");
     let actions: Vec<_> =
         (0..100).map(|_| tokio::spawn(answer(worker.request(Method::GET, &path)))).collect();

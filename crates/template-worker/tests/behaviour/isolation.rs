@@ -106,7 +106,7 @@ async fn a_thread_that_cannot_take_more_says_so_and_answers_what_it_took() {
     worker.template(neighbour, "quick", "return 'here'").await.expect(201);
     let event = json!({"name": "MESSAGE_CREATE", "data": {}});
     worker.post(&format!("/api/v1/guilds/{stuck}/events"), &event).await.expect(202);
-    testkit::until("the thread is at it", async || worker.app().dispatcher.threads()[0].busy).await;
+    worker.stuck_thread().await;
     let path = format!("/api/v1/guilds/{neighbour}/events?wait=true");
     let request = || worker.request(reqwest::Method::POST, &path).json(&event);
     let sent: Vec<_> = (0..6).map(|_| tokio::spawn(testkit::answer(request()))).collect();

@@ -67,7 +67,7 @@ fn null_is_a_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 pub(in crate::api) struct TemplateSummary {
     /// Its name, unique in the guild.
     name: TemplateName,
-    /// Its version: what `If-Match` compares, counting up from 1 with every change.
+    /// Its version: what `If-Match` compares. It counts up from 1 with every change, and goes on after a delete.
     #[schema(example = 3)]
     version: u32,
     /// What it listens to.

@@ -24,8 +24,8 @@ const ON_THEIR_WAY: usize = 5;
 const WITH_OWN_TOKEN: usize = 10;
 /// The longest that a request waits for its guild, and again for all.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately; fewer may have done
-/// that themselves.
+/// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately and answered none;
+/// fewer may have done that themselves.
 const PUT_OFF: usize = 10;
 /// What lately is.
 const LATELY: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub struct Pace {
     with_own_token: GuildPlaces,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
-    /// Whose requests were put off, and when.
+    /// Whose requests were put off since one was answered, and when.
     put_off: Mutex<HashMap<GuildId, Instant>>,
 }
 
@@ -101,6 +101,12 @@ impl Pace {
             guilds.clear();
             self.hold(HOLD);
         }
+    }
+
+    /// Discord has answered a request that counts, so it does not put off all. Without this, guilds that have themselves put
+    /// off on purpose could hold up the others.
+    pub fn answered(&self) {
+        self.put_off.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn hold(&self, time: Duration) {
@@ -180,6 +186,14 @@ mod tests {
             pace.put_off(guild(id));
         }
         assert_eq!(waited(2).await, HOLD);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for id in 1..=100 {
+            pace.put_off(guild(id));
+            if id % 5 == 0 {
+                pace.answered();
+            }
+        }
+        assert_eq!(waited(2).await, Duration::ZERO, "others are answered");
     }
 
     #[tokio::test(start_paused = true)]

@@ -171,7 +171,8 @@ impl Rest {
         self.breaker.check(guild)?;
         let key = Key::of(request.verb, &request.path);
         self.buckets.wait(&key).await?;
-        let turn = self.pace.turn(guild, !request.has_own_token).await?;
+        let is_counted = !request.has_own_token;
+        let turn = self.pace.turn(guild, is_counted).await?;
         // Others may have used the budget up meanwhile.
         self.breaker.check(guild)?;
         let (attempts, may_be_gone) = (Attempts::default(), request.may_be_gone);
@@ -190,6 +191,9 @@ impl Rest {
         // Each attempt after the first says that the one before it was refused.
         for _ in 1..attempts.count().min(ATTEMPTS) {
             self.breaker.refused(guild);
+        }
+        if is_counted && matches!(came, Ok(_) | Err(Failure::Refused { .. })) {
+            self.pace.answered();
         }
         match &came {
             Err(Failure::Refused { status: 404, .. }) if may_be_gone => {}

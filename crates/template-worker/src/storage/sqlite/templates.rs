@@ -64,7 +64,7 @@ pub(super) async fn put(
     let time = |micros| from_micros(micros).map_err(|source| unreadable(guild, name.as_str(), source));
     let (version, created_at, created_by) = match before {
         Some(before) => (before.version + 1, before.created_at, before.created_by),
-        None => (1, now, draft.author.clone()),
+        None => (first_version(db, guild).await?, now, draft.author.clone()),
     };
     let info = TemplateInfo {
         guild,
@@ -156,14 +156,21 @@ pub(super) async fn delete(
     name: &TemplateName,
     if_match: Option<u32>,
 ) -> Result<bool, StorageError> {
-    check_version(if_match, current(db, guild, name).await?.map(|before| before.version))?;
+    let version = current(db, guild, name).await?.map(|before| before.version);
+    check_version(if_match, version)?;
+    let Some(version) = version else { return Ok(false) };
+    sqlx::query("UPDATE guilds SET last_version = max(last_version, ?) WHERE id = ?")
+        .bind(version)
+        .bind(guild_column(guild))
+        .execute(&mut *db)
+        .await?;
     // Versions and files go with it, by their foreign keys.
-    let deleted = sqlx::query("DELETE FROM templates WHERE guild = ? AND name = ?")
+    sqlx::query("DELETE FROM templates WHERE guild = ? AND name = ?")
         .bind(guild_column(guild))
         .bind(name.as_str())
         .execute(db)
         .await?;
-    Ok(deleted.rows_affected() > 0)
+    Ok(true)
 }
 
 pub(super) async fn versions(
@@ -232,6 +239,15 @@ async fn make_room(db: &mut SqliteConnection, guild: GuildId, limit: usize) -> R
         .await?;
     let full = usize::try_from(count).unwrap_or(usize::MAX) >= limit;
     if full { Err(StorageError::TooManyTemplates { limit }) } else { Ok(()) }
+}
+
+/// The version that a new template of the guild begins with: none that one had which was deleted.
+async fn first_version(db: &mut SqliteConnection, guild: GuildId) -> Result<u32, StorageError> {
+    let last: u32 = sqlx::query_scalar("SELECT last_version FROM guilds WHERE id = ?")
+        .bind(guild_column(guild))
+        .fetch_one(db)
+        .await?;
+    Ok(last + 1)
 }
 
 async fn insert_version(

@@ -4,7 +4,7 @@
 //! only about guilds that this process was given.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::execution::LoadedTemplate;
 use crate::ids::GuildId;
@@ -28,6 +28,10 @@ pub(super) struct Books {
     /// Counts what was sent, commands and orders alike. Not by the pool's numbers, which orders and some commands lack.
     last: u64,
     served: HashMap<GuildId, Served>,
+}
+
+pub(super) fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers that are owed for one message.

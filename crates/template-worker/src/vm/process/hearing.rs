@@ -4,12 +4,12 @@
 //! answer is owed, and that a guild was given to this process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::books::Books;
+use super::books::{Books, lock};
 use super::calls::Calls;
 use super::wire::{Lock, ToService, VERSION};
 use crate::execution::{Outcome, OutcomeResult};
@@ -224,6 +224,6 @@ impl Hearing {
     }
 
     fn with_books<T>(&self, look: impl FnOnce(&mut Books) -> T) -> T {
-        look(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut lock(&self.books))
     }
 }

@@ -14,6 +14,7 @@ mod marker;
 mod spawned;
 mod supervisor;
 mod syscalls;
+mod talk;
 mod wire;
 
 pub use inside::{NotServed, serve};
