@@ -220,10 +220,13 @@ pub(super) fn forms_like(text: &str) -> String {
     match Written::of(&text).family {
         Some(family) => {
             let own = |form: &&str| form.split([':', '[']).next() == Some(family);
-            format!(
-                "; there are {}",
-                quoted(CLOSED_LIST.iter().map(|entry| entry.form).filter(own).collect())
-            )
+            let forms = quoted(CLOSED_LIST.iter().map(|entry| entry.form).filter(own).collect());
+            let ops = match family {
+                "kv" => format!(", where `{{op}}` is one of {}", quoted(KV.to_vec())),
+                "objectstorage" => format!(", where `{{op}}` is one of {}", quoted(OBJECTS.to_vec())),
+                _ => String::new(),
+            };
+            format!("; there are {forms}{ops}")
         }
         None => format!("; a capability begins with one of {}", quoted(FAMILIES.to_vec())),
     }

@@ -41,7 +41,7 @@ pub const CONTEXT: Type = object(
         Function {
             name: "has_cap",
             doc: "Whether this context has a capability: the operator, the guild's admin and the context itself have to allow it. \
-                  Throws where there is no such capability.",
+                  Nobody has one that is not in the list.",
             parameters: &[parameter(
                 "capability",
                 "string",

@@ -9,7 +9,7 @@ mod http;
 use std::sync::Arc;
 
 use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
-use mlua::{Lua, Value};
+use mlua::{Lua, MultiValue, Value};
 
 use crate::host::calls::{
     CaptchaCall, CopyCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall, TemplatesCall,
@@ -73,12 +73,33 @@ impl Plugins {
 
     fn stores(&self, lua: &Lua) -> mlua::Result<Value> {
         let stores = vec![
-            ("StatsStore", self.object::<StatsStore, StatsCall>(lua, Vec::new())?),
-            ("LinksStore", self.object::<LinksStore, LinksCall>(lua, Vec::new())?),
-            ("TemplateStore", self.object::<TemplateStore, TemplatesCall>(lua, Vec::new())?),
-            ("CopyDataStore", self.object::<CopyDataStore, CopyCall>(lua, Vec::new())?),
+            ("StatsStore", self.store::<StatsStore, StatsCall>(lua)?),
+            ("LinksStore", self.store::<LinksStore, LinksCall>(lua)?),
+            ("TemplateStore", self.store::<TemplateStore, TemplatesCall>(lua)?),
+            ("CopyDataStore", self.store::<CopyDataStore, CopyCall>(lua)?),
         ];
         self.functions.object::<DataStores>(lua, stores, &[], |_, _, _| ())
+    }
+
+    /// A store, which says about itself what it is called and what it can do.
+    fn store<T: ObjectType, F: Family + Into<HostCall>>(&self, lua: &Lua) -> mlua::Result<Value> {
+        let methods = |lua: &Lua, _: MultiValue| {
+            lua.create_sequence_from(F::NAMES.iter().copied()).map_err(|error| error.to_string())
+        };
+        let need_caps = |_: &Lua, mut arguments: MultiValue| {
+            let named = arguments.pop_back();
+            let named = named.as_ref().and_then(Value::as_string).map(mlua::LuaString::to_string_lossy);
+            let called = F::CALLS.iter().find(|call| named.as_deref() == Some(call.function.name));
+            let called =
+                called.ok_or_else(|| format!("need_caps takes a name of {}", F::NAMES.join(", ")))?;
+            Ok(!called.capability.is_empty())
+        };
+        let fields = vec![
+            ("name", Value::String(lua.create_string(T::NAME)?)),
+            ("methods", Value::Function(self.functions.function(lua, methods)?)),
+            ("need_caps", Value::Function(self.functions.function(lua, need_caps)?)),
+        ];
+        self.object::<T, F>(lua, fields)
     }
 
     fn objects(&self, lua: &Lua) -> mlua::Result<Value> {

@@ -100,8 +100,8 @@ pub(super) fn capabilities() -> Written {
          service may have left some out for everybody. A wider one covers a narrower one, so `kv:*` covers `kv:get:greeting`.",
     );
     page.paragraph(
-        "What stands in braces is filled in: `{key}` and `{scope}` by any text, or by one that ends in `*`; the others by a name \
-         that there is.",
+        "What stands in braces is filled in: `{key}` and `{scope}` by any text, `{op}` and the others by a name that there is. A \
+         `*` stands for everything after the last colon, as in `kv:get:*`; it is not part of a key.",
     );
     let rows = CLOSED_LIST.iter().map(|entry| {
         let calls: Vec<String> = surface::calls()

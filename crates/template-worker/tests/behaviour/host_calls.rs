@@ -32,12 +32,24 @@ async fn a_call_goes_out_of_the_vm_and_its_answer_comes_back_whatever_the_strate
             assert(buffer.tostring(got.a[3]) == "x" and got.n ~= got.n)
             local events = ctx.DataStores.LinksStore:event_list()
             local waited = coroutine.wrap(function() return copy:copy("inner") end)()
-            return {got.a[1], #events, waited, typeof(ctx.DataStores), typeof(copy), tostring(copy)}
+            local stores = ctx.DataStores
+            local faces = {
+                copy.name, stores.StatsStore.methods()[1], copy:need_caps("copy"), pcall(copy.need_caps, "fly"),
+            }
+            return {got.a[1], #events, waited, typeof(stores), typeof(copy), tostring(copy), faces}
         "#;
         let got = run(&worker, &["datastore:*"], source).await;
         assert_eq!(
             got,
-            json!([1, 78, "inner", "DataStores", "CopyDataStore", "CopyDataStore"]),
+            json!([
+                1,
+                78,
+                "inner",
+                "DataStores",
+                "CopyDataStore",
+                "CopyDataStore",
+                ["CopyDataStore", "stats", true, false, "need_caps takes a name of copy, copySync"],
+            ]),
             "{strategy:?}"
         );
     }
@@ -83,22 +95,29 @@ async fn what_the_operator_has_left_out_nobody_has_whatever_the_strategy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_asks_for_what_is_no_capability_hears_what_is_wrong() {
+async fn what_is_no_capability_nobody_has_and_nothing_can_be_limited_to_it() {
     let worker = worker(Strategy::ThreadPool).await;
     let source = r#"
         local _, ctx = ...
         local said = {}
-        for _, wrong in {"kvv:*", 5, {}} do
-            for _, f in {ctx.has_cap, function(name) return ctx:has_any_cap({name}) end} do
+        local function any(name) return ctx:has_any_cap({name}) end
+        local function limit(name) return ctx:withlimits({capabilities = {name}}) end
+        for _, wrong in {"kvv:*", "lockdowns:manage", 5, {}} do
+            for _, f in {ctx.has_cap, any, limit} do
                 table.insert(said, tostring(select(2, pcall(f, wrong))))
             end
         end
         return said
     "#;
     let got = run(&worker, &["*"], source).await;
-    for (index, said) in got.as_array().unwrap().iter().enumerate() {
-        let wanted = if index < 2 { "did you mean `kv:*`?" } else { "a capability is a text such as" };
-        assert!(said.as_str().unwrap().contains(wanted), "{index}: {got}");
+    let said: Vec<&str> = got.as_array().unwrap().iter().map(|said| said.as_str().unwrap()).collect();
+    for (index, wanted) in
+        ["false", "false", "did you mean `kv:*`?", "false", "false", "a capability begins with one of"]
+            .into_iter()
+            .chain(["a capability is a text such as"; 6])
+            .enumerate()
+    {
+        assert!(said[index].contains(wanted), "{index}: {got}");
     }
 }
 

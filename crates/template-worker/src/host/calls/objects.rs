@@ -10,7 +10,7 @@ use super::{Bucket, Bytes, host_calls};
 const OBJECTS: Bucket = Bucket { name: "object_storage", burst: 75, every_ms: 1_000 };
 
 host_calls! {
-    /// Files of the guild, which all of its templates share. A key is a name of up to 2,048 bytes; `/` in it means nothing.
+    /// Files of the guild, which all of its templates share. A key is a name of up to 2,048 bytes; `/` divides it, no part is empty, `.` or `..`, and no folders come of it.
     pub enum ObjectCall in "ObjectStorage" {
         /// Lists objects by key: at most 1,000. Where there are more, `after` gets those that follow.
         ListFiles "list_files" (

@@ -1,6 +1,6 @@
 //! `ctx.DataStores`: small stores, each a family of its own.
 
-use khronos::declare::{Type, field, table};
+use khronos::declare::{Function, Type, field, object, parameter, table};
 
 use super::{Any, Bucket, host_calls};
 
@@ -16,6 +16,7 @@ host_calls! {
     wants(call) { vec![method("StatsStore", call.declared().function.name)] }
     buckets [STORE];
     types &[STATS];
+    beside FACE;
 }
 
 host_calls! {
@@ -29,6 +30,7 @@ host_calls! {
     wants(call) { vec![method("LinksStore", call.declared().function.name)] }
     buckets [STORE];
     types &[LINKS];
+    beside FACE;
 }
 
 host_calls! {
@@ -47,11 +49,29 @@ host_calls! {
     }
     wants(call) { vec![method("CopyDataStore", call.declared().function.name)] }
     buckets [STORE];
+    beside FACE;
 }
 
 pub(super) fn method(store: &str, method: &str) -> String {
     format!("datastore:{store}:{method}")
 }
+
+/// What each store says about itself.
+pub(super) const FACE: Type = object(
+    "DataStore",
+    "",
+    &[field("name", "string", "Its name.")],
+    &[
+        Function { name: "methods", doc: "The names of its methods.", parameters: &[], returns: "{string}" },
+        Function {
+            name: "need_caps",
+            doc: "Whether a method of it takes a capability.",
+            parameters: &[parameter("method", "string", "The name of the method.")],
+            returns: "boolean",
+        },
+    ],
+    &[],
+);
 
 const STATS: Type = table(
     "Stats",

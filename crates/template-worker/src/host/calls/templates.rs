@@ -6,7 +6,7 @@ use khronos::KhronosValue;
 use khronos::declare::{Type, field, table};
 
 use super::declared::shortened;
-use super::stores::{STORE, method};
+use super::stores::{FACE, STORE, method};
 use super::{Any, Bucket, host_calls};
 
 /// Compiling is work for the whole machine.
@@ -42,6 +42,7 @@ host_calls! {
     names(call) { call.name() }
     buckets [STORE];
     types &[TEMPLATE];
+    beside FACE;
 }
 
 impl TemplatesCall {

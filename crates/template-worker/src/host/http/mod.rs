@@ -14,6 +14,7 @@ mod error;
 mod in_flight;
 mod names;
 mod request;
+mod resolver;
 mod response;
 
 #[cfg(test)]
@@ -31,8 +32,9 @@ pub use destination::{Destination, MOST_URL_BYTES, Permit, capability_for, check
 pub use error::HttpError;
 use in_flight::InFlight;
 use names::{CheckedNames, NoAddress};
-pub use names::{Held, Names, SystemNames};
+pub use names::{Names, Unanswered};
 pub use request::{HttpRequest, METHODS};
+pub use resolver::SystemNames;
 pub use response::HttpResponse;
 
 use crate::ids::GuildId;
@@ -126,16 +128,14 @@ impl HttpClient {
         let body = request::body(request.body, limits)?;
         let time = request.timeout.map_or(limits.time, |wanted| wanted.min(limits.time));
 
-        let place = Arc::new(self.in_flight.enter(guild, limits.in_flight)?);
+        let _place = self.in_flight.enter(guild, limits.in_flight)?;
         let client = self.client(host)?;
         let mut prepared = client.request(method, destination.url().clone()).headers(headers);
         if !body.is_empty() {
             prepared = prepared.body(body);
         }
         let answer = async {
-            // A look-up may last longer than the request, and the guild's place with it: each holds a thread.
-            let known = self.names.look_up(host, Box::new(Arc::clone(&place))).await;
-            let _known = known.map_err(|NoAddress| HttpError::NoPublicAddress { host: host.to_owned() })?;
+            let _known = self.names.look_up(host).await?;
             let response = prepared.send().await.map_err(|error| why(&error, host))?;
             response::read(response, host, limits).await
         };

@@ -1,80 +1,39 @@
 //! From a name to the addresses that may be dialled.
 //!
 //! Owns that each request looks its name up once, that every address of the answer is checked, and that only such are
-//! dialled: the connector is told what is known here, and nothing is looked up between the check and the call. Names
-//! themselves are judged in `destination`, and addresses in `addresses`.
+//! dialled: the connector is told what is known here, and nothing is looked up between the check and the call. Who knows
+//! names is for `resolver`; names themselves are judged in `destination`, and addresses in `addresses`.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
 
 use super::addresses::AddressRule;
-use crate::config::FixedName;
+use super::error::HttpError;
 
-/// Lookups that wait for a name server at the same time, each holding a thread.
-const MOST_LOOKUPS: usize = 128;
 /// Addresses of one name; more are no name that anyone needs.
-const MOST_ADDRESSES: usize = 64;
-
-/// What is held for as long as a look-up lasts, which may be longer than anybody waits for it.
-pub type Held = Box<dyn Send>;
+pub(super) const MOST_ADDRESSES: usize = 64;
 
 /// Looks names up. A test has its own.
 #[async_trait]
 pub trait Names: Send + Sync {
-    /// The addresses of `host`, a domain name in lower case. `held` is dropped when the look-up costs nothing any more.
-    async fn addresses(&self, host: &str, held: Held) -> io::Result<Vec<IpAddr>>;
+    /// The addresses of `host`, a domain name in lower case; none where it has none. What it costs ends when it is
+    /// dropped.
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unanswered>;
 
     /// Whether the operator has said where `host` is.
     fn is_fixed(&self, host: &str) -> bool;
 }
 
-/// The names that the operating system knows, and those that the operator has fixed.
-#[derive(Debug)]
-pub struct SystemNames {
-    fixed: Vec<FixedName>,
-    turns: Arc<Semaphore>,
-}
+/// Says that nobody who was asked knows whether a name has addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no name server has answered")]
+pub struct Unanswered;
 
-impl SystemNames {
-    /// Looks up whatever is not `fixed`.
-    pub fn new(fixed: Vec<FixedName>) -> Self {
-        Self { fixed, turns: Arc::new(Semaphore::new(MOST_LOOKUPS)) }
-    }
-}
-
-#[async_trait]
-impl Names for SystemNames {
-    async fn addresses(&self, host: &str, held: Held) -> io::Result<Vec<IpAddr>> {
-        let fixed: Vec<IpAddr> =
-            self.fixed.iter().filter(|known| known.name == host).map(|known| known.address).collect();
-        if !fixed.is_empty() {
-            return Ok(fixed);
-        }
-        // The dot says that the name is whole: without it the system may try it inside of its own domain first.
-        let whole = format!("{host}.");
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(io::Error::other)?;
-        let lookup = move || {
-            // A lookup goes on when nobody waits for it any more, and holds its turn for that long.
-            let _held = (turn, held);
-            let found = (whole.as_str(), 0).to_socket_addrs()?;
-            Ok(found.take(MOST_ADDRESSES + 1).map(|address| address.ip()).collect())
-        };
-        tokio::task::spawn_blocking(lookup).await.map_err(io::Error::other)?
-    }
-
-    fn is_fixed(&self, host: &str) -> bool {
-        self.fixed.iter().any(|known| known.name == host)
-    }
-}
-
-/// Says that no address may be dialled. Not why: whether a name exists in the operator's own network is nothing that a
-/// template may find out.
+/// Says that no address may be dialled, because no request that is being made has looked the name up.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("no address of the name may be dialled")]
 pub(super) struct NoAddress;
@@ -107,13 +66,18 @@ impl CheckedNames {
     }
 
     /// Looks `host` up, and lets its addresses be dialled if all of them may be.
-    pub(super) async fn look_up(self: &Arc<Self>, host: &str, held: Held) -> Result<Known, NoAddress> {
-        let found = self.names.addresses(host, held).await.map_err(|_| NoAddress)?;
-        // One bad address is enough: a name that leads inside as well was made for that.
+    pub(super) async fn look_up(self: &Arc<Self>, host: &str) -> Result<Known, HttpError> {
+        let found = self.names.addresses(host).await.map_err(|Unanswered| HttpError::Failed {
+            host: host.to_owned(),
+            why: "no name server has answered what its address is; check the name, or try again in a moment; where no \
+                  name works, the operator of the service can look at /etc/resolv.conf",
+        })?;
+        // One bad address is enough: a name that leads inside as well was made for that. It looks like one that does not
+        // exist, because which names the operator's own network has is nothing that a template may find out.
         let fine =
             (1..=MOST_ADDRESSES).contains(&found.len()) && found.iter().all(|one| self.rule.permits(*one));
         if !fine {
-            return Err(NoAddress);
+            return Err(HttpError::NoPublicAddress { host: host.to_owned() });
         }
         let addresses = Addresses::from(found);
         self.known().entry(host.to_owned()).or_default().push(Arc::clone(&addresses));
@@ -157,7 +121,7 @@ mod tests {
 
     #[async_trait]
     impl Names for Fixed {
-        async fn addresses(&self, _: &str, _: Held) -> io::Result<Vec<IpAddr>> {
+        async fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, Unanswered> {
             Ok(self.0.clone())
         }
 
@@ -170,7 +134,7 @@ mod tests {
         let fixed = Fixed(addresses.iter().map(|text| text.parse().unwrap()).collect());
         let names = Arc::new(CheckedNames::new(Arc::new(fixed), AddressRule::default()));
         let dialled = async || names.resolve("api.example.com".parse().unwrap()).await.ok();
-        let known = names.look_up("api.example.com", Box::new(())).await.ok();
+        let known = names.look_up("api.example.com").await.ok();
         let found = dialled().await.map(|found| found.map(|address| address.to_string()).collect());
         assert_eq!(found.is_some(), known.is_some());
         drop(known);

@@ -1,9 +1,10 @@
 //! Tests of whole requests: real sockets on this machine, with names and the address rule as each test wants them.
 
+mod name_server;
+mod names;
 mod server;
 
 use std::collections::VecDeque;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
@@ -20,11 +21,11 @@ struct Told {
 
 #[async_trait]
 impl Names for Told {
-    async fn addresses(&self, host: &str, _: Held) -> io::Result<Vec<IpAddr>> {
+    async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Unanswered> {
         self.asked.lock().unwrap().push(host.to_owned());
         let mut answers = self.answers.lock().unwrap();
         let next = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
-        next.ok_or_else(|| io::Error::other("no such name"))
+        next.ok_or(Unanswered)
     }
 
     fn is_fixed(&self, host: &str) -> bool {
@@ -41,25 +42,30 @@ const LIMITS: HttpLimits = HttpLimits {
     response_bytes: 1 << 20,
 };
 
-/// A client in front of `server`, for which `api.example.com` has the addresses of `answers`, and 127.0.0.1 is public.
+/// A client for which `api.example.com` has the addresses of its answers, and the URL of the server there.
 struct Setup {
     client: HttpClient,
     names: Arc<Told>,
     url: String,
 }
 
+/// A client in front of `server`, for which 127.0.0.1 is public.
+fn client(server: &Server, names: Arc<dyn Names>) -> HttpClient {
+    let options = HttpOptions {
+        ports: vec![80, 443, server.address.port()],
+        denied_hosts: vec!["reddit.com".to_owned()],
+        max_in_flight: 400,
+        addresses: AddressRule { opened: vec!["127.0.0.1/32".parse().unwrap()], closed: Vec::new() },
+    };
+    crate::tls::choose();
+    HttpClient::new(options, names)
+}
+
 fn setup(server: &Server, answers: &[&[&str]]) -> Setup {
     let parsed = |texts: &&[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     let answers = answers.iter().map(parsed).collect();
     let names = Arc::new(Told { answers: Mutex::new(answers), asked: Mutex::default() });
-    let options = HttpOptions {
-        ports: vec![80, 443, server.address.port()],
-        denied_hosts: vec!["reddit.com".to_owned()],
-        max_in_flight: 100,
-        addresses: AddressRule { opened: vec!["127.0.0.1/32".parse().unwrap()], closed: Vec::new() },
-    };
-    crate::tls::choose();
-    let client = HttpClient::new(options, Arc::clone(&names) as _);
+    let client = client(server, Arc::clone(&names) as _);
     Setup { client, names, url: format!("http://{HOST}:{}/v1?q=1", server.address.port()) }
 }
 
@@ -357,50 +363,4 @@ async fn a_body_larger_than_it_may_be_is_not_sent() {
         assert_eq!(answer.is_ok(), fits, "{length}: {answer:?}");
     }
     assert_eq!(server.requests(), 1);
-}
-
-/// Look-ups that do not end before the test wants it.
-#[derive(Default)]
-struct Endless(Mutex<Vec<Held>>);
-
-#[async_trait]
-impl Names for Endless {
-    async fn addresses(&self, _: &str, held: Held) -> io::Result<Vec<IpAddr>> {
-        self.0.lock().unwrap().push(held);
-        std::future::pending().await
-    }
-
-    fn is_fixed(&self, _: &str) -> bool {
-        false
-    }
-}
-
-#[tokio::test]
-async fn a_look_up_that_outlives_its_request_keeps_the_place_of_the_guild() {
-    crate::tls::choose();
-    let names = Arc::new(Endless::default());
-    let options = HttpOptions {
-        ports: vec![443],
-        denied_hosts: Vec::new(),
-        max_in_flight: 100,
-        addresses: AddressRule::default(),
-    };
-    let client = HttpClient::new(options, Arc::clone(&names) as _);
-    let send = async |guild: u64| {
-        let request = HttpRequest {
-            method: "GET".to_owned(),
-            url: format!("https://{HOST}/"),
-            headers: Vec::new(),
-            body: Vec::new(),
-            timeout: Some(Duration::from_millis(1)),
-        };
-        client.send(GuildId::new(guild).unwrap(), LIMITS, &|_| Permit::Named, request).await
-    };
-    for _ in 0..LIMITS.in_flight {
-        assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
-    }
-    assert_eq!(send(1).await, Err(HttpError::TooManyInFlight { limit: LIMITS.in_flight }));
-    assert!(matches!(send(2).await, Err(HttpError::TimedOut { .. })), "it is each guild's own");
-    names.0.lock().unwrap().clear();
-    assert!(matches!(send(1).await, Err(HttpError::TimedOut { .. })));
 }
