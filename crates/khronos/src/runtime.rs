@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::{Function, Lua, Table, Value};
 
@@ -274,6 +274,11 @@ impl KhronosRuntime {
         let ran = self.scheduler.run_slice(&self.lua, &self.prelude);
         self.announce();
         ran
+    }
+
+    /// CPU time that the last slice took. Much more than a slice, where a script was inside a function that cannot be paused.
+    pub fn last_slice(&self) -> Duration {
+        self.scheduler.spent()
     }
 
     /// Whether there is something to do now.
