@@ -76,6 +76,11 @@ impl Discord {
         }
     }
 
+    /// The id of the bot, once Discord has told it.
+    pub fn bot(&self) -> Option<u64> {
+        self.state.known_bot()
+    }
+
     /// Serves a call of `method` by a template of `guild`.
     ///
     /// # Errors
