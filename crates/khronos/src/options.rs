@@ -54,10 +54,13 @@ pub struct RuntimeOptions {
     pub runs: Rc<dyn Fn(&str)>,
     /// What time it is, for timers and deadlines; tests bring their own.
     pub clock: Rc<dyn Fn() -> Instant>,
+    /// Names of events by which their handlers may go as well, each with the name that the event has: where a table has a
+    /// handler of that name, too, it counts.
+    pub old_names: &'static [(&'static str, &'static str)],
 }
 
 impl RuntimeOptions {
-    /// Default limits, the real clock, log lines dropped, nobody woken.
+    /// Default limits, the real clock, log lines dropped, nobody woken, no old names.
     pub fn new(base: BaseLibrary, ticker: TickerHandle) -> Self {
         Self {
             limits: RuntimeLimits::default(),
@@ -67,6 +70,7 @@ impl RuntimeOptions {
             wake: Arc::new(|| ()),
             runs: Rc::new(|_| ()),
             clock: Rc::new(Instant::now),
+            old_names: &[],
         }
     }
 }

@@ -258,7 +258,9 @@ impl KhronosRuntime {
         };
         let id = self.scheduler.reserve();
         let (chunk, handlers) = world.run();
-        let args = (id.0, isolate, chunk, handlers, event_name, event, ctx);
+        let old_names = self.scheduler.options.old_names.iter();
+        let old_name = old_names.copied().find_map(|(old, name)| (name == event_name).then_some(old));
+        let args = (id.0, isolate, chunk, handlers, event_name, old_name, event, ctx);
         let main = self.prelude.start.call(args).map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::Start(error)

@@ -80,6 +80,7 @@ async fn bad_requests_say_what_is_wrong_and_change_nothing() {
     let fine = json!({"value": 1});
     let long = at(&format!("/{}?scope=s", "k".repeat(513)));
     let past = json!({"value": 1, "expires_at": "2020-01-01T00:00:00Z"});
+    let tomorrow = json!({"value": 1, "expires_at": "tomorrow"});
     let deep = format!("{{\"value\": {}{}}}", "[".repeat(100), "]".repeat(100));
     let deep: Value = serde_json::from_str(&deep).unwrap();
     let cases = [
@@ -88,7 +89,20 @@ async fn bad_requests_say_what_is_wrong_and_change_nothing() {
         (at("/k?scop=s"), &fine, 400, "invalid_query", "unknown parameter `scop`"),
         (at("/k?scope=s&author=me"), &fine, 400, "invalid_query", "user id"),
         (long, &fine, 422, "invalid_value", "MAX_KV_KEY_BYTES"),
-        (at("/k?scope=s"), &past, 422, "invalid_value", "in the past"),
+        (
+            at("/k?scope=s"),
+            &past,
+            422,
+            "invalid_value",
+            "in the past; `expires_at` must be later than now, or null",
+        ),
+        (
+            at("/k?scope=s"),
+            &tomorrow,
+            400,
+            "invalid_json",
+            "RFC 3339 writes it, such as \"2027-01-01T00:00:00Z\"",
+        ),
         (at("/k?scope=s"), &deep, 422, "invalid_value", "deeper than 64"),
         (at("/k?scope=s"), &json!({"valu": 1}), 400, "unknown_field", "valu"),
         (at("/k?scope=s"), &json!({"value": "x".repeat(300_000)}), 413, "too_large", "MAX_KV_VALUE_BYTES"),

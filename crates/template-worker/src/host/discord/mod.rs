@@ -77,6 +77,11 @@ impl Discord {
         }
     }
 
+    /// The id of the bot, once Discord has told it.
+    pub fn bot(&self) -> Option<u64> {
+        self.state.known_bot()
+    }
+
     /// Serves a call of `method` by a template of `guild`. As a part of a bulk operation, which repeats the action `bulk`, it
     /// waits for the next turn of that first; a call that cannot be right takes none.
     ///

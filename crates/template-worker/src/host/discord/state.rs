@@ -214,6 +214,11 @@ impl State {
         self.bot.get_or_try_init(asked).await.copied()
     }
 
+    /// The id of the bot, where Discord has told it.
+    pub(super) fn known_bot(&self) -> Option<u64> {
+        self.bot.get().copied()
+    }
+
     /// Takes in the id of the bot, as Discord has told it.
     pub(super) fn know_bot(&self, id: u64) {
         // An error means that it is known already.
