@@ -67,8 +67,9 @@ pub(crate) fn resolve(request: &str) -> Option<Result<&'static str, String>> {
     Some(find(&path).map(|entry| entry.module.path).ok_or_else(|| {
         let shown: String = path.chars().take(LONGEST_SHOWN).collect();
         let has_alias = |path: &str| path.starts_with(&format!("@{alias}/"));
-        let (mut known, others): (Vec<_>, Vec<_>) =
-            modules().map(|module| (name_of(module.path), module.path)).partition(|(_, path)| has_alias(path));
+        let (mut known, others): (Vec<_>, Vec<_>) = modules()
+            .map(|module| (name_of(module.path), module.path))
+            .partition(|(_, path)| has_alias(path));
         known.extend(others);
         let mut hint = did_you_mean(name_of(&shown), known);
         if hint.is_empty() {

@@ -86,8 +86,8 @@ const PASSED: Deed = Deed {
 const USED: Deed = Deed { verb: "use", participle: "used", limits: [""; 3], ..RETURNED };
 
 impl ValueError {
-    /// The text for whoever returned the value.
-    pub(crate) fn returned(&self) -> String {
+    /// The text for whoever returned the value, which is the end of the text that an execution fails with.
+    pub fn returned(&self) -> String {
         Said(self, &RETURNED).to_string()
     }
 
@@ -163,8 +163,13 @@ mod tests {
         );
         assert_eq!(error.passed(), "the arguments have more than 10 bytes of text: pass less");
         assert_eq!(error.to_string(), "the value has more than 10 bytes of text: use less");
-        let error = ValueError::Unsupported { path: "argument 2".to_owned(), kind: "ObjectStorage".to_owned() };
-        assert!(error.passed().starts_with("argument 2 is an ObjectStorage: only nil, "), "{}", error.passed());
+        let error =
+            ValueError::Unsupported { path: "argument 2".to_owned(), kind: "ObjectStorage".to_owned() };
+        assert!(
+            error.passed().starts_with("argument 2 is an ObjectStorage: only nil, "),
+            "{}",
+            error.passed()
+        );
         assert!(error.passed().ends_with(" can be passed"), "{}", error.passed());
     }
 }

@@ -28,7 +28,11 @@ const AT_ONCE: c_int = 16;
 const ROOM: c_int = AT_ONCE + 5;
 
 /// Where the table of known keys has the function that makes integers.
-#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "there are some hundred keys")]
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "there are some hundred keys"
+)]
 const INTEGERS: c_int = known_keys::COUNT as c_int + 1;
 
 /// What JSON text may cost a VM.
@@ -238,7 +242,11 @@ impl<'de> Visitor<'de> for Push<'_> {
 
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
     fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<(), E> {
-        if n.unsigned_abs() <= MAX_EXACT { self.visit_f64(n as f64) } else { self.integer(n.cast_unsigned(), true) }
+        if n.unsigned_abs() <= MAX_EXACT {
+            self.visit_f64(n as f64)
+        } else {
+            self.integer(n.cast_unsigned(), true)
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]

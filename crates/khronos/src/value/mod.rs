@@ -62,6 +62,11 @@ pub enum KhronosValue {
 }
 
 impl KhronosValue {
+    /// An `Integer` where it is one.
+    pub(crate) fn whole(number: u64) -> Self {
+        i64::try_from(number).map_or(Self::UnsignedInteger(number), Self::Integer)
+    }
+
     /// Bytes that it takes on the host's side, about: for quotas.
     pub fn size(&self) -> usize {
         const NODE: usize = size_of::<KhronosValue>();
@@ -166,7 +171,7 @@ impl<'de> Visitor<'de> for FromJson {
     }
 
     fn visit_u64<E>(self, n: u64) -> Result<KhronosValue, E> {
-        Ok(n.into())
+        Ok(KhronosValue::whole(n))
     }
 
     fn visit_f64<E>(self, n: f64) -> Result<KhronosValue, E> {
@@ -225,13 +230,6 @@ impl From<f64> for KhronosValue {
 impl From<i64> for KhronosValue {
     fn from(number: i64) -> Self {
         Self::Integer(number)
-    }
-}
-
-impl From<u64> for KhronosValue {
-    /// An `Integer` where it is one.
-    fn from(number: u64) -> Self {
-        i64::try_from(number).map_or(Self::UnsignedInteger(number), Self::Integer)
     }
 }
 

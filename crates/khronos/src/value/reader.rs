@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Read<'_> {
     }
 
     fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<KhronosValue, E> {
-        Ok(n.into())
+        Ok(KhronosValue::whole(n))
     }
 
     fn visit_f64<E: serde::de::Error>(self, n: f64) -> Result<KhronosValue, E> {

@@ -165,7 +165,10 @@ fn arguments_have_a_limit_of_their_own_and_are_told_what_was_done_with_them() {
         ("take(table.create(20, 1))", "the arguments have more than 20 parts: pass less"),
         ("take(1, print)", "argument 2 is a function: only nil, "),
         ("take(print)", "and tables of them can be passed"),
-        ("take({x = require('@antiraid/datamgmt').TarArchive()})", "argument 1.x is a TarArchive: only nil, "),
+        (
+            "take({x = require('@antiraid/datamgmt').TarArchive()})",
+            "argument 1.x is a TarArchive: only nil, ",
+        ),
     ] {
         let error = arguments(&vm, call).unwrap_err();
         assert!(error.contains(want), "{call}: {error}");

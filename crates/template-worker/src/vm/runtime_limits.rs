@@ -56,7 +56,8 @@ mod tests {
     fn what_a_call_may_take_leaves_its_vm_whatever_a_result_may_be() {
         let mib = 1 << 20;
         let of = |limits: Limits| runtime_limits(&limits).arguments.bytes;
-        let base = Limits { max_template_memory_usage: 256 * mib, max_result_bytes: 1024, ..Limits::default() };
+        let base =
+            Limits { max_template_memory_usage: 256 * mib, max_result_bytes: 1024, ..Limits::default() };
         assert_eq!(of(base.clone()), 16 * mib);
         assert_eq!(of(Limits { max_object_bytes: 16 * mib, ..base.clone() }), 18 * mib);
         assert_eq!(of(Limits { max_kv_value_bytes: 15 * mib, ..base.clone() }), 17 * mib);

@@ -127,7 +127,8 @@ impl TarArchive {
 
 /// Refuses names that tar has no form for, or that lead out of a folder where somebody unpacks them.
 fn check(name: &str) -> Outcome<()> {
-    let is_fine = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let is_fine =
+        Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     let is_named = Path::new(name).components().any(|part| matches!(part, Component::Normal(_)));
     if name.is_empty() || (is_fine && is_named && !name.contains('\0') && !name.ends_with('/')) {
         return Ok(());

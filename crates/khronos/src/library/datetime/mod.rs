@@ -78,7 +78,8 @@ fn zone(name: &str) -> Outcome<TimeZone> {
     }
     let shown: String = name.chars().take(LONGEST_NAME).collect();
     let hint = did_you_mean(&shown, TZ_VARIANTS.iter().map(|zone| (zone.name(), zone.name())));
-    let hint = if hint.is_empty() { "; use a name such as \"Europe/Berlin\" or \"UTC\"".to_owned() } else { hint };
+    let hint =
+        if hint.is_empty() { "; use a name such as \"Europe/Berlin\" or \"UTC\"".to_owned() } else { hint };
     Err(format!("there is no time zone \"{shown}\"{hint}").into())
 }
 

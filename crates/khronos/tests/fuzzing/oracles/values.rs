@@ -221,7 +221,7 @@ fn of_json(json: &Json) -> KhronosValue {
         Json::Bool(b) => KhronosValue::Boolean(*b),
         Json::Number(number) => {
             let integer = number.as_i64().map(KhronosValue::from);
-            let integer = integer.or_else(|| number.as_u64().map(KhronosValue::from));
+            let integer = integer.or_else(|| number.as_u64().map(KhronosValue::UnsignedInteger));
             integer.unwrap_or_else(|| KhronosValue::from(number.as_f64().unwrap()))
         }
         Json::String(text) => KhronosValue::Text(text.clone()),

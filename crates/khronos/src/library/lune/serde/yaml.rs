@@ -104,7 +104,7 @@ fn resolve(text: &str) -> Option<KhronosValue> {
     let radix =
         |prefix, radix| text.strip_prefix(prefix).map(|digits| u64::from_str_radix(digits, radix).ok());
     if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
-        return number.map(KhronosValue::from);
+        return number.map(KhronosValue::whole);
     }
     let is_number = digits.starts_with(|sign: char| sign.is_ascii_digit() || sign == '.')
         && digits.contains(|sign: char| sign.is_ascii_digit());
@@ -112,7 +112,7 @@ fn resolve(text: &str) -> Option<KhronosValue> {
         return None;
     }
     let signed = text.parse::<i64>().ok().map(KhronosValue::from);
-    let unsigned = || text.parse::<u64>().ok().map(KhronosValue::from);
+    let unsigned = || text.parse().ok().map(KhronosValue::whole);
     signed.or_else(unsigned).or_else(|| text.parse::<f64>().ok().map(KhronosValue::from))
 }
 
