@@ -52,6 +52,9 @@ pub struct RuntimeOptions {
     /// Called before each slice with the name of the isolate that it is for, so that the embedder knows whom to blame for
     /// what happens in it. Must be quick.
     pub runs: Rc<dyn Fn(&str)>,
+    /// What to use instead of a module that is not there, such as one that scripts know from elsewhere; `None` where there is
+    /// nothing to say.
+    pub instead: fn(&str) -> Option<&'static str>,
     /// What time it is, for timers and deadlines; tests bring their own.
     pub clock: Rc<dyn Fn() -> Instant>,
     /// Names of events by which their handlers may go as well, each with the name that the event has: where a table has a
@@ -69,6 +72,7 @@ impl RuntimeOptions {
             log: Rc::new(|_| ()),
             wake: Arc::new(|| ()),
             runs: Rc::new(|_| ()),
+            instead: |_| None,
             clock: Rc::new(Instant::now),
             old_names: &[],
         }

@@ -175,12 +175,12 @@ impl KhronosRuntime {
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
         let value =
-            self.decoder.decode(&self.lua, text, self.scheduler.limits().json).map_err(
-                |error| match error {
+            self.decoder.decode(&self.lua, text, self.scheduler.limits().json, true).map_err(|error| {
+                match error {
                     DecodeError::Json(text) => RuntimeError::Json(text),
                     DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
-                },
-            )?;
+                }
+            })?;
         self.check_memory()?;
         Ok(value)
     }

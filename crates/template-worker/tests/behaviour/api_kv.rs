@@ -45,6 +45,28 @@ async fn typed_values_go_in_and_out_as_they_are() {
 }
 
 #[tokio::test]
+async fn integers_beyond_doubles_keep_their_digits_from_one_end_to_the_other() {
+    let worker = TestWorker::start().await;
+    let plain: Value = json!([u64::MAX, i64::MIN, 9_007_199_254_740_993_u64, 9_007_199_254_740_992_u64]);
+    worker.put(&at("/k?scope=s"), &json!({"value": plain})).await.expect(201);
+    let source = r#"
+        local event, ctx = ...
+        local stored, sent = ctx.KV:get("k", {"s"}), event.data.n
+        local types = {}
+        for at, n in stored do
+            types[at] = typeof(n)
+            assert(tostring(n) == tostring(sent[at]) and typeof(n) == typeof(sent[at]))
+        end
+        return {types = types, sent = sent, stored = stored}
+    "#;
+    let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["kv:*"]});
+    worker.put(&format!("/api/v1/guilds/{GUILD}/templates/t"), &body).await.expect(201);
+    let outcome = worker.event(GUILD, &json!({"n": plain})).await["t"].take();
+    let types = json!(["U64", "I64", "I64", "number"]);
+    assert_eq!(outcome["value"], json!({"types": types, "sent": plain, "stored": plain}), "{outcome:#}");
+}
+
+#[tokio::test]
 async fn records_are_listed_page_by_page() {
     let worker = TestWorker::start().await;
     for index in 0..7 {

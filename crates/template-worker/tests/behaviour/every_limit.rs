@@ -159,7 +159,10 @@ async fn hit(case: &Case) -> (String, &'static str) {
         Limit::LuauThreads => {
             case.set(json!({"max_luau_threads": 10})).await;
             let source = "for _ = 1, 100 do task.delay(0.2, function() end) end";
-            (case.failure(source).await, "10 threads of this guild are waiting already; wait for some")
+            (
+                case.failure(source).await,
+                "10 threads of this guild are waiting already, the limit of Luau threads; wait",
+            )
         }
         Limit::LogLines => {
             case.set(json!({"max_log_lines_per_second": 5})).await;
@@ -183,15 +186,24 @@ async fn hit(case: &Case) -> (String, &'static str) {
         }
         Limit::ResultDepth => {
             case.set(json!({"max_result_depth": 3})).await;
-            (case.failure("return {{{{1}}}}").await, "deeper than 3 levels: return flatter tables")
+            (
+                case.failure("return {{{{1}}}}").await,
+                "3 levels, the limit of result depth: return flatter tables",
+            )
         }
         Limit::ResultNodes => {
             case.set(json!({"max_result_nodes": 3})).await;
-            (case.failure("return {1, 2, 3, 4}").await, "more than 3 parts: return less")
+            (
+                case.failure("return {1, 2, 3, 4}").await,
+                "more than 3 parts, the limit of result nodes: return less",
+            )
         }
         Limit::ResultBytes => {
             case.set(json!({"max_result_bytes": 1024})).await;
-            (case.failure("return string.rep('x', 1025)").await, "more than 1024 bytes of text: return less")
+            (
+                case.failure("return string.rep('x', 1025)").await,
+                "more than 1024 bytes of text, the limit of result bytes: return less",
+            )
         }
         Limit::EventBytes => {
             case.set(json!({"max_event_bytes": 1024})).await;

@@ -122,9 +122,9 @@ impl<T: Argument> Argument for Option<T> {
     }
 }
 
-/// What a value may be that comes from a VM process: as large as one that left a VM by the default limits, and as an answer
-/// of the host.
-const MOST: ValueLimits = ValueLimits { depth: 64, nodes: 1_000_000, bytes: 64 << 20 };
+/// What a value may be that comes from a VM process: as deep and as many as one that left a VM, and as an answer of the host. The
+/// message that it came in bounds its bytes.
+const MOST: ValueLimits = ValueLimits { depth: 64, nodes: 1_000_000, bytes: usize::MAX };
 
 /// Any value. It travels as JSON with its types kept, which the reader on the other side can bound.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -150,7 +150,7 @@ impl fmt::Display for HostCall {
 pub enum HostReply {
     /// What it returns; the script's own, to change as it likes.
     Values(Vec<Any>),
-    /// What it returns, as JSON text: one value, which nobody can change.
+    /// What it returns, as JSON text: one value, the script's own as well.
     Json(String),
     /// What it returns, as bytes of a `Blob`.
     Blob(Vec<u8>),
