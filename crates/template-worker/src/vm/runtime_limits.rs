@@ -2,14 +2,8 @@
 
 use khronos::{ExecutionLimits, JsonLimits, RuntimeLimits, ValueLimits};
 
+use crate::host::calls::largest_call;
 use crate::limits::{Limits, MOST_EVENT_DEPTH};
-use crate::storage::kv::MOST_BATCH_BYTES;
-
-/// The files of one call of `ctx.Discord` at their most: a picture of 10 MiB, as text.
-const FILES_FOR_DISCORD: usize = 14 << 20;
-/// What goes with the largest argument of a call: keys, scopes, headers. And what is a little too large is refused by the call,
-/// which knows the limit's name.
-const BESIDE: usize = 2 << 20;
 
 /// What the VM of a guild with these limits may use.
 pub(super) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
@@ -23,24 +17,15 @@ pub(super) fn runtime_limits(limits: &Limits) -> RuntimeLimits {
             nodes: limits.max_result_nodes,
             bytes: limits.max_result_bytes,
         },
-        arguments: ValueLimits { bytes: largest_call(limits), ..ValueLimits::default() },
+        // Never more than the VM has memory for.
+        arguments: ValueLimits {
+            bytes: largest_call(limits).min(limits.max_template_memory_usage),
+            ..ValueLimits::default()
+        },
         // As deep as any guild's events may be, and one level for the event object around the data: the dispatcher keeps
         // to the guild's own limit, which may change while an event waits.
         json: JsonLimits { depth: MOST_EVENT_DEPTH + 1, ..JsonLimits::default() },
     }
-}
-
-/// The bytes that the arguments of one call may have, whichever it is: never more than the VM has memory for.
-fn largest_call(limits: &Limits) -> usize {
-    let largest = [
-        limits.max_object_bytes,
-        limits.max_kv_value_bytes,
-        limits.max_http_request_bytes,
-        limits.max_template_source,
-        MOST_BATCH_BYTES,
-    ];
-    let largest = largest.into_iter().fold(FILES_FOR_DISCORD, usize::max);
-    (largest + BESIDE).min(limits.max_template_memory_usage)
 }
 
 /// What an execution may use that starts now.

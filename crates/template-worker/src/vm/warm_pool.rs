@@ -20,8 +20,8 @@ use super::reply::Present;
 use super::running::NowRunning;
 use super::strategy::Shared;
 use crate::events;
+use crate::execution::instead_of;
 use crate::ids::{EventId, GuildId};
-use crate::plugins;
 
 /// Which event each execution is for, for the log.
 pub(super) type EventOf = Rc<RefCell<BTreeMap<ExecutionId, EventId>>>;
@@ -103,7 +103,7 @@ impl WarmPool {
         let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
         options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
         options.runs = tell_who_runs(self.running.clone(), Arc::clone(&owner));
-        options.instead = plugins::instead_of;
+        options.instead = instead_of;
         options.wake = wake(Arc::clone(&self.woken), Arc::clone(&owner));
         options.old_names = events::ALIASES;
         let runtime = KhronosRuntime::new(options)?;

@@ -91,6 +91,11 @@ async fn a_batch_takes_what_the_page_says_and_what_no_call_takes_is_refused_befo
 
         let heard = told(worker, "return ctx.KV:set('k', string.rep('x', 17 * 2^20), {'s'})").await;
         assert!(heard.ends_with("the arguments have more than 16777216 bytes of text: pass less"), "{heard}");
+
+        // As JSON this is six times as long: more than a message of a process may be.
+        let heard = told(worker, "return ctx.KV:set('k', string.rep('\\1', 14 * 2^20), {'s'})").await;
+        let refusals = ["MAX_KV_VALUE_BYTES", "the call cannot be sent: a message is longer than 71303168 bytes; pass less"];
+        assert!(refusals.iter().any(|refusal| heard.contains(refusal)), "{heard}");
     })
     .await;
 }

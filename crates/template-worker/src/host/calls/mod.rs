@@ -22,8 +22,8 @@ use std::fmt;
 use khronos::KhronosValue;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use arguments::kind;
 pub use arguments::{Any, Argument, Arguments, Bytes};
+pub(crate) use arguments::{kind, largest_call};
 pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
