@@ -368,18 +368,21 @@ async fn executions_are_counted_by_how_they_end() {
 
 #[tokio::test]
 async fn an_author_is_warned_once_before_a_limit_ends_the_template() {
-    let worker = TestWorker::start_with(|config| config.limits.max_templates_execution_time_ms = 3_000).await;
+    let worker = TestWorker::start_with(|config| config.limits.max_result_bytes = 1_000).await;
     let mut log = worker.app().log.subscribe();
-    worker.template(testkit::GUILD, "t", "local e = ... task.wait(e.data.s) return 'fine'").await.expect(201);
-    for s in [0.1, 2.45, 2.45] {
-        assert_eq!(worker.event(testkit::GUILD, &json!({"s": s})).await["t"]["value"], "fine", "after {s} s");
+    worker.template(testkit::GUILD, "t", "local e = ... return string.rep('x', e.data.n)").await.expect(201);
+    for n in [100, 850, 900] {
+        let returned = worker.event(testkit::GUILD, &json!({"n": n})).await["t"]["value"].take();
+        assert_eq!(returned.as_str().map(str::len), Some(n));
     }
     let warning = log.try_recv().unwrap();
     assert_eq!(warning.level, khronos::LogLevel::Warn);
-    assert!(warning.text.starts_with("near a limit: 2"), "{}", warning.text);
-    assert!(warning.text.ends_with("3000 are the most (MAX_TEMPLATES_EXECUTION_TIME); return earlier"));
+    assert_eq!(
+        warning.text,
+        "near a limit: 852 bytes in what was returned, and 1000 are the most (max_result_bytes); return less"
+    );
     assert!(log.try_recv().is_err(), "it is said once");
-    assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"wall_clock\"").await, 1);
+    assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"result_bytes\"").await, 1);
 }
 
 #[tokio::test]
