@@ -379,7 +379,7 @@ async fn an_author_is_warned_once_before_a_limit_ends_the_template() {
     assert_eq!(warning.level, khronos::LogLevel::Warn);
     assert_eq!(
         warning.text,
-        "near a limit: 852 bytes in what was returned, and 1000 are the most (max_result_bytes); return less"
+        "near a limit: 852 bytes in what was returned, and 1000 are the most (MAX_RESULT_BYTES); return less"
     );
     assert!(log.try_recv().is_err(), "it is said once");
     assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"result_bytes\"").await, 1);
