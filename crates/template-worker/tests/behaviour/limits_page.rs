@@ -137,6 +137,7 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("bytes of a URL that is requested", host::http::MOST_URL_BYTES),
         ("bytes of the key of an object", host::objects::MOST_KEY_BYTES),
         ("objects of one list", host::objects::MOST_LISTED as usize),
+        ("bytes of a guild's objects that wait to be stored", host::objects::MOST_WAITING_BYTES),
         ("secrets of a guild", host::secrets::MOST_SECRETS),
         ("hosts that a secret is for", host::secrets::MOST_HOSTS),
     ];

@@ -2,8 +2,8 @@
 //!
 //! Owns the group commit: all changes of all guilds go through one queue to one task, which puts those that wait into one
 //! transaction, and answers when it is committed. A flush to the disk takes milliseconds, and so many changes share it
-//! that thousands a second are stored as surely as one. Templates and tokens use the same connection, between two such
-//! transactions.
+//! that thousands a second are stored as surely as one. Everything else that is written uses the same connection, between two
+//! such transactions.
 
 /// A struct that is read from a row, each field from the column of its name.
 macro_rules! row {
@@ -35,6 +35,7 @@ use tokio::task::JoinHandle;
 
 use self::queue::{Answer, Job, Queue, Work};
 use self::write::Transaction;
+use super::lanes::Lanes;
 use super::{SqliteStorage, to_micros};
 use crate::ids::GuildId;
 use crate::storage::StorageError;
@@ -54,10 +55,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A task that writes to the one connection of `pool`.
-    pub(super) fn start(pool: SqlitePool) -> Self {
+    /// A task that writes to the one connection of `pool`, when it is its turn.
+    pub(super) fn start(pool: SqlitePool, lanes: Arc<Lanes>) -> Self {
         let (queue, due) = (Arc::new(Queue::default()), watch::Sender::new(0));
-        let task = tokio::spawn(run(Writing(Arc::clone(&queue)), pool, due.clone()));
+        let task = tokio::spawn(run(Writing(Arc::clone(&queue)), pool, lanes, due.clone()));
         Self { queue, due, task: Mutex::new(Some(task)) }
     }
 
@@ -93,9 +94,12 @@ impl Drop for Writing {
     }
 }
 
-async fn run(writing: Writing, pool: SqlitePool, due: watch::Sender<u64>) {
+async fn run(writing: Writing, pool: SqlitePool, lanes: Arc<Lanes>, due: watch::Sender<u64>) {
     while let Some(jobs) = writing.0.next().await {
-        match commit(&pool, &jobs).await {
+        let turn = lanes.records().await;
+        let committed = commit(&pool, &jobs).await;
+        drop(turn);
+        match committed {
             Ok((answers, due_changed)) => {
                 // Whoever does not wait any longer has still changed it.
                 for (job, answer) in jobs.into_iter().zip(answers) {
@@ -205,7 +209,7 @@ impl ExpiryStorage for SqliteStorage {
     }
 
     async fn release_claims(&self, now: OffsetDateTime) -> Result<(), KvError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(None).await?;
         due::release_claims(&mut transaction, to_micros(now)).await?;
         Ok(transaction.commit().await?)
     }
@@ -273,7 +277,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_has_ended_answers_whoever_waits_and_takes_no_more() {
-        let writer = Writer::start(SqlitePool::connect_lazy("sqlite::memory:").unwrap());
+        let writer = Writer::start(SqlitePool::connect_lazy("sqlite::memory:").unwrap(), Arc::default());
         let task = writer.task.lock().unwrap().take().unwrap();
         let claim = || {
             let work = writer.work(GuildId::new(1).unwrap(), Work::Claim, OffsetDateTime::UNIX_EPOCH);
