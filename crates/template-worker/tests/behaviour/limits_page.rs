@@ -131,8 +131,11 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("changes of a guild's keys that wait to be stored", kv::MOST_WAITING),
         ("records that one `KV.find` returns", kv::MOST_FOUND),
         ("bytes of records after which a `KV.find` ends early", kv::MOST_FOUND_BYTES),
-        ("keys that one `KV.find` looks at, and that one `KV.keys` returns", kv::MOST_EXAMINED),
-        ("sets of scopes that one `KV.list_scopes` looks at", kv::MOST_SCOPE_SETS),
+        ("keys that one `KV.find` or `KV.keys` looks at", kv::MOST_EXAMINED),
+        (
+            "keys that one `KV.list_scopes` looks at: of each set of scopes the first, and what has expired before it",
+            kv::MOST_SCOPE_SETS,
+        ),
         ("`%` in the query of a `KV.find`", kv::MOST_WILDCARDS),
         ("bytes of a URL that is requested", host::http::MOST_URL_BYTES),
         ("bytes of the key of an object", host::objects::MOST_KEY_BYTES),

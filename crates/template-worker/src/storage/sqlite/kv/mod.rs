@@ -41,8 +41,8 @@ use crate::ids::GuildId;
 use crate::storage::StorageError;
 use crate::storage::expiry::{DueKey, ExpiryStorage, KeyExpiry, ResumeKey, Settlement};
 use crate::storage::kv::{
-    KvAt, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, KvWritten, Scopes,
-    check_all,
+    KvAt, KvError, KvId, KvKeys, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvScopes, KvStorage, KvUsage,
+    KvWritten, Scopes, ScopesPlace, check_all,
 };
 
 /// The way of changes to the one task that writes them.
@@ -170,16 +170,16 @@ impl KvStorage for SqliteStorage {
         scopes: &Scopes,
         after: Option<&str>,
         now: OffsetDateTime,
-    ) -> Result<Vec<String>, KvError> {
+    ) -> Result<KvKeys, KvError> {
         read::keys(&mut *self.read_of(guild).await?.connection, guild, scopes, after, to_micros(now)).await
     }
 
     async fn kv_scopes(
         &self,
         guild: GuildId,
-        after: Option<&Scopes>,
+        after: Option<&ScopesPlace>,
         now: OffsetDateTime,
-    ) -> Result<Vec<Scopes>, KvError> {
+    ) -> Result<KvScopes, KvError> {
         read::scopes(&mut *self.read_of(guild).await?.connection, guild, after, to_micros(now)).await
     }
 
