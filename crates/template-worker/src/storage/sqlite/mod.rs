@@ -44,7 +44,7 @@ const FILE: &str = "template-worker.db";
 /// Connections that read what the service itself needs for every event, and others that read what guilds keep: so that no
 /// guild's reading holds up an event.
 const READERS: u32 = 4;
-/// Reads of one guild's records and objects at a time: it waits behind itself.
+/// Reads of what one guild keeps, at a time: it waits behind itself.
 const READS_OF_A_GUILD: usize = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's result codes for "cannot open the file" and "the file is read-only".
@@ -263,7 +263,8 @@ impl Storage for SqliteStorage {
         guild: GuildId,
         name: &TemplateName,
     ) -> Result<Option<Template>, StorageError> {
-        templates::get(&mut *self.read().await?, guild, name).await
+        let mut read = self.read_of(guild).await?;
+        templates::get(&mut *read.begin().await?, guild, name).await
     }
 
     async fn list_templates(
@@ -272,7 +273,8 @@ impl Storage for SqliteStorage {
         after: Option<&TemplateName>,
         limit: u32,
     ) -> Result<Vec<TemplateInfo>, StorageError> {
-        templates::list(&mut *self.read().await?, guild, after, limit).await
+        let mut read = self.read_of(guild).await?;
+        templates::list(&mut *read.begin().await?, guild, after, limit).await
     }
 
     async fn templates_of(&self, guild: GuildId) -> Result<Vec<Template>, StorageError> {
@@ -296,7 +298,8 @@ impl Storage for SqliteStorage {
         guild: GuildId,
         name: &TemplateName,
     ) -> Result<Vec<TemplateVersion>, StorageError> {
-        templates::versions(&mut *self.read().await?, guild, name).await
+        let mut read = self.read_of(guild).await?;
+        templates::versions(&mut *read.begin().await?, guild, name).await
     }
 
     async fn put_limits(&self, guild: GuildId, overrides: &LimitOverrides) -> Result<(), StorageError> {
@@ -390,6 +393,14 @@ mod tests {
         }
         // All connections for what guilds keep are taken.
         assert!(tokio::time::timeout(soon, storage.read_of(guild(9))).await.is_err());
+        let name = "greet".parse().unwrap();
+        for asked in [
+            tokio::time::timeout(soon, storage.get_template(guild(9), &name)).await.is_err(),
+            tokio::time::timeout(soon, storage.list_templates(guild(9), None, 1)).await.is_err(),
+            tokio::time::timeout(soon, storage.template_versions(guild(9), &name)).await.is_err(),
+        ] {
+            assert!(asked, "what templates ask for is read there as well");
+        }
         assert!(storage.templates_of(guild(9)).await.unwrap().is_empty());
     }
 

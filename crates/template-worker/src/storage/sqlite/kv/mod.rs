@@ -198,7 +198,7 @@ impl KvStorage for SqliteStorage {
     }
 
     async fn kv_usage(&self, guild: GuildId) -> Result<KvUsage, KvError> {
-        read::usage(&self.readers, guild).await
+        read::usage(&mut *self.read_of(guild).await?.connection, guild).await
     }
 }
 
@@ -244,7 +244,8 @@ impl ExpiryStorage for SqliteStorage {
         limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<KeyExpiry>, KvError> {
-        due::list(&mut *self.read().await?, guild, after, limit, to_micros(now)).await
+        let mut read = self.read_of(guild).await?;
+        due::list(&mut read.connection, guild, after, limit, to_micros(now)).await
     }
 
     async fn retry_expiry(&self, guild: GuildId, id: &KvId, now: OffsetDateTime) -> Result<bool, KvError> {
