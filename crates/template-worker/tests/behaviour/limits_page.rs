@@ -119,6 +119,10 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("bytes of a capability", capabilities::MAX_CAPABILITY_BYTES),
         ("bytes of a template's description", template::MAX_DESCRIPTION_BYTES),
         ("versions of a template that are kept", storage::KEPT_VERSIONS as usize),
+        (
+            "bytes of all versions of a guild's templates that are kept beside the current ones",
+            storage::KEPT_VERSION_BYTES as usize,
+        ),
         ("bytes of an event's name", events::MAX_NAME_BYTES),
         ("scopes of an event", events::MAX_SCOPES),
         ("bytes of a scope", events::MAX_SCOPE_BYTES),

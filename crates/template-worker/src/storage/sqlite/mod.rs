@@ -51,13 +51,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
     (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
     (3, "key-value records", include_str!("../../../migrations/sqlite/0003_kv.sql")),
     (4, "secrets and objects", include_str!("../../../migrations/sqlite/0004_secrets_and_objects.sql")),
     (5, "template authors", include_str!("../../../migrations/sqlite/0005_template_authors.sql")),
     (6, "versions after deletes", include_str!("../../../migrations/sqlite/0006_versions_after_deletes.sql")),
+    (7, "bytes of versions", include_str!("../../../migrations/sqlite/0007_bytes_of_versions.sql")),
 ];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.
