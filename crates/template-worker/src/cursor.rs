@@ -7,8 +7,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Bytes of a cursor, at most: a place is no more than a key of a record and its scopes.
-const MOST_BYTES: usize = 16 << 10;
+/// Bytes of a cursor, at most: a place is no more than a key of a record and its scopes, of which JSON may make six times as
+/// much.
+const MOST_BYTES: usize = 64 << 10;
 
 /// The cursor of a place. It looks like nothing in particular, so that nobody builds their own.
 pub fn of(place: &(impl Serialize + ?Sized)) -> String {

@@ -215,7 +215,7 @@ pub(super) async fn delete_template(
 
 /// List the versions of a template
 ///
-/// The last 20, the newest first.
+/// The last 20, the newest first; fewer where those of all templates of the guild are large.
 #[utoipa::path(get, path = "/guilds/{guild_id}/templates/{name}/versions", tag = "templates",
     security(("token" = [])), params(GuildParam, NameParam),
     responses((status = 200, description = "The versions", body = VersionList), GetProblems))]

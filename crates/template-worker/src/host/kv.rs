@@ -18,8 +18,8 @@ use crate::ids::GuildId;
 use crate::limits::Limit;
 use crate::metrics::Metrics;
 use crate::storage::kv::{
-    KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, KvUsage, MOST_EXAMINED,
-    MOST_FOUND, MOST_SCOPE_SETS, Scopes,
+    KeyPattern, KvAt, KvDone, KvError, KvId, KvKey, KvOp, KvQuery, KvQuota, KvRecord, KvUsage, MOST_FOUND,
+    Scopes, ScopesPlace,
 };
 use crate::storage::{Clock, KvStorage};
 
@@ -135,17 +135,17 @@ impl Kv {
         cursor: Option<String>,
     ) -> Result<HostReply, KvError> {
         let (scopes, after) = (Scopes::new(scopes)?, after::<String>(cursor)?);
-        let keys = self.storage.kv_keys(guild, &scopes, after.as_deref(), self.clock.now()).await?;
-        let cursor = keys.last().filter(|_| keys.len() >= MOST_EXAMINED).map(cursor::of);
-        Ok(HostReply::two(keys, optional(cursor)))
+        let page = self.storage.kv_keys(guild, &scopes, after.as_deref(), self.clock.now()).await?;
+        Ok(HostReply::two(page.keys, optional(page.next.as_ref().map(cursor::of))))
     }
 
     async fn scopes(&self, guild: GuildId, cursor: Option<String>) -> Result<HostReply, KvError> {
-        let after = after::<Vec<String>>(cursor)?.map(Scopes::new).transpose()?;
-        let sets = self.storage.kv_scopes(guild, after.as_ref(), self.clock.now()).await?;
-        let cursor = sets.last().filter(|_| sets.len() >= MOST_SCOPE_SETS);
-        let cursor = cursor.map(|last| cursor::of(&last.to_vec()));
-        let mut scopes: Vec<String> = sets.iter().flat_map(Scopes::to_vec).collect();
+        let after = after::<(Vec<String>, Option<String>)>(cursor)?;
+        let after = after.map(|(scopes, key)| Ok(ScopesPlace { scopes: Scopes::new(scopes)?, key }));
+        let after = after.transpose().map_err(|_: KvError| KvError::BadCursor)?;
+        let page = self.storage.kv_scopes(guild, after.as_ref(), self.clock.now()).await?;
+        let cursor = page.next.map(|next| cursor::of(&(next.scopes.to_vec(), next.key)));
+        let mut scopes: Vec<String> = page.sets.iter().flat_map(Scopes::to_vec).collect();
         scopes.sort_unstable();
         scopes.dedup();
         Ok(HostReply::two(scopes, optional(cursor)))

@@ -150,6 +150,7 @@ impl Outside {
             ObjectsError::Storage(StorageError::ObjectsTooLarge { .. }) => {
                 self.limited(Limit::ObjectStorageBytes, &error)
             }
+            ObjectsError::Busy { .. } => HostError::Quota(error.to_string()),
             ObjectsError::NoAddress | ObjectsError::CutOff => HostError::Unavailable(error.to_string()),
             ObjectsError::Store(_)
             | ObjectsError::Open(_)

@@ -12,8 +12,10 @@ use crate::capabilities::Capabilities;
 use crate::template::Author;
 
 mod secrets_and_objects;
+mod versions;
 
 use secrets_and_objects::*;
+use versions::*;
 
 /// A place that keeps what is stored in it.
 #[async_trait]
@@ -401,6 +403,7 @@ macro_rules! contract {
             contract!($backend, $fixture:
                 what_is_put_is_read_back,
                 versions_count_up_and_the_last_twenty_are_kept,
+    old_versions_of_a_guild_have_a_budget_and_the_oldest_go_first,
                 an_if_match_conflict_changes_nothing,
                 a_version_never_comes_back_after_a_delete,
                 a_patch_keeps_the_files_and_whatever_it_does_not_name,

@@ -170,7 +170,8 @@ pub trait ExpiryStorage: Send + Sync {
     /// Where the storage fails.
     async fn guilds_to_resume(&self, after: Option<GuildId>, limit: u32) -> Result<Vec<GuildId>, KvError>;
 
-    /// The guild's records to resume, the oldest first, those after `after`; at most `limit`.
+    /// The guild's records to resume, the oldest first, those after `after`; at most `limit`. One call looks at
+    /// `kv::MOST_EXAMINED` records: one behind so many that have expired is not found.
     ///
     /// # Errors
     /// Where the storage fails.

@@ -38,6 +38,8 @@ use crate::template::{Template, TemplateDraft, TemplateInfo, TemplateName, Templ
 
 /// How many versions of a template are kept, the current one included.
 pub const KEPT_VERSIONS: u32 = 20;
+/// Most bytes of all versions of a guild's templates that are kept beside the current ones.
+pub const KEPT_VERSION_BYTES: u32 = 64 << 20;
 
 /// What became of a template that was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +147,8 @@ pub enum StorageError {
 #[async_trait]
 pub trait Storage: KvStorage + ExpiryStorage + SecretStorage + ObjectBooks {
     /// Creates or replaces a template. Versions count up from 1, or from the highest that a deleted template of the guild had,
-    /// so that none comes back; the last [`KEPT_VERSIONS`] are kept.
+    /// so that none comes back; the last [`KEPT_VERSIONS`] are kept, and fewer where the guild's old ones have more than
+    /// [`KEPT_VERSION_BYTES`] together: those that were stored first go first.
     ///
     /// # Errors
     /// `VersionConflict` unless the template is in version `if_match`, where that is given (0: unless there is none);

@@ -90,7 +90,7 @@ pub trait ObjectBooks: Send + Sync {
 
     /// Books what is on its way in as on its way out: one content, or all of them, when the service starts. `false` where
     /// none was on its way in.
-    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<bool, StorageError>;
+    async fn abandon_incoming(&self, content: Option<LooseBlob>) -> Result<bool, StorageError>;
 
     /// At most `limit` contents on their way out, ordered by what they are called, those after `after`; and what to begin
     /// after for the next ones, where there may be more. One that cannot be read is left out, and logged.
@@ -101,7 +101,7 @@ pub trait ObjectBooks: Send + Sync {
     ) -> Result<(Vec<LooseBlob>, Option<String>), StorageError>;
 
     /// Forgets a loose content, which is gone from the object store.
-    async fn forget_blob(&self, blob: Uuid) -> Result<(), StorageError>;
+    async fn forget_blob(&self, content: LooseBlob) -> Result<(), StorageError>;
 }
 
 /// The texts that start with `prefix` are those from `prefix` up to this one; `None` where all further ones do.

@@ -182,10 +182,12 @@ async fn thousands_of_keys_that_templates_set_at_once_are_there_after_a_kill() {
     let scopes = Scopes::new(vec!["sets".to_owned()]).unwrap();
     let (mut there, mut after) = (BTreeSet::new(), None);
     loop {
-        let keys = storage.kv_keys(of_guild, &scopes, after.as_deref(), now).await.unwrap();
-        let Some(last) = keys.last().cloned() else { break };
-        after = Some(last);
-        there.extend(keys);
+        let page = storage.kv_keys(of_guild, &scopes, after.as_deref(), now).await.unwrap();
+        there.extend(page.keys);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
     }
     let mut lost = Vec::new();
     for (setter, task) in setters.into_iter().enumerate() {

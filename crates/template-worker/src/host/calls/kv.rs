@@ -40,14 +40,17 @@ host_calls! {
             /// Its scopes.
             scopes: Vec<String>,
         ) -> "boolean", gated "kv[{scope}]:exists:{key}";
-        /// The keys with exactly these scopes, in order. At most 10,000; the second result is a cursor where there are more.
+        /// The keys with exactly these scopes, in order. The second result is a cursor where there may be more. One call looks at
+        /// 10,000 keys, also at those that have expired and are not listed, so that it may return few or none and still a cursor.
         Keys "keys" (
             /// The scopes.
             scopes: Vec<String>,
             /// The second result of the call before, for what comes after.
             cursor: Option<String>,
         ) -> "({string}, string?)", gated "kv.meta[{scope}]:keys";
-        /// Every scope that has keys, in order. The second result is a cursor where there are more.
+        /// The scopes that have keys, in order. The second result is a cursor where there may be more, some of them once more. One
+        /// call looks at 1,000 keys: one of each set of scopes, and those that have expired before it, so that it may return few
+        /// or none and still a cursor.
         ListScopes "list_scopes" (
             /// The second result of the call before, for what comes after.
             cursor: Option<String>,

@@ -8,6 +8,7 @@
 //! The books, and with them the quota, are `storage`'s; where contents lie is for `stores`.
 
 mod keys;
+mod line;
 mod stores;
 mod urls;
 
@@ -26,8 +27,10 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use keys::MOST_KEY_BYTES;
+pub use line::MOST_WAITING_BYTES;
 pub use stores::{Contents, OpenError};
 
+use self::line::Line;
 use super::secrets::{KeyError, KeyFile};
 use crate::ids::GuildId;
 use crate::storage::{LooseBlob, ObjectQuota, ObjectRecord, Storage, StorageError};
@@ -91,6 +94,14 @@ pub enum ObjectsError {
         "URLs of objects cannot be made at the moment: the operator of the service has to look at its key file"
     )]
     Sign(#[from] KeyError),
+    /// Too many contents wait to be stored.
+    #[error(
+        "too many objects of {whose} wait to be stored; try again in a moment, and wait for each before the next"
+    )]
+    Busy {
+        /// Whose they are.
+        whose: &'static str,
+    },
     /// An upload was cut off, with the whole service.
     #[error("the upload was cut off; try again")]
     CutOff,
@@ -121,6 +132,7 @@ struct Inner {
     storage: Arc<dyn Storage>,
     open: Opener,
     contents: OnceCell<Contents>,
+    line: Line,
     key: Arc<KeyFile>,
     /// Where this service is reached from outside; empty where nobody said.
     address: String,
@@ -136,7 +148,8 @@ impl Objects {
         address: &str,
     ) -> Self {
         let address = address.trim_end_matches('/').to_owned();
-        Self(Arc::new(Inner { storage, open: Box::new(open), contents: OnceCell::new(), key, address }))
+        let (contents, line) = (OnceCell::new(), Line::default());
+        Self(Arc::new(Inner { storage, open: Box::new(open), contents, line, key, address }))
     }
 
     /// Books what a service before this one has left on its way in as nobody's. To be called before the first upload.
@@ -222,10 +235,11 @@ impl Objects {
         }
     }
 
-    /// Stores an object, in place of one with its key. It goes on to its end when nobody waits for it any more.
+    /// Stores an object, in place of one with its key. Once it is its turn, it goes on to its end when nobody waits for it any
+    /// more.
     ///
     /// # Errors
-    /// Where the content is too large or the quota used up; then nothing has changed.
+    /// Where the content is too large or the quota used up, or too much waits already; then nothing has changed.
     pub async fn upload(
         &self,
         guild: GuildId,
@@ -237,8 +251,13 @@ impl Objects {
         if content.len() > limits.object_bytes {
             return Err(ObjectsError::TooLarge { limit: limits.object_bytes });
         }
+        let on_its_way = self.0.line.enter(guild, content.len()).await?;
         let (objects, key) = (self.clone(), key.to_owned());
-        let upload = async move { objects.store(guild, key, content, limits.quota).await };
+        let upload = async move {
+            let stored = objects.store(guild, key, content, limits.quota).await;
+            drop(on_its_way);
+            stored
+        };
         tokio::spawn(upload).await.unwrap_or(Err(ObjectsError::CutOff))
     }
 
@@ -265,7 +284,7 @@ impl Objects {
                 Ok(object)
             }
             Err(error) => {
-                match storage.abandon_incoming(Some(blob)).await {
+                match storage.abandon_incoming(Some(LooseBlob { guild, blob })).await {
                     // Whether it was written is not known, so it is removed as if it was. Its room is free again at once.
                     Ok(true) => self.remove_soon(Some(LooseBlob { guild, blob })).await,
                     // The books were changed all the same: by them it is an object's.
@@ -286,10 +305,12 @@ impl Objects {
     /// Where storage fails, or the key is none.
     pub async fn delete(&self, guild: GuildId, key: &str) -> Result<bool, ObjectsError> {
         keys::check(key)?;
+        let on_its_way = self.0.line.enter(guild, 0).await?;
         let (objects, key) = (self.clone(), key.to_owned());
         let delete = async move {
             let loose = objects.0.storage.delete_object(guild, &key).await?;
             objects.remove_soon(loose).await;
+            drop(on_its_way);
             Ok(loose.is_some())
         };
         tokio::spawn(delete).await.unwrap_or(Err(ObjectsError::CutOff))
@@ -362,10 +383,10 @@ impl Objects {
         }
     }
 
-    async fn remove(&self, LooseBlob { guild, blob }: LooseBlob) -> Result<(), ObjectsError> {
-        match self.contents().await?.store.delete(&path(guild, blob)).await {
+    async fn remove(&self, loose: LooseBlob) -> Result<(), ObjectsError> {
+        match self.contents().await?.store.delete(&path(loose.guild, loose.blob)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {
-                Ok(self.0.storage.forget_blob(blob).await?)
+                Ok(self.0.storage.forget_blob(loose).await?)
             }
             Err(error) => Err(error.into()),
         }

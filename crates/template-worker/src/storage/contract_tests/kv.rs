@@ -148,8 +148,8 @@ async fn an_expired_record_is_gone_for_everything_that_goes_by_keys<F: Fixture>(
     assert!(read(&*storage, guild(1), &at("k", &["a"]), end - Duration::MICROSECOND).await.is_some());
     assert_eq!(read(&*storage, guild(1), &at("k", &["a"]), end).await, None);
     assert!(storage.kv_find(guild(1), &query("%", None), end).await.unwrap().records.is_empty());
-    assert!(storage.kv_keys(guild(1), &scopes(&["a"]), None, end).await.unwrap().is_empty());
-    assert!(storage.kv_scopes(guild(1), None, end).await.unwrap().is_empty());
+    assert!(storage.kv_keys(guild(1), &scopes(&["a"]), None, end).await.unwrap().keys.is_empty());
+    assert!(storage.kv_scopes(guild(1), None, end).await.unwrap().sets.is_empty());
     let by_key = async |op| write_all(&*storage, guild(1), vec![op], quota(), end).await;
     let expiry = KvOp::SetExpiry { at: at("k", &["a"]), expires_at: None };
     assert!(matches!(by_key(expiry).await, Err(KvError::NoSuchKey { .. })));

@@ -36,6 +36,33 @@ async fn a_flood_of_keys_holds_up_neither_templates_nor_other_guilds<F: Fixture>
     }
 }
 
+async fn objects_of_many_guilds_hold_up_no_keys<F: Fixture>(place: F) {
+    let storage = place.open().await;
+    let booked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut flood = tokio::task::JoinSet::new();
+    for of in 0..300 {
+        let (storage, booked) = (Arc::clone(&storage), Arc::clone(&booked));
+        flood.spawn(async move {
+            let (guild, quota) = (guild(10 + of % 30), ObjectQuota { objects: u64::MAX, bytes: u64::MAX });
+            loop {
+                storage.begin_object(guild, "k", uuid::Uuid::now_v7(), 1, quota).await.unwrap();
+                booked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+    }
+    // All of them are in line when this goes on.
+    while booked.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for index in 0..20 {
+        put(&*storage, guild(1), at(&format!("{index}"), &["a"]), "1").await;
+    }
+    // Each waits for one other write, and few more are counted before it hears of its own. Behind the line it would be 300.
+    let beside = booked.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(beside < 20 * 10, "beside 20 keys, {beside} objects were booked");
+    flood.shutdown().await;
+}
+
 async fn what_waits_when_the_storage_closes_is_written<F: Fixture>(place: F) {
     let storage = place.open().await;
     let jobs: Vec<_> = (0..100)
@@ -58,5 +85,6 @@ async fn what_waits_when_the_storage_closes_is_written<F: Fixture>(place: F) {
 
 contract!(sqlite, SqliteOnDisk:
     a_flood_of_keys_holds_up_neither_templates_nor_other_guilds,
+    objects_of_many_guilds_hold_up_no_keys,
     what_waits_when_the_storage_closes_is_written,
 );

@@ -34,9 +34,9 @@ use crate::limits::Limits;
 pub const MOST_FOUND: usize = 1_000;
 /// Bytes of records after which a list ends early.
 pub const MOST_FOUND_BYTES: usize = 2 << 20;
-/// Most keys that one call looks at to find some, and most that one call lists.
+/// Most keys that one call looks at to find or list some, expired ones included.
 pub const MOST_EXAMINED: usize = 10_000;
-/// Most sets of scopes that one call lists.
+/// Most sets of scopes that one call lists, and most keys that it looks at for them.
 pub const MOST_SCOPE_SETS: usize = 1_000;
 /// Most changes of a guild that wait to be stored.
 pub const MOST_WAITING: usize = 512;
@@ -131,6 +131,33 @@ pub struct KvPage {
     pub next: Option<KvKey>,
 }
 
+/// Some of the keys with a set of scopes, in order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KvKeys {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// What the next page starts after; `None` after the last one.
+    pub next: Option<String>,
+}
+
+/// Some of the sets of scopes under which a guild has records, in a fixed order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KvScopes {
+    /// The sets.
+    pub sets: Vec<Scopes>,
+    /// What the next page starts after; `None` after the last one.
+    pub next: Option<ScopesPlace>,
+}
+
+/// How far the sets of scopes were looked through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopesPlace {
+    /// The last set that was looked at.
+    pub scopes: Scopes,
+    /// The last of its keys that was looked at, where all up to there had expired; `None` where it was listed.
+    pub key: Option<String>,
+}
+
 /// What to look for.
 #[derive(Debug, Clone)]
 pub struct KvQuery {
@@ -208,7 +235,8 @@ pub trait KvStorage: Send + Sync {
     /// Where the storage fails.
     async fn kv_find(&self, guild: GuildId, query: &KvQuery, now: OffsetDateTime) -> Result<KvPage, KvError>;
 
-    /// The keys with exactly these scopes, ordered, those after `after`; at most [`MOST_EXAMINED`].
+    /// The keys with exactly these scopes, ordered, those after `after`, a page at a time. A page may be short, or empty, and
+    /// not the last one: one call looks at [`MOST_EXAMINED`] keys, expired ones included.
     ///
     /// # Errors
     /// Where the storage fails.
@@ -218,19 +246,20 @@ pub trait KvStorage: Send + Sync {
         scopes: &Scopes,
         after: Option<&str>,
         now: OffsetDateTime,
-    ) -> Result<Vec<String>, KvError>;
+    ) -> Result<KvKeys, KvError>;
 
-    /// The sets of scopes under which the guild has records, in a fixed order, those after `after`; at most
-    /// [`MOST_SCOPE_SETS`].
+    /// The sets of scopes under which the guild has records, in a fixed order, those after `after`, a page at a time. A page
+    /// may be short, or empty, and not the last one: one call looks at [`MOST_SCOPE_SETS`] keys, which are the first of each
+    /// set, and those that have expired before one that has not.
     ///
     /// # Errors
     /// Where the storage fails.
     async fn kv_scopes(
         &self,
         guild: GuildId,
-        after: Option<&Scopes>,
+        after: Option<&ScopesPlace>,
         now: OffsetDateTime,
-    ) -> Result<Vec<Scopes>, KvError>;
+    ) -> Result<KvScopes, KvError>;
 
     /// Does all of `ops`, in their order, or none; what is returned has happened, also if the machine dies then.
     ///

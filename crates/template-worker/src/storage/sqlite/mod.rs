@@ -3,8 +3,8 @@
 //! Owns opening it, its pragmas, its migrations, and one transaction per call; the statements are in `templates`,
 //! `limits`, `secrets`, `objects` and `tokens`. Records go their own way, in `kv`.
 //!
-//! There is one connection that writes and a few that read. Writers queue up for the one, in order and without polling;
-//! in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
+//! There is one connection that writes and a few that read. Writers queue up for the one, without polling, in the order that
+//! `lanes` has; in WAL mode readers never wait for them. A second process on the same folder (`token create` beside a running
 //! service) is waited for with `busy_timeout`.
 //!
 //! `synchronous` is FULL. NORMAL would survive a `kill -9`, since the operating system has the pages by then, but it
@@ -12,13 +12,16 @@
 //! records share one.
 
 mod kv;
+mod lanes;
 mod limits;
 mod objects;
 mod secrets;
 mod templates;
 mod tokens;
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +31,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use time::OffsetDateTime;
 
+use self::lanes::{Lanes, Turn};
 use super::{
     Storage, StorageError, Template, TemplateVersion, Token, TokenHash, Written, folder as data_folder,
 };
@@ -40,26 +44,28 @@ const FILE: &str = "template-worker.db";
 /// Connections that read what the service itself needs for every event, and others that read what guilds keep: so that no
 /// guild's reading holds up an event.
 const READERS: u32 = 4;
-/// Reads of one guild's records and objects at a time: it waits behind itself.
+/// Reads of what one guild keeps, at a time: it waits behind itself.
 const READS_OF_A_GUILD: usize = 2;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite's result codes for "cannot open the file" and "the file is read-only".
 const NOT_WRITABLE: [&str; 2] = ["14", "8"];
 
 /// The order is the order in which they run; what has been released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "templates and tokens", include_str!("../../../migrations/sqlite/0001_templates_and_tokens.sql")),
     (2, "guild limits", include_str!("../../../migrations/sqlite/0002_guild_limits.sql")),
     (3, "key-value records", include_str!("../../../migrations/sqlite/0003_kv.sql")),
     (4, "secrets and objects", include_str!("../../../migrations/sqlite/0004_secrets_and_objects.sql")),
     (5, "template authors", include_str!("../../../migrations/sqlite/0005_template_authors.sql")),
     (6, "versions after deletes", include_str!("../../../migrations/sqlite/0006_versions_after_deletes.sql")),
+    (7, "bytes of versions", include_str!("../../../migrations/sqlite/0007_bytes_of_versions.sql")),
 ];
 
 /// Storage in SQLite. Made once; share it behind an `Arc`.
 #[derive(Debug)]
 pub struct SqliteStorage {
     writer: SqlitePool,
+    lanes: Arc<Lanes>,
     readers: SqlitePool,
     /// For what guilds keep.
     guild_readers: SqlitePool,
@@ -105,13 +111,16 @@ impl SqliteStorage {
     }
 
     fn of(writer: SqlitePool, readers: SqlitePool, guild_readers: SqlitePool) -> Self {
-        let (kv, places) = (kv::Writer::start(writer.clone()), GuildPlaces::new(READS_OF_A_GUILD));
-        Self { writer, readers, guild_readers, places, kv }
+        let (lanes, places) = (Arc::new(Lanes::default()), GuildPlaces::new(READS_OF_A_GUILD));
+        let kv = kv::Writer::start(writer.clone(), Arc::clone(&lanes));
+        Self { writer, lanes, readers, guild_readers, places, kv }
     }
 
-    /// A transaction that holds the write lock from its start, so that what it reads first stays true until it writes.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    /// A transaction that holds the write lock from its start, so that what it reads first stays true until it writes; when
+    /// it is the turn of the guild, or of the service itself.
+    async fn write(&self, guild: impl Into<Option<GuildId>>) -> Result<Write, StorageError> {
+        let turn = self.lanes.other(guild.into()).await;
+        Ok(Write { transaction: self.writer.begin_with("BEGIN IMMEDIATE").await?, _turn: turn })
     }
 
     /// A connection for what `guild` keeps, when it is its turn.
@@ -123,6 +132,33 @@ impl SqliteStorage {
     /// A transaction that sees one moment.
     async fn read(&self) -> Result<Transaction<'static, Sqlite>, StorageError> {
         Ok(self.readers.begin().await?)
+    }
+}
+
+/// A transaction that has the one connection that writes.
+struct Write {
+    transaction: Transaction<'static, Sqlite>,
+    // Given back after the connection.
+    _turn: Turn,
+}
+
+impl Write {
+    async fn commit(self) -> Result<(), StorageError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+impl Deref for Write {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
     }
 }
 
@@ -204,7 +240,7 @@ impl Storage for SqliteStorage {
         if_match: Option<u32>,
         max_templates: usize,
     ) -> Result<(Template, Written), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let written = templates::put(&mut transaction, guild, name, draft, if_match, max_templates).await?;
         transaction.commit().await?;
         Ok(written)
@@ -217,7 +253,7 @@ impl Storage for SqliteStorage {
         patch: TemplatePatch,
         if_match: Option<u32>,
     ) -> Result<Option<Template>, StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let patched = templates::patch(&mut transaction, guild, name, patch, if_match).await?;
         transaction.commit().await?;
         Ok(patched)
@@ -228,7 +264,8 @@ impl Storage for SqliteStorage {
         guild: GuildId,
         name: &TemplateName,
     ) -> Result<Option<Template>, StorageError> {
-        templates::get(&mut *self.read().await?, guild, name).await
+        let mut read = self.read_of(guild).await?;
+        templates::get(&mut *read.begin().await?, guild, name).await
     }
 
     async fn list_templates(
@@ -237,7 +274,8 @@ impl Storage for SqliteStorage {
         after: Option<&TemplateName>,
         limit: u32,
     ) -> Result<Vec<TemplateInfo>, StorageError> {
-        templates::list(&mut *self.read().await?, guild, after, limit).await
+        let mut read = self.read_of(guild).await?;
+        templates::list(&mut *read.begin().await?, guild, after, limit).await
     }
 
     async fn templates_of(&self, guild: GuildId) -> Result<Vec<Template>, StorageError> {
@@ -250,7 +288,7 @@ impl Storage for SqliteStorage {
         name: &TemplateName,
         if_match: Option<u32>,
     ) -> Result<bool, StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let deleted = templates::delete(&mut transaction, guild, name, if_match).await?;
         transaction.commit().await?;
         Ok(deleted)
@@ -261,13 +299,14 @@ impl Storage for SqliteStorage {
         guild: GuildId,
         name: &TemplateName,
     ) -> Result<Vec<TemplateVersion>, StorageError> {
-        templates::versions(&mut *self.read().await?, guild, name).await
+        let mut read = self.read_of(guild).await?;
+        templates::versions(&mut *read.begin().await?, guild, name).await
     }
 
     async fn put_limits(&self, guild: GuildId, overrides: &LimitOverrides) -> Result<(), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(None).await?;
         limits::put(&mut transaction, guild, overrides).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     async fn all_limits(&self) -> Result<Vec<(GuildId, LimitOverrides)>, StorageError> {
@@ -275,9 +314,9 @@ impl Storage for SqliteStorage {
     }
 
     async fn insert_token(&self, token: &Token, hash: &TokenHash) -> Result<(), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(None).await?;
         tokens::insert(&mut transaction, token, hash).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     async fn find_token_by_hash(&self, hash: &TokenHash) -> Result<Option<Token>, StorageError> {
@@ -290,7 +329,7 @@ impl Storage for SqliteStorage {
     }
 
     async fn revoke_token(&self, id: TokenId) -> Result<bool, StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(None).await?;
         let revoked = tokens::revoke(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(revoked)
@@ -355,6 +394,14 @@ mod tests {
         }
         // All connections for what guilds keep are taken.
         assert!(tokio::time::timeout(soon, storage.read_of(guild(9))).await.is_err());
+        let name = "greet".parse().unwrap();
+        for asked in [
+            tokio::time::timeout(soon, storage.get_template(guild(9), &name)).await.is_err(),
+            tokio::time::timeout(soon, storage.list_templates(guild(9), None, 1)).await.is_err(),
+            tokio::time::timeout(soon, storage.template_versions(guild(9), &name)).await.is_err(),
+        ] {
+            assert!(asked, "what templates ask for is read there as well");
+        }
         assert!(storage.templates_of(guild(9)).await.unwrap().is_empty());
     }
 

@@ -22,9 +22,9 @@ impl ObjectBooks for SqliteStorage {
         size: u64,
         quota: ObjectQuota,
     ) -> Result<(), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         begin(&mut transaction, guild, key, blob, size, quota).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     async fn finish_object(
@@ -32,7 +32,7 @@ impl ObjectBooks for SqliteStorage {
         guild: GuildId,
         object: &ObjectRecord,
     ) -> Result<(ObjectRecord, Option<LooseBlob>), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let finished = finish(&mut transaction, guild, object).await?;
         transaction.commit().await?;
         Ok(finished)
@@ -83,7 +83,7 @@ impl ObjectBooks for SqliteStorage {
     }
 
     async fn delete_object(&self, guild: GuildId, key: &str) -> Result<Option<LooseBlob>, StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let blob: Option<String> =
             sqlx::query_scalar("DELETE FROM objects WHERE guild = ? AND key = ? RETURNING blob")
                 .bind(guild_column(guild))
@@ -98,12 +98,12 @@ impl ObjectBooks for SqliteStorage {
         Ok(loose)
     }
 
-    async fn abandon_incoming(&self, blob: Option<Uuid>) -> Result<bool, StorageError> {
-        let mut transaction = self.write().await?;
+    async fn abandon_incoming(&self, content: Option<LooseBlob>) -> Result<bool, StorageError> {
+        let mut transaction = self.write(content.map(|content| content.guild)).await?;
         let changed = sqlx::query(
             "UPDATE loose_blobs SET incoming = 0, reserved = 0 WHERE incoming = 1 AND (?1 IS NULL OR blob = ?1)",
         )
-        .bind(blob.map(|blob| blob.to_string()))
+        .bind(content.map(|content| content.blob.to_string()))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -136,13 +136,13 @@ impl ObjectBooks for SqliteStorage {
         Ok((readable.collect(), next))
     }
 
-    async fn forget_blob(&self, blob: Uuid) -> Result<(), StorageError> {
-        let mut transaction = self.write().await?;
+    async fn forget_blob(&self, content: LooseBlob) -> Result<(), StorageError> {
+        let mut transaction = self.write(content.guild).await?;
         sqlx::query("DELETE FROM loose_blobs WHERE blob = ?")
-            .bind(blob.to_string())
+            .bind(content.blob.to_string())
             .execute(&mut *transaction)
             .await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
             storage.begin_object(guild, "k", blob, 1, quota).await.unwrap();
         }
         storage.abandon_incoming(None).await.unwrap();
-        let mut transaction = storage.write().await.unwrap();
+        let mut transaction = storage.write(None).await.unwrap();
         sqlx::query("UPDATE loose_blobs SET blob = '!' WHERE blob = ?")
             .bind(blobs[0].to_string())
             .execute(&mut *transaction)

@@ -18,7 +18,7 @@ impl SecretStorage for SqliteStorage {
         secret: &SealedSecret,
         most: usize,
     ) -> Result<(SealedSecret, Written), StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let put = put(&mut transaction, guild, secret, most).await?;
         transaction.commit().await?;
         Ok(put)
@@ -35,7 +35,7 @@ impl SecretStorage for SqliteStorage {
     }
 
     async fn delete_secret(&self, guild: GuildId, name: &str) -> Result<bool, StorageError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(guild).await?;
         let deleted = sqlx::query("DELETE FROM secrets WHERE guild = ? AND name = ?")
             .bind(guild_column(guild))
             .bind(name)

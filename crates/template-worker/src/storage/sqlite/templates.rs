@@ -1,5 +1,6 @@
 //! The statements about templates. Each function runs inside a transaction that its caller began and commits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use khronos::Bundle;
@@ -8,8 +9,11 @@ use sqlx::{FromRow, Row as _, SqliteConnection};
 
 use super::{Unreadable, from_micros, guild_column, make_guild, now};
 use crate::ids::GuildId;
-use crate::storage::{KEPT_VERSIONS, StorageError, TemplateVersion, Written};
+use crate::storage::{KEPT_VERSION_BYTES, KEPT_VERSIONS, StorageError, TemplateVersion, Written};
 use crate::template::{Author, Template, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
+
+/// Bytes of old versions after which no more are forgotten with one change: whoever writes next waits meanwhile.
+const FORGOTTEN_AT_ONCE: u32 = 16 << 20;
 
 /// A template's current version as it is stored, without its files.
 struct Row {
@@ -80,7 +84,7 @@ pub(super) async fn put(
         updated_at: time(now)?,
         updated_by: draft.author,
     };
-    insert_version(db, &info, version, created_at, now).await?;
+    insert_version(db, &info, &draft.bundle, version, created_at, now).await?;
     for (path, source) in draft.bundle.files() {
         sqlx::query(
             "INSERT INTO template_files (guild, name, files_version, path, source) VALUES (?, ?, ?, ?, ?)",
@@ -117,7 +121,7 @@ pub(super) async fn patch(
     info.paused = patch.paused.unwrap_or(info.paused);
     info.updated_at = from_micros(now).map_err(|source| unreadable(guild, name.as_str(), source))?;
     info.updated_by = patch.author;
-    insert_version(db, &info, files_version, created_at, now).await?;
+    insert_version(db, &info, &bundle, files_version, created_at, now).await?;
     forget_old_versions(db, guild, name, info.version).await?;
     Ok(Some(Template { info, bundle }))
 }
@@ -253,12 +257,17 @@ async fn first_version(db: &mut SqliteConnection, guild: GuildId) -> Result<u32,
 async fn insert_version(
     db: &mut SqliteConnection,
     info: &TemplateInfo,
+    bundle: &Bundle,
     files_version: impl Into<i64>,
     created_at: i64,
     now: i64,
 ) -> Result<(), StorageError> {
     let (guild, name) = (guild_column(info.guild), info.name.as_str());
     let json = |source: serde_json::Error| StorageError::Failed(source.into());
+    let (events, capabilities) =
+        (serde_json::to_string(&info.events), serde_json::to_string(&info.capabilities));
+    let (events, capabilities) = (events.map_err(json)?, capabilities.map_err(json)?);
+    let files_bytes: usize = bundle.files().map(|(path, source)| path.len() + source.text.len()).sum();
     sqlx::query(
         "INSERT INTO templates (guild, name, version, created_at, created_by) VALUES (?, ?, ?, ?, ?) \
          ON CONFLICT (guild, name) DO UPDATE SET version = excluded.version",
@@ -272,24 +281,32 @@ async fn insert_version(
     .await?;
     sqlx::query(
         "INSERT INTO template_versions (guild, name, version, files_version, events, capabilities, description, \
-         error_channel, paused, stored_at, stored_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         error_channel, paused, stored_at, stored_by, bytes, files_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(guild)
     .bind(name)
     .bind(info.version)
     .bind(files_version.into())
-    .bind(serde_json::to_string(&info.events).map_err(json)?)
-    .bind(serde_json::to_string(&info.capabilities).map_err(json)?)
+    .bind(&events)
+    .bind(&capabilities)
     .bind(&info.description)
     .bind(&info.error_channel)
     .bind(info.paused)
     .bind(now)
     .bind(info.updated_by.as_ref().map(Author::as_str))
+    .bind(size(events.len() + capabilities.len() + info.description.len()))
+    .bind(size(files_bytes))
     .execute(db)
     .await?;
     Ok(())
 }
 
+/// Sizes are bounded far below `i64::MAX`.
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Keeps the last versions of the template, and of all others of the guild what its old versions may have together.
 async fn forget_old_versions(
     db: &mut SqliteConnection,
     guild: GuildId,
@@ -302,15 +319,45 @@ async fn forget_old_versions(
         .bind(version.saturating_sub(KEPT_VERSIONS))
         .execute(&mut *db)
         .await?;
-    sqlx::query(
-        "DELETE FROM template_files WHERE guild = ?1 AND name = ?2 AND files_version NOT IN \
-         (SELECT files_version FROM template_versions WHERE guild = ?1 AND name = ?2)",
+    let mut changed: BTreeSet<String> = forget_oldest(db, guild).await?.into_iter().collect();
+    changed.insert(name.as_str().to_owned());
+    for name in changed {
+        sqlx::query(
+            "DELETE FROM template_files WHERE guild = ?1 AND name = ?2 AND files_version NOT IN \
+             (SELECT files_version FROM template_versions WHERE guild = ?1 AND name = ?2)",
+        )
+        .bind(guild_column(guild))
+        .bind(name)
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Forgets the oldest of the guild's old versions while they have too many bytes together, and returns their templates. Files
+/// that versions share count for the last of them.
+async fn forget_oldest(db: &mut SqliteConnection, guild: GuildId) -> Result<Vec<String>, StorageError> {
+    // The index has all that is needed: the rows themselves are as large as what is counted.
+    let names = sqlx::query_scalar(
+        "WITH kept AS ( \
+             SELECT name, version, stored_at, bytes, files_bytes, files_version, \
+                 lead(files_version) OVER (PARTITION BY name ORDER BY version) AS next_files \
+             FROM template_versions INDEXED BY template_versions_by_bytes WHERE guild = ?1 \
+         ), old AS ( \
+             SELECT name, version, stored_at, bytes + iif(next_files = files_version, 0, files_bytes) AS bytes \
+             FROM kept WHERE next_files IS NOT NULL \
+         ), summed AS ( \
+             SELECT name, version, sum(bytes) OVER (ORDER BY stored_at DESC, version DESC, name DESC \
+                 ROWS UNBOUNDED PRECEDING) AS newer, sum(bytes) OVER () AS whole FROM old \
+         ) DELETE FROM template_versions WHERE guild = ?1 AND (name, version) IN \
+             (SELECT name, version FROM summed WHERE newer > ?2 AND whole - newer < ?3) RETURNING name",
     )
     .bind(guild_column(guild))
-    .bind(name.as_str())
-    .execute(db)
+    .bind(KEPT_VERSION_BYTES)
+    .bind(FORGOTTEN_AT_ONCE)
+    .fetch_all(db)
     .await?;
-    Ok(())
+    Ok(names)
 }
 
 /// Current versions: the one called `only`, or all after `after`, at most `limit`, ordered by name.
@@ -375,4 +422,50 @@ fn author(text: Option<String>) -> Result<Option<Author>, Unreadable> {
 
 fn unreadable(guild: GuildId, name: &str, source: Unreadable) -> StorageError {
     StorageError::Unreadable { what: format!("template \"{name}\" of guild {guild}"), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SqliteStorage;
+    use super::*;
+    use crate::capabilities::Capabilities;
+    use crate::storage::Storage as _;
+
+    #[tokio::test]
+    async fn old_versions_go_with_their_files_and_not_too_many_at_once() {
+        let storage = SqliteStorage::in_memory().await.unwrap();
+        let guild = GuildId::new(1).unwrap();
+        let put = async |name: &str| {
+            let draft = TemplateDraft {
+                bundle: Arc::new(Bundle::new([("init.luau".to_owned(), "return 1".to_owned())]).unwrap()),
+                events: Vec::new(),
+                capabilities: Capabilities::default(),
+                description: String::new(),
+                error_channel: None,
+                paused: false,
+                author: None,
+            };
+            storage.put_template(guild, &name.parse().unwrap(), draft, None, 10).await.unwrap();
+        };
+        let files = async || -> Vec<(String, i64)> {
+            sqlx::query_as("SELECT name, files_version FROM template_files ORDER BY name, files_version")
+                .fetch_all(&storage.readers)
+                .await
+                .unwrap()
+        };
+        for _ in 0..4 {
+            put("a").await;
+        }
+        sqlx::query("UPDATE template_versions SET files_bytes = ? WHERE version < 4")
+            .bind(KEPT_VERSION_BYTES - 1_000)
+            .execute(&storage.writer)
+            .await
+            .unwrap();
+        for (first, last) in [(2, 1), (3, 2), (3, 3)] {
+            put("b").await;
+            let of_a = (first..=4).map(|version| ("a".to_owned(), version));
+            let of_b = (1..=last).map(|version| ("b".to_owned(), version));
+            assert_eq!(files().await, of_a.chain(of_b).collect::<Vec<_>>());
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::write::Transaction;
 use crate::ids::GuildId;
 use crate::storage::StorageError;
 use crate::storage::expiry::{DueKey, ExpiryState, KeyExpiry, ResumeKey, Settlement};
-use crate::storage::kv::{KvError, KvId, Scopes};
+use crate::storage::kv::{KvError, KvId, MOST_EXAMINED, Scopes};
 
 row! {
     struct Due {
@@ -241,13 +241,15 @@ pub(super) async fn keys_to_resume(
     now: i64,
 ) -> Result<Vec<ResumeKey>, KvError> {
     let rows: Vec<(i64, String, String, String)> = sqlx::query_as(
-        "SELECT seq, id, key, scopes FROM kv_records WHERE resume = 1 AND guild = ?1 AND seq > ?2 \
-         AND (expires_at IS NULL OR expires_at > ?3) ORDER BY seq LIMIT ?4",
+        "SELECT seq, id, key, scopes FROM (SELECT seq, id, key, scopes, expires_at FROM kv_records \
+         WHERE resume = 1 AND guild = ?1 AND seq > ?2 ORDER BY seq LIMIT ?5) \
+         WHERE expires_at IS NULL OR expires_at > ?3 ORDER BY seq LIMIT ?4",
     )
     .bind(guild_column(guild))
     .bind(after.unwrap_or(i64::MIN))
     .bind(now)
     .bind(limit)
+    .bind(i64::try_from(MOST_EXAMINED).unwrap_or(i64::MAX))
     .fetch_all(db)
     .await?;
     rows.into_iter()

@@ -2,8 +2,8 @@
 //!
 //! Owns the group commit: all changes of all guilds go through one queue to one task, which puts those that wait into one
 //! transaction, and answers when it is committed. A flush to the disk takes milliseconds, and so many changes share it
-//! that thousands a second are stored as surely as one. Templates and tokens use the same connection, between two such
-//! transactions.
+//! that thousands a second are stored as surely as one. Everything else that is written uses the same connection, between two
+//! such transactions.
 
 /// A struct that is read from a row, each field from the column of its name.
 macro_rules! row {
@@ -35,13 +35,14 @@ use tokio::task::JoinHandle;
 
 use self::queue::{Answer, Job, Queue, Work};
 use self::write::Transaction;
+use super::lanes::Lanes;
 use super::{SqliteStorage, to_micros};
 use crate::ids::GuildId;
 use crate::storage::StorageError;
 use crate::storage::expiry::{DueKey, ExpiryStorage, KeyExpiry, ResumeKey, Settlement};
 use crate::storage::kv::{
-    KvAt, KvError, KvId, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvStorage, KvUsage, KvWritten, Scopes,
-    check_all,
+    KvAt, KvError, KvId, KvKeys, KvOp, KvPage, KvQuery, KvQuota, KvRecord, KvScopes, KvStorage, KvUsage,
+    KvWritten, Scopes, ScopesPlace, check_all,
 };
 
 /// The way of changes to the one task that writes them.
@@ -54,10 +55,10 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A task that writes to the one connection of `pool`.
-    pub(super) fn start(pool: SqlitePool) -> Self {
+    /// A task that writes to the one connection of `pool`, when it is its turn.
+    pub(super) fn start(pool: SqlitePool, lanes: Arc<Lanes>) -> Self {
         let (queue, due) = (Arc::new(Queue::default()), watch::Sender::new(0));
-        let task = tokio::spawn(run(Writing(Arc::clone(&queue)), pool, due.clone()));
+        let task = tokio::spawn(run(Writing(Arc::clone(&queue)), pool, lanes, due.clone()));
         Self { queue, due, task: Mutex::new(Some(task)) }
     }
 
@@ -93,9 +94,12 @@ impl Drop for Writing {
     }
 }
 
-async fn run(writing: Writing, pool: SqlitePool, due: watch::Sender<u64>) {
+async fn run(writing: Writing, pool: SqlitePool, lanes: Arc<Lanes>, due: watch::Sender<u64>) {
     while let Some(jobs) = writing.0.next().await {
-        match commit(&pool, &jobs).await {
+        let turn = lanes.records().await;
+        let committed = commit(&pool, &jobs).await;
+        drop(turn);
+        match committed {
             Ok((answers, due_changed)) => {
                 // Whoever does not wait any longer has still changed it.
                 for (job, answer) in jobs.into_iter().zip(answers) {
@@ -166,16 +170,16 @@ impl KvStorage for SqliteStorage {
         scopes: &Scopes,
         after: Option<&str>,
         now: OffsetDateTime,
-    ) -> Result<Vec<String>, KvError> {
+    ) -> Result<KvKeys, KvError> {
         read::keys(&mut *self.read_of(guild).await?.connection, guild, scopes, after, to_micros(now)).await
     }
 
     async fn kv_scopes(
         &self,
         guild: GuildId,
-        after: Option<&Scopes>,
+        after: Option<&ScopesPlace>,
         now: OffsetDateTime,
-    ) -> Result<Vec<Scopes>, KvError> {
+    ) -> Result<KvScopes, KvError> {
         read::scopes(&mut *self.read_of(guild).await?.connection, guild, after, to_micros(now)).await
     }
 
@@ -194,7 +198,7 @@ impl KvStorage for SqliteStorage {
     }
 
     async fn kv_usage(&self, guild: GuildId) -> Result<KvUsage, KvError> {
-        read::usage(&self.readers, guild).await
+        read::usage(&mut *self.read_of(guild).await?.connection, guild).await
     }
 }
 
@@ -205,7 +209,7 @@ impl ExpiryStorage for SqliteStorage {
     }
 
     async fn release_claims(&self, now: OffsetDateTime) -> Result<(), KvError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(None).await?;
         due::release_claims(&mut transaction, to_micros(now)).await?;
         Ok(transaction.commit().await?)
     }
@@ -240,7 +244,8 @@ impl ExpiryStorage for SqliteStorage {
         limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<KeyExpiry>, KvError> {
-        due::list(&mut *self.read().await?, guild, after, limit, to_micros(now)).await
+        let mut read = self.read_of(guild).await?;
+        due::list(&mut read.connection, guild, after, limit, to_micros(now)).await
     }
 
     async fn retry_expiry(&self, guild: GuildId, id: &KvId, now: OffsetDateTime) -> Result<bool, KvError> {
@@ -273,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_has_ended_answers_whoever_waits_and_takes_no_more() {
-        let writer = Writer::start(SqlitePool::connect_lazy("sqlite::memory:").unwrap());
+        let writer = Writer::start(SqlitePool::connect_lazy("sqlite::memory:").unwrap(), Arc::default());
         let task = writer.task.lock().unwrap().take().unwrap();
         let claim = || {
             let work = writer.work(GuildId::new(1).unwrap(), Work::Claim, OffsetDateTime::UNIX_EPOCH);

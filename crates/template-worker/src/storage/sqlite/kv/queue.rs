@@ -16,6 +16,10 @@ use crate::storage::kv::{KvError, KvId, KvOp, KvQuota, KvWritten, MOST_WAITING};
 /// Most that waits: of one guild, and of all together.
 const MOST_OF_A_GUILD: Amount = Amount { jobs: MOST_WAITING, bytes: 8 << 20 };
 const MOST_OF_ALL: Amount = Amount { jobs: 16_384, bytes: 64 << 20 };
+/// The same with those of guilds that have nothing else waiting: a few guilds cannot shut the door for all.
+const MOST_WITH_FIRSTS: Amount = Amount { jobs: 2 * MOST_OF_ALL.jobs, bytes: 2 * MOST_OF_ALL.bytes };
+/// Bytes of such a first one that always fit, however large those of the others are.
+const SMALL: usize = 8 << 10;
 /// Most that is written in one transaction: so long others wait for the writer.
 const MOST_AT_ONCE: Amount = Amount { jobs: 256, bytes: 4 << 20 };
 
@@ -123,7 +127,9 @@ impl Queue {
             if !fits(of_guild, MOST_OF_A_GUILD) {
                 return Err(KvError::Busy { whose: "this guild" });
             }
-            if !fits(waiting.all, MOST_OF_ALL) {
+            let is_first = of_guild.jobs == 0;
+            let small = is_first && amount.bytes <= SMALL && waiting.all.jobs < MOST_WITH_FIRSTS.jobs;
+            if !small && !fits(waiting.all, if is_first { MOST_WITH_FIRSTS } else { MOST_OF_ALL }) {
                 return Err(KvError::Busy { whose: "all guilds" });
             }
         }
@@ -244,9 +250,34 @@ mod tests {
     #[tokio::test]
     async fn a_flood_of_many_guilds_is_refused_in_the_end() {
         let queue = Queue::default();
-        let most = MOST_OF_ALL.jobs as u64;
+        let most = MOST_WITH_FIRSTS.jobs as u64;
         (1..=most).for_each(|guild| queue.push(job(guild, 0)).unwrap());
         assert!(matches!(queue.push(job(most + 1, 0)), Err(KvError::Busy { whose: "all guilds" })));
+    }
+
+    #[tokio::test]
+    async fn a_guild_with_nothing_waiting_gets_one_change_in_however_much_others_have() {
+        let queue = Queue::default();
+        let full = |pushed| matches!(pushed, Err(KvError::Busy { whose: "all guilds" }));
+        let guilds = (MOST_OF_ALL.jobs / MOST_OF_A_GUILD.jobs) as u64;
+        for guild in 1..=guilds {
+            (0..MOST_OF_A_GUILD.jobs).for_each(|_| queue.push(job(guild, 0)).unwrap());
+        }
+        for guild in [1_000, 1_001] {
+            queue.push(job(guild, MOST_AT_ONCE.bytes)).unwrap();
+            assert!(full(queue.push(job(guild, 0))), "the second one is refused");
+        }
+        while queue.next().await.unwrap().iter().all(|job| job.guild.get() != 1_001) {}
+        queue.push(job(1_000, 0)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn large_changes_of_others_leave_room_for_small_ones() {
+        let queue = Queue::default();
+        let large = (MOST_WITH_FIRSTS.bytes / MOST_AT_ONCE.bytes) as u64;
+        (1..=large).for_each(|guild| queue.push(job(guild, MOST_AT_ONCE.bytes)).unwrap());
+        queue.push(job(large + 1, SMALL - 1)).unwrap();
+        assert!(matches!(queue.push(job(large + 2, SMALL + 1)), Err(KvError::Busy { .. })));
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@ use super::super::{Unreadable, from_micros, guild_column};
 use super::due::unreadable;
 use crate::ids::GuildId;
 use crate::storage::kv::{
-    KvAt, KvError, KvId, KvKey, KvPage, KvQuery, KvRecord, KvUsage, MOST_EXAMINED, MOST_FOUND,
-    MOST_FOUND_BYTES, MOST_SCOPE_SETS, Scopes,
+    KvAt, KvError, KvId, KvKey, KvKeys, KvPage, KvQuery, KvRecord, KvScopes, KvUsage, MOST_EXAMINED,
+    MOST_FOUND, MOST_FOUND_BYTES, MOST_SCOPE_SETS, Scopes, ScopesPlace,
 };
 
 /// Keys that are read at a time while some are looked for.
@@ -148,40 +148,63 @@ pub(super) async fn keys<'a>(
     scopes: &Scopes,
     after: Option<&str>,
     now: i64,
-) -> Result<Vec<String>, KvError> {
-    let query = sqlx::query_scalar(
-        "SELECT key FROM kv_records WHERE guild = ? AND scopes = ? AND key > ? \
-         AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
-    );
-    let query = query.bind(guild_column(guild)).bind(scopes.to_column()).bind(after.unwrap_or_default());
-    let limit = i64::try_from(MOST_EXAMINED).unwrap_or(i64::MAX);
-    Ok(query.bind(now).bind(limit).fetch_all(db).await?)
+) -> Result<KvKeys, KvError> {
+    // Those that have expired are looked at as well, so that a call costs as much however many there are.
+    let rows: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT key, expires_at IS NULL OR expires_at > ?4 FROM kv_records \
+         WHERE guild = ?1 AND scopes = ?2 AND key > ?3 ORDER BY key LIMIT ?5",
+    )
+    .bind(guild_column(guild))
+    .bind(scopes.to_column())
+    .bind(after.unwrap_or_default())
+    .bind(now)
+    .bind(i64::try_from(MOST_EXAMINED).unwrap_or(i64::MAX))
+    .fetch_all(db)
+    .await?;
+    let next = rows.last().filter(|_| rows.len() >= MOST_EXAMINED).map(|(key, _)| key.clone());
+    let live = rows.into_iter().filter_map(|(key, live)| live.then_some(key));
+    Ok(KvKeys { keys: live.collect(), next })
 }
 
 pub(super) async fn scopes<'a>(
     db: impl sqlx::SqliteExecutor<'a>,
     guild: GuildId,
-    after: Option<&Scopes>,
+    after: Option<&ScopesPlace>,
     now: i64,
-) -> Result<Vec<Scopes>, KvError> {
-    // One step along the index for each set, however many keys it has; and a look for one that has not expired.
-    let columns: Vec<String> = sqlx::query_scalar(
-        "WITH RECURSIVE sets (scopes) AS ( \
-             SELECT min(scopes) FROM kv_records WHERE guild = ?1 AND scopes > ?2 \
+) -> Result<KvScopes, KvError> {
+    let (scopes, key) =
+        after.map_or((String::new(), None), |after| (after.scopes.to_column(), after.key.as_deref()));
+    // One step along the index for each set, however many keys it has; and one for each that has expired before the first
+    // that has not. The first row is the place to start after.
+    let rows: Vec<(String, String, bool)> = sqlx::query_as(
+        "WITH RECURSIVE walk (scopes, key, live) AS ( \
+             SELECT ?2, ?3, ?4 \
              UNION ALL \
-             SELECT (SELECT min(scopes) FROM kv_records WHERE guild = ?1 AND scopes > sets.scopes) FROM sets \
-             WHERE sets.scopes IS NOT NULL \
-         ) SELECT scopes FROM sets WHERE scopes IS NOT NULL AND EXISTS (SELECT 1 FROM kv_records AS live \
-           WHERE live.guild = ?1 AND live.scopes = sets.scopes AND (expires_at IS NULL OR expires_at > ?3)) LIMIT ?4",
+             SELECT next.scopes, next.key, next.expires_at IS NULL OR next.expires_at > ?5 \
+             FROM walk JOIN kv_records AS next ON next.seq = coalesce( \
+                 CASE WHEN walk.live THEN NULL ELSE (SELECT seq FROM kv_records \
+                     WHERE guild = ?1 AND scopes = walk.scopes AND key > walk.key ORDER BY key LIMIT 1) END, \
+                 (SELECT seq FROM kv_records WHERE guild = ?1 AND scopes > walk.scopes ORDER BY scopes, key LIMIT 1)) \
+             LIMIT ?6 \
+         ) SELECT scopes, key, live FROM walk",
     )
     .bind(guild_column(guild))
-    .bind(after.map_or_else(String::new, Scopes::to_column))
+    .bind(scopes)
+    .bind(key.unwrap_or_default())
+    .bind(key.is_none())
     .bind(now)
-    .bind(i64::try_from(MOST_SCOPE_SETS).unwrap_or(i64::MAX))
+    .bind(i64::try_from(MOST_SCOPE_SETS + 1).unwrap_or(i64::MAX))
     .fetch_all(db)
     .await?;
-    let read = |column: &String| Scopes::from_column(column);
-    columns.iter().map(read).collect::<Result<_, _>>().map_err(|source| unreadable(guild, source.into()))
+    let read = |column: &str| Scopes::from_column(column).map_err(|source| unreadable(guild, source.into()));
+    let next = match rows.last().filter(|_| rows.len() > MOST_SCOPE_SETS) {
+        Some((scopes, key, live)) => {
+            Some(ScopesPlace { scopes: read(scopes)?, key: (!live).then(|| key.clone()) })
+        }
+        None => None,
+    };
+    let live = rows.iter().skip(1).filter(|(.., live)| *live);
+    Ok(KvScopes { sets: live.map(|(scopes, ..)| read(scopes)).collect::<Result<_, _>>()?, next })
 }
 
 pub(super) async fn usage<'a>(db: impl sqlx::SqliteExecutor<'a>, guild: GuildId) -> Result<KvUsage, KvError> {
