@@ -5,14 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::admission::Place;
 use super::auth::{EventsDispatch, Guild};
 use super::error::ApiError;
 use super::extract::{JsonBody, QueryOf};
@@ -53,7 +52,6 @@ pub(super) struct Wait {
         EventProblems))]
 pub(super) async fn send_event(
     State(app): State<Arc<App>>,
-    Extension(place): Extension<Place>,
     guild: Guild<EventsDispatch>,
     QueryOf(query): QueryOf<Wait>,
     JsonBody(body): JsonBody<EventBody>,
@@ -70,7 +68,8 @@ pub(super) async fn send_event(
         // What the operator passes on is Discord's word; what a guild's own token sends may be anything.
         app.host.observe(guild.id, event.name().as_str(), event.data()).await;
     }
-    let dispatched = app.dispatcher.dispatch(event).await?;
+    // It may wait for the guild's templates to be compiled, which is nothing to keep others out for either.
+    let dispatched = app.dispatcher.dispatch_with(event, || guild.place.give_back()).await?;
     Ok(match wait {
         None => {
             let templates = dispatched.templates();
@@ -78,7 +77,7 @@ pub(super) async fn send_event(
         }
         Some(wait) => {
             // A minute's wait costs next to nothing: it must not keep others from being served.
-            place.give_back();
+            guild.place.give_back();
             let outcomes = dispatched.outcomes(wait).await;
             if wait >= limits.max_templates_return_wait_time() {
                 let is_late = |outcome: &&Outcome| outcome.result == OutcomeResult::TimedOut;
