@@ -125,6 +125,37 @@ fn the_code_of_the_reference_is_well_typed() {
 }
 
 #[test]
+fn what_discord_takes_in_several_forms_is_well_typed_in_each() {
+    let mut checker = checker();
+    for line in [
+        // `{}` takes a thing away.
+        r#"ctx.Discord:modify_guild_member({user_id = "1", reason = "r", data = {nick = {}, channel_id = {}}})"#,
+        r#"ctx.Discord:modify_guild_member({user_id = "1", reason = "r", data = {communication_disabled_until = {}}})"#,
+        r#"ctx.Discord:modify_guild_member({user_id = "1", reason = "r", data = {nick = "n"}})"#,
+        r#"ctx.Discord:edit_channel({channel_id = "1", reason = "r", data = {topic = {}, nsfw = {}, bitrate = 8000}})"#,
+        r#"ctx.Discord:edit_channel_permissions({channel_id = "1", target_id = "2", allow = {}, deny = 8, type = 0, reason = "r"})"#,
+        r#"ctx.Discord:edit_message({channel_id = "1", message_id = "2", data = {content = {}, embeds = {}, components = {}}})"#,
+        r#"ctx.Discord:modify_guild_channel_positions({data = {{id = "1", position = 2}, {id = "2", parent_id = {}}}, reason = "r"})"#,
+        r#"ctx.Discord:get_reactions({channel_id = "1", message_id = "2", reaction = {id = "3"}, type = "Burst"})"#,
+        r#"ctx.Discord:create_message({channel_id = "1", data = {content = "x", nonce = 7}})"#,
+        // An executor is `ctx.Discord` with more.
+        r#"local op = ctx.Discord:antiraid_bulk_op("create_message")
+           op:create_message({channel_id = "1", data = {content = op.action}})
+           op:antiraid_bulk_op_wait()
+           task.wait(op.gap_ms / 1000)"#,
+        // Somebody may not be there.
+        r#"local ban = ctx.Discord:get_guild_ban("1").data
+           if ban then print(ban.reason) end"#,
+        r#"print(ctx.Discord:antiraid_get_fused_member({"1"}).data.members[1].resolved_perms)"#,
+        r#"print(ctx.Discord:antiraid_check_channel_permissions({user_id = "1", channel_id = "2", needed_permissions = 8}).data.channel.name)"#,
+    ] {
+        let source = format!("--!strict\nreturn function(event: Event, ctx: TemplateContext)\n{line}\nend");
+        let found = errors(&mut checker, &source, &root());
+        assert!(found.is_empty(), "{line}: {found:#?}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_found() {
     let mut checker = checker();
     for (line, says) in [
@@ -132,6 +163,9 @@ fn what_is_not_there_is_found() {
         ("return ctx.DataStores.StatsStore:stat()", "stat"),
         ("return ctx.DataStores.StatsStore:stats().total_guild", "total_guild"),
         ("return ctx:has_cap(1)", "string"),
+        ("return ctx.Discord:get_guild_ban(\"1\").data.reason", "nil"),
+        ("return ctx.Discord:antiraid_bulk_op().gap", "gap"),
+        ("return ctx.Discord:antiraid_bulk_op():create_mesage({})", "create_mesage"),
         ("return event.data.keys", "keys"),
         ("task.wait(\"long\")", "number"),
     ] {

@@ -49,6 +49,12 @@ pub enum BundleError {
         /// The offending path, cut to a readable length.
         path: String,
     },
+    /// Two files at one path.
+    #[error("`{path}` is there twice: leave one of the two files out")]
+    Twice {
+        /// The path.
+        path: String,
+    },
     /// Neither `init.luau` nor `init.lua`.
     #[error("there is no `init.luau`: it is the file that runs when an event arrives")]
     NoEntry,
@@ -80,7 +86,10 @@ impl Bundle {
             check_path(&path)?;
             bytes += text.len();
             let hash = Sha256::digest(text.as_bytes()).into();
-            checked.insert(Arc::from(path), Source { text: Arc::from(text), hash });
+            let source = Source { text: Arc::from(text), hash };
+            if checked.insert(Arc::from(&*path), source).is_some() {
+                return Err(BundleError::Twice { path });
+            }
         }
         if !checked.contains_key(ENTRY) && !checked.contains_key(ENTRY_OLD) {
             return Err(BundleError::NoEntry);
@@ -133,6 +142,12 @@ mod tests {
             assert!(matches!(got, Err(BundleError::BadPath { .. })), "{path:?} gave {got:?}");
         }
         assert!(bundle(&["init.luau", "lib/words.luau", "ä.lua"]).is_ok());
+    }
+
+    #[test]
+    fn a_path_has_one_file() {
+        let twice = bundle(&["init.luau", "a.luau", "a.luau"]).err();
+        assert_eq!(twice, Some(BundleError::Twice { path: "a.luau".to_owned() }));
     }
 
     #[test]

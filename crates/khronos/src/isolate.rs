@@ -121,14 +121,18 @@ impl Isolates {
         scheduler: &Rc<Scheduler>,
         host: &Table,
     ) -> mlua::Result<()> {
-        let isolates = Rc::clone(self);
+        let (isolates, instead) = (Rc::clone(self), scheduler.options.instead);
         host_functions::add(lua, scheduler, host, "resolve", move |lua, (id, request): (u64, Value)| {
             let isolate = isolates.at(id)?;
             let Value::String(request) = &request else {
                 return Err(format!("require takes a path in quotes, got a {}", kind(&request)));
             };
             let from = caller(lua).unwrap_or_else(|| isolate.program.entry().to_owned());
-            isolate.program.resolve(&from, &request.to_string_lossy())
+            let request = request.to_string_lossy();
+            isolate.program.resolve(&from, &request).map_err(|error| match instead(&request) {
+                Some(instead) => format!("cannot require \"{request}\": {instead}"),
+                None => error,
+            })
         })?;
         let (isolates, s) = (Rc::clone(self), Rc::clone(scheduler));
         host_functions::add(lua, scheduler, host, "load", move |lua, (id, path): (u64, String)| {

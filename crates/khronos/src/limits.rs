@@ -21,6 +21,8 @@ pub struct RuntimeLimits {
     pub non_yieldable: Duration,
     /// What a returned value may measure.
     pub values: ValueLimits,
+    /// What all arguments of one call of the host may measure together. What each call makes of its own, it says itself.
+    pub arguments: ValueLimits,
     /// What a decoded event may measure.
     pub json: JsonLimits,
 }
@@ -34,6 +36,7 @@ impl Default for RuntimeLimits {
             slice: Duration::from_millis(2),
             non_yieldable: Duration::from_millis(250),
             values: ValueLimits::default(),
+            arguments: ValueLimits::default(),
             json: JsonLimits::default(),
         }
     }

@@ -55,7 +55,7 @@ impl HostFunctions {
         self.expose.call(host_functions::function(lua, &self.scheduler, f)?)
     }
 
-    /// What `text` is in JSON: tables that nobody can change.
+    /// What `text` is in JSON, as fresh tables, which the script may change.
     ///
     /// # Errors
     /// Where it is none, or more than a VM takes at once.

@@ -52,12 +52,18 @@ pub struct RuntimeOptions {
     /// Called before each slice with the name of the isolate that it is for, so that the embedder knows whom to blame for
     /// what happens in it. Must be quick.
     pub runs: Rc<dyn Fn(&str)>,
+    /// What to use instead of a module that is not there, such as one that scripts know from elsewhere; `None` where there is
+    /// nothing to say.
+    pub instead: fn(&str) -> Option<&'static str>,
     /// What time it is, for timers and deadlines; tests bring their own.
     pub clock: Rc<dyn Fn() -> Instant>,
+    /// Names of events by which their handlers may go as well, each with the name that the event has: where a table has a
+    /// handler of that name, too, it counts.
+    pub old_names: &'static [(&'static str, &'static str)],
 }
 
 impl RuntimeOptions {
-    /// Default limits, the real clock, log lines dropped, nobody woken.
+    /// Default limits, the real clock, log lines dropped, nobody woken, no old names.
     pub fn new(base: BaseLibrary, ticker: TickerHandle) -> Self {
         Self {
             limits: RuntimeLimits::default(),
@@ -66,7 +72,9 @@ impl RuntimeOptions {
             log: Rc::new(|_| ()),
             wake: Arc::new(|| ()),
             runs: Rc::new(|_| ()),
+            instead: |_| None,
             clock: Rc::new(Instant::now),
+            old_names: &[],
         }
     }
 }

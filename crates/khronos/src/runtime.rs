@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mlua::{Function, Lua, Table, Value};
 
@@ -175,12 +175,12 @@ impl KhronosRuntime {
     pub fn decode_json(&self, text: &str) -> Result<Value, RuntimeError> {
         self.check()?;
         let value =
-            self.decoder.decode(&self.lua, text, self.scheduler.limits().json).map_err(
-                |error| match error {
+            self.decoder.decode(&self.lua, text, self.scheduler.limits().json, true).map_err(|error| {
+                match error {
                     DecodeError::Json(text) => RuntimeError::Json(text),
                     DecodeError::OutOfMemory => RuntimeError::Broken(self.condemn_for_memory()),
-                },
-            )?;
+                }
+            })?;
         self.check_memory()?;
         Ok(value)
     }
@@ -258,7 +258,9 @@ impl KhronosRuntime {
         };
         let id = self.scheduler.reserve();
         let (chunk, handlers) = world.run();
-        let args = (id.0, isolate, chunk, handlers, event_name, event, ctx);
+        let old_names = self.scheduler.options.old_names.iter();
+        let old_name = old_names.copied().find_map(|(old, name)| (name == event_name).then_some(old));
+        let args = (id.0, isolate, chunk, handlers, event_name, old_name, event, ctx);
         let main = self.prelude.start.call(args).map_err(|error| {
             self.condemn_for_memory();
             RuntimeError::Start(error)
@@ -274,6 +276,11 @@ impl KhronosRuntime {
         let ran = self.scheduler.run_slice(&self.lua, &self.prelude);
         self.announce();
         ran
+    }
+
+    /// CPU time that the last slice took. Much more than a slice, where a script was inside a function that cannot be paused.
+    pub fn last_slice(&self) -> Duration {
+        self.scheduler.spent()
     }
 
     /// Whether there is something to do now.

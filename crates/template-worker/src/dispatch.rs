@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use admission::{Admissions, Ticket};
 pub use guild_limits::{GuildLimits, LimitsError};
-pub use loads::Loaded;
 use observer::Observer;
 pub use operations::{Drained, Gathered, TIME_TO_ANSWER};
 pub use payload::MOST_VALUES;
@@ -188,6 +187,17 @@ impl Dispatcher {
         self.counted(self.accept(event, only, || ()).await)
     }
 
+    /// Takes in an event that is for none of the guild's templates, as one that nobody listens to.
+    ///
+    /// # Errors
+    /// [`DispatchError::ShuttingDown`].
+    pub fn dispatch_to_nobody(&self) -> Result<Dispatched, DispatchError> {
+        self.counted(match self.0.stopping.is_stopping() {
+            true => Err(DispatchError::ShuttingDown),
+            false => Ok(self.nobody(Vec::new())),
+        })
+    }
+
     fn counted(&self, dispatched: Result<Dispatched, DispatchError>) -> Result<Dispatched, DispatchError> {
         self.0.shared.metrics.count(Count::Dispatched(match &dispatched {
             Ok(dispatched) if dispatched.templates.is_empty() => Dispatch::NobodyListens,
@@ -195,6 +205,11 @@ impl Dispatcher {
             Err(error) => error.outcome(),
         }));
         dispatched
+    }
+
+    /// What is accepted, and runs no template.
+    fn nobody(&self, quarantined: Vec<(TemplateName, Outcome)>) -> Dispatched {
+        Dispatched { templates: Vec::new(), quarantined, answers: replies(0, &self.0.shared.owed, None).1 }
     }
 
     async fn accept(
@@ -224,7 +239,7 @@ impl Dispatcher {
         listening.retain(|loaded| only.is_empty() || only.contains(&loaded.info.name));
         let (templates, quarantined) = self.allowed(guild, listening);
         if templates.is_empty() {
-            return Ok(Dispatched { templates, quarantined, answers: replies(0, &shared.owed, None).1 });
+            return Ok(self.nobody(quarantined));
         }
         // They may have changed while the templates were looked up.
         let limits = self.limits(guild);
@@ -362,12 +377,14 @@ impl Dispatcher {
         self.0.limits.set(guild, overrides).await
     }
 
-    /// Loads the guild's templates, as its next event would.
+    /// Loads the guild's templates, as its next event would. Returns what stands for them in their versions: the same again
+    /// means that nothing has changed.
     ///
     /// # Errors
     /// See [`DispatchError`].
-    pub async fn load_templates(&self, guild: GuildId) -> Result<(), DispatchError> {
-        self.0.templates.templates(guild, || Ok(())).await.map(|_| ())
+    pub async fn load_templates(&self, guild: GuildId) -> Result<u64, DispatchError> {
+        let slot = self.0.templates.templates(guild, || Ok(())).await?;
+        Ok(loads::fingerprint(slot.get().map_or(&[], Vec::as_slice)))
     }
 
     /// Lets no load of the guild's templates go on while what is returned is there.
@@ -376,8 +393,8 @@ impl Dispatcher {
         self.0.templates.hold_loads(guild).await
     }
 
-    /// Waits for the next load of any guild's templates. For one that waits only.
-    pub async fn next_load(&self) -> Loaded {
+    /// Waits for the next guild whose templates were loaded or have changed. For one that waits only.
+    pub async fn next_load(&self) -> GuildId {
         self.0.templates.next_load().await
     }
 

@@ -36,7 +36,7 @@ impl Refusal {
                 let limit = scheduler.memory_limit();
                 format!(
                     "not enough memory: this would take {bytes} bytes, and all templates of the guild have {limit} \
-                     bytes together"
+                     bytes together, the limit of memory: do less at once"
                 )
             }
             Self::Failed(error) => scheduler.explain(&error),

@@ -65,11 +65,41 @@ pub(crate) fn resolve(request: &str) -> Option<Result<&'static str, String>> {
     let alias = ALIASES.into_iter().find(|known| alias.eq_ignore_ascii_case(known))?;
     let path = format!("@{alias}/{name}");
     Some(find(&path).map(|entry| entry.module.path).ok_or_else(|| {
-        let shown: String = path.chars().take(100).collect();
-        let paths = modules().map(|module| module.path);
-        let nearest = paths.min_by_key(|known| strsim::levenshtein(known, &shown)).unwrap_or_default();
-        format!("cannot require \"{shown}\": there is no such module; did you mean \"{nearest}\"?")
+        let shown: String = path.chars().take(LONGEST_SHOWN).collect();
+        let has_alias = |path: &str| path.starts_with(&format!("@{alias}/"));
+        let (mut known, others): (Vec<_>, Vec<_>) = modules()
+            .map(|module| (name_of(module.path), module.path))
+            .partition(|(_, path)| has_alias(path));
+        known.extend(others);
+        let mut hint = did_you_mean(name_of(&shown), known);
+        if hint.is_empty() {
+            let all: Vec<_> = modules().map(|module| module.path).collect();
+            hint = format!("; there are {}", all.join(", "));
+        }
+        format!("cannot require \"{shown}\": there is no such module{hint}")
     }))
+}
+
+/// `@alias/name` without the alias.
+fn name_of(path: &str) -> &str {
+    path.split_once('/').map_or(path, |(_, name)| name)
+}
+
+/// Characters of a script's text that a message repeats.
+const LONGEST_SHOWN: usize = 100;
+
+/// The end of a text about a name that is not known: the one that was meant, of names and what to say for them, or nothing where
+/// all are far off. `wanted` is short.
+fn did_you_mean<'a>(wanted: &str, known: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let wanted = wanted.to_lowercase();
+    let near_enough = wanted.chars().count() / 3;
+    known
+        .into_iter()
+        .map(|(name, said)| (strsim::damerau_levenshtein(&wanted, &name.to_lowercase()), said))
+        .filter(|(distance, _)| *distance <= near_enough)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, said)| format!("; did you mean \"{said}\"?"))
+        .unwrap_or_default()
 }
 
 fn find(path: &str) -> Option<&'static Entry> {

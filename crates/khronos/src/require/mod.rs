@@ -109,8 +109,9 @@ pub(crate) fn resolve(
         join(beside, request, request)?
     } else {
         return Err(format!(
-            "cannot require \"{0}\": a path starts with `./`, `../` or `@`; for a file beside this one write \"./{0}\"",
-            cut(request)
+            "cannot require \"{}\": a path starts with `./`, `../` or `@`; for a file beside this one write \"./{}\"",
+            cut(request),
+            cut(request.trim_start_matches('/'))
         ));
     };
 
@@ -211,7 +212,7 @@ mod tests {
             ("./a.luau", "leave out the file's extension"),
             ("./two", "`two.luau` or `two/init.lua`"),
             ("@unknown/x", "defines the alias `@unknown`"),
-            ("/etc/passwd", "a path starts with"),
+            ("/etc/passwd", "write \"./etc/passwd\""),
         ] {
             let got = at(&FILES, "init.luau", request).unwrap_err();
             assert!(got.contains(want), "{request}: {got}");

@@ -48,7 +48,8 @@ pub const TASK: &[Function] = &[
     },
     Function {
         name: "wait",
-        doc: "Waits, and returns how many seconds it has been. Waiting costs nothing but time.",
+        doc: "Waits, and returns how many seconds it has been. Waiting costs nothing but time. A thread that is resumed with values \
+              before its time returns those instead, and its wait is over: nothing wakes it again later.",
         parameters: &[parameter("seconds", "number?", "How long; as short as can be where it is left out.")],
         returns: "number",
     },

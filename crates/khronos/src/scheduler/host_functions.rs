@@ -204,9 +204,9 @@ pub(crate) fn awaiting(
         if let Some(arguments) = &arguments {
             args = arguments(lua, args)?;
         }
-        let limits = s.limits().values;
+        let limits = s.limits().arguments;
         let array = s.array.borrow().clone();
-        let args = convert::arguments(&args, array.as_ref(), limits).map_err(|error| error.to_string())?;
+        let args = convert::arguments(&args, array.as_ref(), limits).map_err(|error| error.passed())?;
         let call = s.begin_call(lua, args.iter().map(KhronosValue::size).sum(), false)?;
         serve(args, Reply::new(call, std::sync::Arc::clone(&s.inbox)));
         Ok(())
@@ -240,11 +240,11 @@ impl Scheduler {
         (self.options.log)(LogLine { isolate, execution, level, text });
     }
 
-    /// What an answer in JSON is to a script.
+    /// What an answer in JSON is to a script: its own, as other answers are.
     pub(crate) fn decode(&self, lua: &Lua, text: &str) -> Result<Value, String> {
         let decoder = self.decoder.borrow().clone();
         let Some(decoder) = decoder else { return Err("internal error".to_owned()) };
-        decoder.decode(lua, text, self.limits().json).map_err(|error| match error {
+        decoder.decode(lua, text, self.limits().json, false).map_err(|error| match error {
             DecodeError::Json(text) => format!("the answer cannot be read: {text}"),
             DecodeError::OutOfMemory => {
                 self.out_of_memory(self.current().ok());
@@ -271,7 +271,8 @@ impl Scheduler {
             return Ok(());
         }
         Err(format!(
-            "limit exceeded: {most} threads of this guild are waiting already; wait for some of them to end"
+            "limit exceeded: {most} threads of this guild are waiting already, the limit of Luau threads; wait for some of \
+             them to end"
         ))
     }
 
@@ -302,7 +303,7 @@ impl Scheduler {
     fn read_results(&self, results: &MultiValue) -> Result<Json, String> {
         let array = self.array.borrow().clone();
         encode::results(results, array.as_ref(), self.limits().values)
-            .map_err(|error| format!("cannot return the result: {error}"))
+            .map_err(|error| format!("cannot return the result: {}", error.returned()))
     }
 }
 

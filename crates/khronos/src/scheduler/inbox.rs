@@ -18,7 +18,7 @@ pub(crate) type Answer = Result<Returned, String>;
 pub(crate) enum Returned {
     /// Values, which become the script's own: it may change them.
     Values(Vec<KhronosValue>),
-    /// JSON text, which becomes one value that nobody can change. Quicker, for what came as text.
+    /// JSON text, which becomes one value, the script's own as well. Quicker, for what came as text.
     Json(String),
     /// Bytes, which become a `Blob`.
     Blob(Vec<u8>),
@@ -81,7 +81,7 @@ impl Reply {
         self.send(Ok(Returned::Values(values)));
     }
 
-    /// Makes the host call return what `text` is in JSON, as tables that nobody can change.
+    /// Makes the host call return what `text` is in JSON, as fresh tables.
     pub fn json(self, text: String) {
         self.send(Ok(Returned::Json(text)));
     }

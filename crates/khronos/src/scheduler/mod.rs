@@ -92,6 +92,8 @@ pub(crate) struct Scheduler {
     /// The isolate of that one.
     last_isolate: RefCell<Option<Arc<str>>>,
     limits: Cell<RuntimeLimits>,
+    /// CPU time that the last slice took.
+    spent: Cell<Duration>,
 }
 
 #[derive(Clone, Copy)]
@@ -211,6 +213,7 @@ impl Scheduler {
             warned: Cell::new(false),
             last: Cell::new(None),
             last_isolate: RefCell::default(),
+            spent: Cell::default(),
         })
     }
 
@@ -311,6 +314,7 @@ impl Scheduler {
     /// Runs one chain for at most about a slice, or collects garbage for as long. Returns whether there was something to
     /// do.
     pub(crate) fn run_slice(&self, lua: &Lua, prelude: &Prelude) -> bool {
+        self.spent.take();
         if self.broken.borrow().is_some() {
             return false;
         }
@@ -365,8 +369,14 @@ impl Scheduler {
         !slept || preempt::resumability(link.chain.root()) != Resumability::Ready
     }
 
-    /// Adds to the CPU time of an execution, and to its completion if it was given out during the slice.
+    /// CPU time that the last slice took: more than a slice, where a script could not be paused.
+    pub(crate) fn spent(&self) -> Duration {
+        self.spent.get()
+    }
+
+    /// Adds a slice to the CPU time of an execution, and to its completion if it was given out meanwhile.
     fn charge(&self, id: ExecutionId, spent: Duration) {
+        self.spent.set(spent);
         let mut state = self.state.borrow_mut();
         if let Some(execution) = state.executions.get_mut(&id) {
             execution.cpu += spent;

@@ -1,8 +1,8 @@
-//! JSON text to frozen Luau tables, in one pass: no `serde_json::Value` and no Rust copy of a string in between.
+//! JSON text to Luau tables, in one pass: no `serde_json::Value` and no Rust copy of a string in between.
 //!
-//! Owns how JSON looks to a script: null is nil, an array carries the array metatable also when it is empty, every
-//! table is read-only, and of equal keys in an object the last one counts. `serde_json` parses; this file pushes what it
-//! finds straight onto the Luau stack, which is why it handles raw states.
+//! Owns how JSON looks to a script: null is nil, an array carries the array metatable also when it is empty, a whole number
+//! that a double could not hold is an `I64` or a `U64`, and of equal keys in an object the last one counts. `serde_json`
+//! parses; this file pushes what it finds straight onto the Luau stack, which is why it handles raw states.
 //!
 //! Events look alike. So the VM keeps the keys of Discord's events, which saves hashing and allocating them, and how
 //! many entries the last object under such a key had, which saves growing the next one step by step.
@@ -17,14 +17,23 @@ use mlua::ffi::{self, lua_State};
 use mlua::{Lua, Table, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::known_keys;
 use super::patience::Patience;
+use super::{MAX_EXACT, known_keys};
+use crate::library::typesext::{I64, U64};
 
 /// Elements of an array that wait on the stack, so that a short array is made in its size.
 const AT_ONCE: c_int = 16;
 
 /// Stack slots that a value may need: a table, a key and the entry's value, the elements that wait, and two to spare.
 const ROOM: c_int = AT_ONCE + 5;
+
+/// Where the table of known keys has the function that makes integers.
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "there are some hundred keys"
+)]
+const INTEGERS: c_int = known_keys::COUNT as c_int + 1;
 
 /// What JSON text may cost a VM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +64,7 @@ pub(crate) enum DecodeError {
 pub(crate) struct Decoder {
     /// The metatable for arrays.
     array: Table,
-    /// The known keys that this VM has met, by their numbers. Made for the first text.
+    /// The known keys that this VM has met, by their numbers, and behind them what makes integers. Made for the first text.
     keys: OnceCell<Table>,
     /// Entries of the last object under each known key, and in the last place of a text's outermost object.
     sizes: [Cell<u8>; known_keys::COUNT + 1],
@@ -66,12 +75,18 @@ impl Decoder {
         Self { array, keys: OnceCell::new(), sizes: [const { Cell::new(0) }; known_keys::COUNT + 1] }
     }
 
-    pub(crate) fn decode(&self, lua: &Lua, text: &str, limits: JsonLimits) -> Result<Value, DecodeError> {
+    /// What `text` is, as fresh tables. With `frozen` no script can change them.
+    pub(crate) fn decode(
+        &self,
+        lua: &Lua,
+        text: &str,
+        limits: JsonLimits,
+        frozen: bool,
+    ) -> Result<Value, DecodeError> {
         let keys = match self.keys.get() {
             Some(keys) => keys,
             None => {
-                let keys = lua.create_table_with_capacity(known_keys::COUNT, 0);
-                let keys = keys.map_err(|_| DecodeError::OutOfMemory)?;
+                let keys = known_keys(lua).map_err(|_| DecodeError::OutOfMemory)?;
                 self.keys.get_or_init(|| keys)
             }
         };
@@ -89,6 +104,7 @@ impl Decoder {
                     keys,
                     sizes: &self.sizes,
                     limits,
+                    frozen: c_int::from(frozen),
                     nodes: Cell::new(0),
                     patience: Patience::default(),
                 };
@@ -111,6 +127,17 @@ impl Decoder {
     }
 }
 
+/// The table of known keys, none met yet.
+fn known_keys(lua: &Lua) -> mlua::Result<Table> {
+    let keys = lua.create_table_with_capacity(known_keys::COUNT + 1, 0)?;
+    let integer = lua.create_function(|lua, (is_signed, high, low): (bool, u32, u32)| {
+        let bits = u64::from(high) << 32 | u64::from(low);
+        if is_signed { lua.create_userdata(I64(bits.cast_signed())) } else { lua.create_userdata(U64(bits)) }
+    })?;
+    keys.raw_set(INTEGERS, integer)?;
+    Ok(keys)
+}
+
 /// What all values of one text share.
 struct Vm<'a> {
     state: *mut lua_State,
@@ -120,6 +147,8 @@ struct Vm<'a> {
     keys: c_int,
     sizes: &'a [Cell<u8>],
     limits: JsonLimits,
+    /// 1 where tables are to be read-only.
+    frozen: c_int,
     nodes: Cell<usize>,
     patience: Patience,
 }
@@ -152,6 +181,25 @@ impl<'a> Push<'a> {
 
     fn inner(self, key: Option<usize>) -> Self {
         Push { depth: self.depth + 1, key, ..self }
+    }
+
+    /// Pushes an integer that is no number: an `I64` or a `U64` with these bits.
+    #[cold]
+    fn integer<E: serde::de::Error>(self, bits: u64, is_signed: bool) -> Result<(), E> {
+        let state = self.vm.state;
+        // SAFETY: `state` is the running state of the protected call in `decode`, and gets room for a call. The function takes
+        // what it is given and fails for want of memory alone, when it raises as Luau does.
+        unsafe {
+            if ffi::lua_checkstack(state, 4) == 0 {
+                return Err(E::custom("nested too deep for the Luau stack"));
+            }
+            ffi::lua_rawgeti_(state, self.vm.keys, INTEGERS);
+            ffi::lua_pushboolean(state, c_int::from(is_signed));
+            ffi::lua_pushnumber(state, f64::from((bits >> 32) as u32));
+            ffi::lua_pushnumber(state, f64::from(bits as u32));
+            ffi::lua_call(state, 3, 1);
+        }
+        Ok(())
     }
 }
 
@@ -192,14 +240,18 @@ impl<'de> Visitor<'de> for Push<'_> {
         Ok(())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "Luau has one number type; ids travel as strings")]
+    #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
     fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<(), E> {
-        self.visit_f64(n as f64)
+        if n.unsigned_abs() <= MAX_EXACT {
+            self.visit_f64(n as f64)
+        } else {
+            self.integer(n.cast_unsigned(), true)
+        }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "Luau has one number type; ids travel as strings")]
+    #[expect(clippy::cast_precision_loss, reason = "at most 2^53")]
     fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<(), E> {
-        self.visit_f64(n as f64)
+        if n <= MAX_EXACT { self.visit_f64(n as f64) } else { self.integer(n, i64::try_from(n).is_ok()) }
     }
 
     fn visit_f64<E>(self, n: f64) -> Result<(), E> {
@@ -243,7 +295,7 @@ impl<'de> Visitor<'de> for Push<'_> {
         unsafe {
             ffi::lua_pushvalue(state, self.vm.array);
             ffi::lua_setmetatable(state, -2);
-            ffi::lua_setreadonly(state, -1, 1);
+            ffi::lua_setreadonly(state, -1, self.vm.frozen);
         }
         Ok(())
     }
@@ -267,7 +319,7 @@ impl<'de> Visitor<'de> for Push<'_> {
             size.set(count);
         }
         // SAFETY: see above; the table is on top.
-        unsafe { ffi::lua_setreadonly(state, -1, 1) }
+        unsafe { ffi::lua_setreadonly(state, -1, self.vm.frozen) }
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! Values that cross the border between a script and the host.
 //!
 //! Owns [`KhronosValue`] and its plain JSON form; `typed` is the one that loses nothing. `convert` moves them in and out
-//! of a VM; `json` and `encode` turn JSON text
-//! into frozen Luau tables and results into JSON text, without this type in between. `walk` is the one way out of a VM.
+//! of a VM; `json` and `encode` turn JSON text into Luau tables and results into JSON text, without this type in between.
+//! `walk` is the one way out of a VM, and `error` says why a value cannot take it.
 
 pub(crate) mod convert;
 pub(crate) mod encode;
+mod error;
 pub(crate) mod json;
 mod known_keys;
 pub(crate) mod patience;
@@ -22,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
+pub use error::ValueError;
 use time::{Interval, TimeZone, Timestamp};
 
 /// Integers up to here are numbers in a VM, which has doubles only: 2^53.
@@ -60,6 +62,11 @@ pub enum KhronosValue {
 }
 
 impl KhronosValue {
+    /// An `Integer` where it is one.
+    pub(crate) fn whole(number: u64) -> Self {
+        i64::try_from(number).map_or(Self::UnsignedInteger(number), Self::Integer)
+    }
+
     /// Bytes that it takes on the host's side, about: for quotas.
     pub fn size(&self) -> usize {
         const NODE: usize = size_of::<KhronosValue>();
@@ -89,70 +96,6 @@ impl Default for ValueLimits {
     fn default() -> Self {
         Self { depth: 64, nodes: 100_000, bytes: 1 << 20 }
     }
-}
-
-/// Why a value cannot leave a VM. The texts are for template authors; `path` is where it was found, such as
-/// `result.users[3]`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ValueError {
-    /// Deeper than [`ValueLimits::depth`].
-    #[error("the value is nested deeper than {limit} levels: return flatter tables")]
-    TooDeep {
-        /// The limit.
-        limit: usize,
-    },
-    /// More than [`ValueLimits::nodes`].
-    #[error("the value has more than {limit} parts: return less")]
-    TooManyNodes {
-        /// The limit.
-        limit: usize,
-    },
-    /// More than [`ValueLimits::bytes`].
-    #[error("the value has more than {limit} bytes of text: return less")]
-    TooManyBytes {
-        /// The limit.
-        limit: usize,
-    },
-    /// Tables with much more room than entries, many times over.
-    #[error(
-        "the value takes too long to read: some of its tables had very many entries once; return fresh tables instead"
-    )]
-    TooSlow,
-    /// A function, a thread, userdata.
-    #[error(
-        "{path} is a {kind}: only nil, booleans, numbers, strings, buffers, vectors, `U64`, `I64`, `DateTime`, `TimeDelta`, `Timezone` and tables of them can be returned"
-    )]
-    Unsupported {
-        /// Where.
-        path: String,
-        /// What Luau calls it.
-        kind: &'static str,
-    },
-    /// Both list and map keys, or keys that are neither.
-    #[error(
-        "{path} has the key {key} beside others that do not go with it: use either 1, 2, 3, .. or strings as keys"
-    )]
-    MixedKeys {
-        /// Where.
-        path: String,
-        /// The key, rendered.
-        key: String,
-    },
-    /// The key that typed JSON marks its values with.
-    #[error("{path} has the key \"{key}\", which is reserved: use another key", key = typed::TYPE_KEY)]
-    ReservedKey {
-        /// Where.
-        path: String,
-    },
-    /// Text that is not the JSON of [`KhronosValue::to_typed_json`]; says why.
-    #[error("not a value in typed JSON: {0}")]
-    TypedJson(String),
-    /// A string that is not UTF-8.
-    #[error("{path} is not UTF-8 text: use a buffer for bytes")]
-    NotUtf8 {
-        /// Where.
-        path: String,
-    },
 }
 
 /// Plain JSON. NaN and the infinities, which JSON lacks, become null, as in JavaScript; a buffer is base64 text; a
@@ -199,7 +142,7 @@ impl Serialize for Base64<'_> {
     }
 }
 
-/// From plain JSON: all numbers are doubles, and what JSON lacks does not come back as such.
+/// From plain JSON: what JSON lacks does not come back as such.
 impl<'de> Deserialize<'de> for KhronosValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FromJson)
@@ -223,14 +166,12 @@ impl<'de> Visitor<'de> for FromJson {
         Ok(b.into())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "templates have doubles only")]
     fn visit_i64<E>(self, n: i64) -> Result<KhronosValue, E> {
-        Ok((n as f64).into())
+        Ok(n.into())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "templates have doubles only")]
     fn visit_u64<E>(self, n: u64) -> Result<KhronosValue, E> {
-        Ok((n as f64).into())
+        Ok(KhronosValue::whole(n))
     }
 
     fn visit_f64<E>(self, n: f64) -> Result<KhronosValue, E> {

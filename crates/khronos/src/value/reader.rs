@@ -25,7 +25,7 @@ const TOML_DATE: &str = "$__toml_private_datetime";
 pub(crate) enum Types {
     /// As in typed JSON.
     Kept,
-    /// Themselves. All numbers are doubles.
+    /// Themselves. A number is what it is, however it is written.
     Plain,
 }
 
@@ -123,17 +123,12 @@ impl<'de> Visitor<'de> for Read<'_> {
         Ok(KhronosValue::Boolean(b))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "plain numbers are doubles")]
     fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<KhronosValue, E> {
-        Ok(if self.is_typed() { KhronosValue::Integer(n) } else { KhronosValue::from(n as f64) })
+        Ok(n.into())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "whoever means a u64 writes it as one")]
     fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<KhronosValue, E> {
-        match i64::try_from(n) {
-            Ok(n) => self.visit_i64(n),
-            Err(_) => self.visit_f64(n as f64),
-        }
+        Ok(KhronosValue::whole(n))
     }
 
     fn visit_f64<E: serde::de::Error>(self, n: f64) -> Result<KhronosValue, E> {

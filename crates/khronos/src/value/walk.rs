@@ -204,13 +204,13 @@ impl<'a, S: Sink> Walk<'a, S> {
             Value::UserData(data) if data.is::<Blob>() => match data.borrow::<Blob>() {
                 Ok(blob) if blob.bytes().len() > self.limits.bytes => Err(self.too_many_bytes()),
                 Ok(blob) => self.leaf(Leaf::Buffer(blob.bytes())),
-                Err(_) => Err(ValueError::Unsupported { path: place.path(), kind: kind(value) }),
+                Err(_) => Err(unsupported(value, place)),
             },
             Value::UserData(data) => match object(data) {
                 Some(leaf) => self.leaf(leaf),
-                None => Err(ValueError::Unsupported { path: place.path(), kind: kind(value) }),
+                None => Err(unsupported(value, place)),
             },
-            other => Err(ValueError::Unsupported { path: place.path(), kind: kind(other) }),
+            other => Err(unsupported(other, place)),
         }
     }
 
@@ -341,8 +341,16 @@ impl<'a, S: Sink> Walk<'a, S> {
     }
 
     fn unreadable(place: &Place<'_>) -> ValueError {
-        ValueError::Unsupported { path: place.path(), kind: "table that cannot be read" }
+        ValueError::Unsupported { path: place.path(), kind: "table that cannot be read".to_owned() }
     }
+}
+
+fn unsupported(value: &Value, place: &Place<'_>) -> ValueError {
+    let name = match value {
+        Value::UserData(object) => object.type_name().map(|name| name.to_string_lossy()).ok(),
+        _ => None,
+    };
+    ValueError::Unsupported { path: place.path(), kind: name.unwrap_or_else(|| kind(value).to_owned()) }
 }
 
 fn mixed(key: &Value, place: &Place<'_>) -> ValueError {

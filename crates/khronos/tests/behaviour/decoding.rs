@@ -1,6 +1,6 @@
 //! What JSON text becomes in a VM, in the corners of JSON and at the limits.
 
-use khronos::{JsonLimits, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
+use khronos::{ExecutionLimits, JsonLimits, KhronosValue, RuntimeError, RuntimeLimits, Verdict};
 
 use crate::vm::Vm;
 
@@ -36,7 +36,18 @@ fn the_corners_of_json_are_defined() {
         ("-0", "return 1 / e == -math.huge", "true"),
         ("-0.0e5", "return 1 / e == -math.huge", "true"),
         ("18446744073709551616", "return e == 2^64", "true"),
-        ("9007199254740993", "return e == 2^53", "true"),
+        ("9007199254740992", "return e == 2^53", "true"),
+        ("9007199254740993", "return {typeof(e), tostring(e)}", r#"["I64","9007199254740993"]"#),
+        ("[-9007199254740993]", "return {typeof(e[1]), e[1]}", r#"["I64",-9007199254740993]"#),
+        ("9223372036854775807", "return {typeof(e), e}", r#"["I64",9223372036854775807]"#),
+        ("-9223372036854775808", "return {typeof(e), e}", r#"["I64",-9223372036854775808]"#),
+        ("9223372036854775808", "return {typeof(e), e}", r#"["U64",9223372036854775808]"#),
+        (
+            r#"{"a": 18446744073709551615}"#,
+            "return {typeof(e.a), e}",
+            r#"["U64",{"a":18446744073709551615}]"#,
+        ),
+        ("[9007199254740993.0,1e16]", "return {type(e[1]), type(e[2])}", r#"["number","number"]"#),
         ("-9223372036854775809", "return e == -(2^63)", "true"),
         ("1e-999", "return e", "0"),
         ("123456789012345.67", "return e", "123456789012345.67"),
@@ -99,6 +110,49 @@ fn every_table_of_an_event_is_frozen() {
         say(&vm, "{\"a\": [[], {}]}", "return table.isfrozen(e.a[1]) and table.isfrozen(e.a[2])"),
         "true"
     );
+}
+
+#[test]
+fn integers_that_are_no_doubles_stand_wherever_a_value_may() {
+    let vm = Vm::new();
+    let big = "18446744073709551615";
+    let deep = format!("{}{big}{}", "[".repeat(64), "]".repeat(64));
+    let long = format!("[{}1]", format!("{big},").repeat(2_000));
+    let mixed = format!(r#"{{"id":{big},"a":[1,{big},null,-{}],"b":{{"id":9007199254740993}}}}"#, i64::MAX);
+    for event in [deep.as_str(), &long] {
+        assert_eq!(say(&vm, event, "return e"), event);
+    }
+    let script = "return {tostring(e.id), #e.a, tostring(e.a[2]), tostring(e.a[4]), tostring(e.b.id), table.isfrozen(e.a)}";
+    let want = format!(r#"["{big}",4,"{big}","-9223372036854775807","9007199254740993",true]"#);
+    assert_eq!(say(&vm, &mixed, script), want);
+}
+
+#[test]
+fn an_answer_in_json_is_the_scripts_own() {
+    let vm = Vm::new();
+    let answer = vm.runtime.create_async_function("get", |_, reply| reply.json(EVENT.to_owned())).unwrap();
+    let isolate = vm.isolate(&[(
+        "init.luau",
+        r#"
+        local _, get = ...
+        local one, other = get(), get()
+        local function check(t)
+            assert(not table.isfrozen(t))
+            for _, v in t do if type(v) == "table" then check(v) end end
+            t.added = true
+        end
+        check(one)
+        one.author.id = "mine"
+        return one.author.id, one.author.added, other.author.id ~= "mine", other.added == nil, table.isfrozen((...))
+        "#,
+    )]);
+    let event = vm.runtime.decode_json(r#"{"a": []}"#).unwrap();
+    let answer = mlua::Value::Function(answer);
+    let limits = ExecutionLimits::default();
+    let id = vm.runtime.start(isolate, "TEST", &event, &answer, limits).unwrap();
+    let verdict = vm.finish(id).verdict;
+    let Verdict::Returned(got) = &verdict else { panic!("{verdict:?}") };
+    assert_eq!(got.as_str(), r#"["mine",true,true,true,true]"#);
 }
 
 #[test]

@@ -213,3 +213,43 @@ fn an_entry_may_leave_handlers_behind() {
     assert_eq!(vm.dispatch(rest, "null").verdict, Verdict::Returned("rest".into()));
     assert_eq!(vm.logged(), ["chunk", "chunk"]);
 }
+
+#[test]
+fn a_handler_may_go_by_an_old_name_and_one_of_the_name_itself_counts_before_it() {
+    let vm = Vm::with_options(|options| options.old_names = &[("OLD", "TEST"), ("TEST", "OTHER")]);
+    for (entry, expected) in [
+        ("return {OLD = function() return 'old' end, ['*'] = function() return 'rest' end}", "old"),
+        ("return {OLD = function() return 'old' end, TEST = function() return 'exact' end}", "exact"),
+        ("return {OTHER = function() return 'other' end, ['*'] = function() return 'rest' end}", "rest"),
+    ] {
+        let isolate = vm.isolate(&[("init.luau", entry)]);
+        // The chunk runs the first time, and what it left behind the second.
+        for _ in 0..2 {
+            assert_eq!(vm.dispatch(isolate, "null").verdict, Verdict::Returned(expected.into()), "{entry}");
+        }
+    }
+}
+
+#[test]
+fn a_table_of_handlers_with_something_else_in_it_says_what() {
+    let vm = Vm::new();
+    for (source, text) in [
+        (
+            "return {A = print, Z = 5}",
+            "the entry Z of the returned table is a number, and A is a function: a table of handlers holds functions alone, \
+             and any other holds none",
+        ),
+        ("return {A = {}, Z = print, ['*'] = print}", "the entry A of the returned table is a table"),
+        ("return {[string.rep('x', 1e6)] = 1, Z = print}", "the entry xxx"),
+    ] {
+        let error = vm.error(source);
+        assert!(error.starts_with(text) && error.len() < 300, "{source} gave {error}");
+    }
+    // A list is no table of handlers.
+    assert!(
+        vm.error("return {print, 5}").contains("is a function: only nil"),
+        "{}",
+        vm.error("return {print, 5}")
+    );
+    assert_eq!(vm.value("return {A = 1, Z = 2}"), KhronosValue::from([("A", 1.0.into()), ("Z", 2.0.into())]));
+}

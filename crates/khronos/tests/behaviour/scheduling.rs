@@ -91,6 +91,32 @@ fn a_sleeping_coroutine_can_be_resumed_early() {
 }
 
 #[test]
+fn who_resumes_a_sleeper_early_gives_it_values_and_nothing_wakes_it_again() {
+    let vm = Vm::new();
+    let script = r#"
+        local seen = {}
+        local co = coroutine.create(function()
+            local a, b, c = task.wait(0.2)
+            table.insert(seen, `{a} {b} {c}`)
+            local nothing = coroutine.yield()
+            table.insert(seen, tostring(nothing))
+        end)
+        coroutine.resume(co)
+        coroutine.resume(co, "early", nil, 3)
+        task.wait(1)
+        table.insert(seen, coroutine.status(co))
+        task.spawn(co, "spawned")
+        local sleeper = task.spawn(function() table.insert(seen, tostring(task.wait(5))) end)
+        task.spawn(sleeper, false)
+        local other = task.spawn(function() table.insert(seen, type(task.wait(5))) end)
+        task.spawn(other)
+        task.wait(10)
+        return seen
+    "#;
+    assert_eq!(vm.value(script), list(["early nil 3", "suspended", "spawned", "false", "number"]));
+}
+
+#[test]
 fn task_wait_in_a_coroutine_gives_control_back_to_its_resumer() {
     let vm = Vm::new();
     let script = r#"

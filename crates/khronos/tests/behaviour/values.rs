@@ -127,7 +127,7 @@ fn the_key_of_typed_json_does_not_leave_as_a_value() {
 #[test]
 fn everything_that_leaves_in_one_call_is_one_budget() {
     let values = ValueLimits { depth: 8, nodes: 100, bytes: 1_000 };
-    let vm = Vm::with_limits(RuntimeLimits { values, ..RuntimeLimits::default() });
+    let vm = Vm::with_limits(RuntimeLimits { values, arguments: values, ..RuntimeLimits::default() });
     for (what, want) in [
         ("string.rep('x', 600), string.rep('x', 600)", "more than 1000 bytes"),
         ("buffer.create(600), buffer.create(600)", "more than 1000 bytes"),
@@ -148,6 +148,32 @@ fn everything_that_leaves_in_one_call_is_one_budget() {
         assert!(text(&vm, fits).len() <= 1_000);
         assert!(vm.error(does_not).contains("more than 1000 bytes"), "{does_not}");
     }
+}
+
+#[test]
+fn arguments_have_a_limit_of_their_own_and_are_told_what_was_done_with_them() {
+    let values = ValueLimits { depth: 2, nodes: 10, bytes: 100 };
+    let arguments_ = ValueLimits { depth: 3, nodes: 20, bytes: 200 };
+    let vm = Vm::with_limits(RuntimeLimits { values, arguments: arguments_, ..RuntimeLimits::default() });
+    for fits in ["string.rep('x', 200)", "{{{}}}", "table.create(19, 1)", "buffer.create(200)"] {
+        assert!(arguments(&vm, &format!("take({fits})")).is_ok(), "{fits}");
+        assert!(vm.error(&format!("return {fits}")).contains(", the limit of result "), "{fits}");
+    }
+    for (call, want) in [
+        ("take(string.rep('x', 201))", "the arguments have more than 200 bytes of text: pass less"),
+        ("take({{{{}}}})", "the arguments are nested deeper than 3 levels: pass flatter tables"),
+        ("take(table.create(20, 1))", "the arguments have more than 20 parts: pass less"),
+        ("take(1, print)", "argument 2 is a function: only nil, "),
+        ("take(print)", "and tables of them can be passed"),
+        (
+            "take({x = require('@antiraid/datamgmt').TarArchive()})",
+            "argument 1.x is a TarArchive: only nil, ",
+        ),
+    ] {
+        let error = arguments(&vm, call).unwrap_err();
+        assert!(error.contains(want), "{call}: {error}");
+    }
+    assert!(vm.error("return {print}").ends_with("and tables of them can be returned"));
 }
 
 #[test]
@@ -252,7 +278,7 @@ fn hollow_tables_cannot_hold_the_thread() {
             arguments(&Vm::new(), &format!("{source} take(r)")).unwrap_err(),
         ];
         for message in messages {
-            assert!(message.contains("takes too long to read"), "{message}");
+            assert!(message.contains("too long to read: some of the tables had"), "{message}");
         }
     }
     let vm = Vm::new();

@@ -27,11 +27,15 @@ impl Vm {
     }
 
     pub fn with_limits(limits: RuntimeLimits) -> Self {
+        Self::with_options(|options| options.limits = limits)
+    }
+
+    pub fn with_options(choose: impl FnOnce(&mut RuntimeOptions)) -> Self {
         let ticker = Ticker::start().unwrap();
         let log = Rc::new(RefCell::new(Vec::new()));
         let clock = Rc::new(Cell::new(Some(Instant::now())));
         let mut options = RuntimeOptions::new(BaseLibrary::compile().unwrap(), ticker.handle());
-        options.limits = limits;
+        choose(&mut options);
         let (lines, time) = (Rc::clone(&log), Rc::clone(&clock));
         options.log = Rc::new(move |line| lines.borrow_mut().push(line));
         options.clock = Rc::new(move || time.get().unwrap_or_else(Instant::now));

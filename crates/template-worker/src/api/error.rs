@@ -187,6 +187,7 @@ impl From<BundleError> for ApiError {
     fn from(error: BundleError) -> Self {
         let problem = match error {
             BundleError::BadPath { .. } => Problem::InvalidPath,
+            BundleError::Twice { .. } => Problem::InvalidValue,
             BundleError::NoEntry => Problem::NoEntry,
             BundleError::TooManyFiles { .. } => Problem::TooManyFiles,
             BundleError::TooLarge { .. } => Problem::TooLarge,

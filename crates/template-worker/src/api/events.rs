@@ -18,10 +18,12 @@ use super::extract::{JsonBody, QueryOf};
 use super::openapi::GuildParam;
 use super::problem::{Problem, problems};
 use super::types::{Accepted, EventBody, Results};
+use super::vm;
 use crate::app::App;
-use crate::events::{BaseName, Event};
+use crate::dispatch::Dispatched;
+use crate::events::{BaseName, Event, FOR_THE_SERVICE, Said, is_an_outage};
 use crate::execution::{Outcome, OutcomeResult};
-use crate::ids::{EventId, GuildId};
+use crate::ids::{EventId, GuildId, UserId};
 use crate::limits::Limit;
 
 problems!(EventProblems: ANY | IN_GUILD | WITH_BODY | OF_DISPATCH, InvalidEvent, UnknownEvent, InvalidValue);
@@ -43,7 +45,9 @@ pub(super) struct Wait {
 /// Send an event
 ///
 /// 202 once it is accepted. With `?wait=true`, 200 with one outcome for each template that got it; one that is not done
-/// in time is `timed_out`, and goes on.
+/// in time is `timed_out`, and goes on. An event of Discord's that the bot caused itself is accepted, and no template gets it.
+/// `GUILD_CREATE` and `GUILD_DELETE`, which are for admins to send, tell the service of guilds that the bot came to or left:
+/// no template gets them, and a `GUILD_DELETE` that is no outage destroys the guild's VM.
 #[utoipa::path(post, path = "/guilds/{guild_id}/events", tag = "events", security(("token" = [])),
     params(GuildParam, Wait), request_body = EventBody,
     responses(
@@ -58,18 +62,28 @@ pub(super) async fn send_event(
 ) -> Result<Response, ApiError> {
     let limits = app.dispatcher.limits(guild.id);
     let wait = time_to_wait(&query, limits.max_templates_return_wait_time())?;
-    let event = event(guild.id, body, limits.max_event_bytes).inspect_err(|error| {
-        if error.problem() == Problem::TooLarge {
-            app.shared.metrics.exceeded(Limit::EventBytes);
+    let is_for_the_service = guild.by_admin && FOR_THE_SERVICE.contains(&body.name.as_str());
+    let (event_id, dispatched) = if is_for_the_service {
+        tell_the_service(&app, guild.id, body).await?
+    } else {
+        let event = event(guild.id, body, limits.max_event_bytes).inspect_err(|error| {
+            if error.problem() == Problem::TooLarge {
+                app.shared.metrics.exceeded(Limit::EventBytes);
+            }
+        })?;
+        let event_id = event.id().clone();
+        let is_the_bots = is_by(&event, app.host.services().discord.bot())?;
+        if guild.by_admin && event.base() == BaseName::Discord {
+            // What the operator passes on is Discord's word; what a guild's own token sends may be anything.
+            app.host.observe(guild.id, event.name().as_str(), event.data()).await;
         }
-    })?;
-    let event_id = event.id().clone();
-    if guild.by_admin && event.base() == BaseName::Discord {
-        // What the operator passes on is Discord's word; what a guild's own token sends may be anything.
-        app.host.observe(guild.id, event.name().as_str(), event.data()).await;
-    }
-    // It may wait for the guild's templates to be compiled, which is nothing to keep others out for either.
-    let dispatched = app.dispatcher.dispatch_with(event, || guild.place.give_back()).await?;
+        let dispatched = match is_the_bots {
+            true => app.dispatcher.dispatch_to_nobody(),
+            // It may wait for the guild's templates to be compiled, which is nothing to keep others out for either.
+            false => app.dispatcher.dispatch_with(event, || guild.place.give_back()).await,
+        };
+        (event_id, dispatched?)
+    };
     Ok(match wait {
         None => {
             let templates = dispatched.templates();
@@ -91,6 +105,44 @@ pub(super) async fn send_event(
             Json(Results { event_id, results }).into_response()
         }
     })
+}
+
+/// Takes in that the bot came to a guild, or is no longer there.
+async fn tell_the_service(
+    app: &App,
+    guild: GuildId,
+    body: EventBody,
+) -> Result<(EventId, Dispatched), ApiError> {
+    let (name, data) = (&*body.name, body.data.get());
+    check_guild(&Said::in_data(name, data), guild)?;
+    let dispatched = app.dispatcher.dispatch_to_nobody()?;
+    app.host.observe(guild, name, data).await;
+    if name == "GUILD_DELETE" && !is_an_outage(data) {
+        vm::stop(app, guild).await?;
+    }
+    Ok((body.id.unwrap_or_else(EventId::fresh), dispatched))
+}
+
+/// Whether `bot` caused the event, as far as that is said; one of Discord's that names another guild is refused. Only people
+/// interact.
+fn is_by(event: &Event, bot: Option<u64>) -> Result<bool, ApiError> {
+    if event.base() != BaseName::Discord {
+        return Ok(false);
+    }
+    let name = event.name().as_str();
+    let said = Said::in_data(name, event.data());
+    check_guild(&said, event.guild())?;
+    let author = event.author().map(UserId::get);
+    Ok(name != "INTERACTION_CREATE" && bot.is_some() && (said.by == bot || author == bot))
+}
+
+fn check_guild(said: &Said<'_>, guild: GuildId) -> Result<(), ApiError> {
+    let Some((field, named)) = said.elsewhere(guild) else { return Ok(()) };
+    let named: String = named.chars().take(40).collect();
+    let detail = format!(
+        "`data.{field}` is {named}, and the guild of the URL {guild}: send an event to the guild that it happened in"
+    );
+    Err(ApiError::new(Problem::InvalidValue, detail))
 }
 
 /// How long to wait; `None` for not at all.
@@ -148,6 +200,25 @@ mod tests {
         assert!(large.to_string().contains("100 bytes"), "{large}");
         let scope = read(serde_json::json!({"name": "Web", "data": 1, "scopes": [""]})).unwrap_err();
         assert_eq!(scope.problem(), Problem::InvalidValue);
+    }
+
+    #[test]
+    fn who_caused_an_event_is_asked_of_discords_alone_and_where_the_bot_is_known() {
+        let is_by = |name, data, author, bot| {
+            let body = serde_json::json!({"name": name, "data": data, "author": author});
+            is_by(&read(body).unwrap(), bot).map_err(|error| error.problem())
+        };
+        let (by_it, nothing) = (serde_json::json!({"author": {"id": "9"}}), serde_json::json!({}));
+        assert_eq!(is_by("MESSAGE_CREATE", &by_it, None, Some(9)), Ok(true));
+        assert_eq!(is_by("MESSAGE_CREATE", &by_it, None, Some(8)), Ok(false));
+        assert_eq!(is_by("MESSAGE_CREATE", &by_it, None, None), Ok(false));
+        assert_eq!(is_by("MESSAGE_DELETE", &nothing, Some("9"), Some(9)), Ok(true));
+        assert_eq!(is_by("MESSAGE_DELETE", &nothing, None, Some(9)), Ok(false));
+        assert_eq!(is_by("INTERACTION_CREATE", &nothing, Some("9"), Some(9)), Ok(false));
+        assert_eq!(is_by("WebHook", &by_it, Some("9"), Some(9)), Ok(false));
+        let elsewhere = serde_json::json!({"guild_id": "2"});
+        assert_eq!(is_by("MESSAGE_CREATE", &elsewhere, None, None), Err(Problem::InvalidValue));
+        assert_eq!(is_by("WebHook", &elsewhere, None, None), Ok(false));
     }
 
     #[test]

@@ -336,6 +336,10 @@ impl From<KvError> for ApiError {
         match error {
             error if error.is_internal() => Self::internal(error),
             KvError::Busy { .. } => Self::guild_busy(&error),
+            KvError::ExpiresInThePast => Self::new(
+                Problem::InvalidValue,
+                "a key cannot expire in the past; `expires_at` must be later than now, or null for never",
+            ),
             KvError::ValueTooLarge { .. } => Self::from_text(Problem::TooLarge, &error),
             KvError::TooManyRecords { .. } | KvError::TooManyBytes { .. } => {
                 Self::from_text(Problem::KvFull, &error)

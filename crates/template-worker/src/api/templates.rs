@@ -32,6 +32,9 @@ use crate::places;
 use crate::storage::{StorageError, Written};
 use crate::template::{Author, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
+/// What templates are written in.
+const LANGUAGE: &str = "luau";
+
 problems!(ListProblems: ANY | IN_GUILD);
 problems!(GetProblems: ANY | IN_GUILD, InvalidTemplateName);
 problems!(PutProblems: ANY | IN_GUILD | WITH_BODY, InvalidTemplateName, InvalidIfMatch, VersionConflict, InvalidPath,
@@ -275,8 +278,18 @@ fn draft(body: PutTemplate, author: Author, most_source: usize) -> Result<Templa
         );
         return Err(ApiError::new(Problem::TooLarge, detail));
     }
+    if let Some(other) = body.language.filter(|language| language != LANGUAGE) {
+        let other: String = other.chars().take(40).collect();
+        let detail = format!("`language` is `{other}`: there is only `{LANGUAGE}`");
+        return Err(ApiError::new(Problem::InvalidValue, detail));
+    }
+    // Templates of earlier years have theirs from the root on.
+    let files = body.files.into_iter().map(|(path, text)| match path.strip_prefix('/') {
+        Some(relative) => (relative.to_owned(), text),
+        None => (path, text),
+    });
     let draft = TemplateDraft {
-        bundle: Arc::new(Bundle::new(body.files)?),
+        bundle: Arc::new(Bundle::new(files)?),
         events: read_events(&body.events)?,
         capabilities: read_capabilities(&body.capabilities)?,
         description: body.description,
@@ -326,7 +339,7 @@ mod tests {
         };
         let cases = [
             (with("../init.luau", "", &[], &[]), Problem::InvalidPath, "../init.luau"),
-            (with("/etc/passwd", "", &[], &[]), Problem::InvalidPath, "/etc/passwd"),
+            (with("//etc/passwd", "", &[], &[]), Problem::InvalidPath, "/etc/passwd"),
             (with("lib.luau", "", &[], &[]), Problem::NoEntry, "init.luau"),
             (with("init.luau", &" ".repeat(1001), &[], &[]), Problem::TooLarge, "1000 bytes"),
             (with("init.luau", "", &["MESAGE_CREATE"], &[]), Problem::UnknownEvent, "`MESSAGE_CREATE`?"),
@@ -334,7 +347,14 @@ mod tests {
             (with("init.luau", "", &[], &["kv:gett:x"]), Problem::UnknownCapability, "kv:get"),
             (with("init.luau", "", &["Discord"; 200], &[]), Problem::InvalidValue, "200 events"),
         ];
-        for (error, problem, text) in cases {
+        let twice = serde_json::json!({"init.luau": "", "/init.luau": ""});
+        let twice = refused(serde_json::json!({"files": twice, "events": []}));
+        let language = serde_json::json!({"files": {"init.luau": ""}, "events": [], "language": "lua"});
+        let more = [
+            (twice, Problem::InvalidValue, "`init.luau` is there twice"),
+            (refused(language), Problem::InvalidValue, "`language` is `lua`: there is only `luau`"),
+        ];
+        for (error, problem, text) in cases.into_iter().chain(more) {
             assert_eq!(error.problem(), problem, "{error}");
             assert!(error.to_string().contains(text), "{error}");
         }

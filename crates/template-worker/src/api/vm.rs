@@ -17,6 +17,7 @@ use super::problem::{Problem, problems};
 use super::threads::unknown;
 use super::types::{EscapeBody, VmActionBody, VmActionResult, VmBody};
 use crate::app::App;
+use crate::ids::GuildId;
 use crate::vm::process::escape::Escape;
 use crate::vm::{LuaVmAction, LuaVmResult};
 
@@ -46,9 +47,14 @@ pub(super) async fn delete_vm(
     guild: Guild<VmManage>,
     _: NoQuery,
 ) -> Result<StatusCode, ApiError> {
-    match app.dispatcher.act(guild.id, LuaVmAction::Stop).await? {
+    stop(&app, guild.id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Stops the guild's VM, where there is one.
+pub(super) async fn stop(app: &App, guild: GuildId) -> Result<(), ApiError> {
+    match app.dispatcher.act(guild, LuaVmAction::Stop).await? {
         // A VM that broke before it could stop is as gone.
-        LuaVmResult::Done | LuaVmResult::Absent | LuaVmResult::Broken { .. } => Ok(StatusCode::NO_CONTENT),
+        LuaVmResult::Done | LuaVmResult::Absent | LuaVmResult::Broken { .. } => Ok(()),
         other => Err(unexpected(&other)),
     }
 }

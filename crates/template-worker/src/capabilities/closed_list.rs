@@ -84,7 +84,7 @@ const FAMILIES: &[&str] = &[
 
 #[rustfmt::skip]
 pub(crate) const DISCORD: &[&str] = &[
-    "add_guild_member_role", "antiraid_bulk_op", "antiraid_bulk_op_wait", "antiraid_get_fused_member", "bulk_delete_messages",
+    "add_guild_member_role", "antiraid_bulk_op", "antiraid_bulk_op_wait", "bulk_delete_messages",
     "create_auto_moderation_rule", "create_channel_invite", "create_followup_message", "create_guild_ban",
     "create_guild_channel", "create_guild_command", "create_guild_commands", "create_guild_role",
     "create_interaction_response", "create_message", "create_reaction", "create_webhook", "crosspost_message",

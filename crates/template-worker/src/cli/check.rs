@@ -50,6 +50,9 @@ pub(super) fn run(args: &Args, sources: Sources, console: &mut Console<'_>) -> a
         if let Some(source) = draft.bundle.get(ENTRY) {
             folder.problems.extend(handlers::problems(&source.text, &draft.events));
         }
+        for (path, source) in draft.bundle.files() {
+            folder.problems.extend(handlers::old_names(path, &source.text));
+        }
         let compiler =
             Compiler::start(limits.max_vm_thread_stack_size).context("failed to start the compiler")?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;

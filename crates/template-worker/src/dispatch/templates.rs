@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use super::DispatchError;
-use super::loads::{Loaded, Loads};
+use super::loads::Loads;
 use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Loader, LogEntry, TemplateLog};
 use crate::ids::GuildId;
@@ -82,14 +82,15 @@ impl TemplateCache {
         self.loading.take(guild).await
     }
 
-    /// Waits for the next load of a guild's templates.
-    pub(super) async fn next_load(&self) -> Loaded {
+    /// Waits for the next guild whose templates were loaded or have changed.
+    pub(super) async fn next_load(&self) -> GuildId {
         self.loads.next().await
     }
 
     /// The guild's templates have changed.
     pub(super) async fn forget(&self, guild: GuildId) {
         self.guilds.invalidate(&guild).await;
+        self.loads.note(guild);
     }
 
     /// Lets the cache know how large a slot has become, if it is still there.
@@ -116,7 +117,7 @@ impl TemplateCache {
                 Err(failure) => return Err(DispatchError::Compile(failure)),
             }
         }
-        self.loads.note(guild, &loaded);
+        self.loads.note(guild);
         Ok(loaded)
     }
 

@@ -6,8 +6,6 @@
 use khronos::declare::{Field, field};
 
 /// Every gateway event of a guild that is passed on, by its gateway name.
-///
-/// `GUILD_CREATE` and `GUILD_DELETE` aren't here: they tell the service about itself.
 #[rustfmt::skip]
 pub const DISCORD: &[&str] = &[
     "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
@@ -44,6 +42,9 @@ pub const DISCORD: &[&str] = &[
     "VOICE_CHANNEL_EFFECT_SEND", "VOICE_SERVER_UPDATE", "VOICE_STATE_UPDATE",
     "WEBHOOKS_UPDATE",
 ];
+
+/// Gateway events that tell the service about itself: in which guilds it is. No template hears of them.
+pub const FOR_THE_SERVICE: [&str; 2] = ["GUILD_CREATE", "GUILD_DELETE"];
 
 /// An event that the service makes itself.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +108,9 @@ pub const SERVICE: &[ServiceEvent] = &[
     },
     ServiceEvent {
         name: "KeyResume",
-        doc: "The guild's templates were loaded, and there is a key that was set with `resume`. It comes once for each such key.",
+        doc: "The guild's templates were loaded, after a start of the service or a change of them, and there is a key that was \
+              set with `resume`. It comes once for each such key, without any other event; changes that come close after each \
+              other are told of together.",
         scopes: Some("the scopes of the key"),
         data: &[
             field("id", "string", "The record's id, for `ctx.KV:getbyid`."),
@@ -166,6 +169,7 @@ mod tests {
 
     #[test]
     fn no_known_name_looks_made_up_and_every_alias_leads_to_a_known_one() {
+        assert!(FOR_THE_SERVICE.iter().all(|name| !DISCORD.contains(name)));
         for name in DISCORD.iter().chain(ANTIRAID) {
             assert!(!CUSTOM_PREFIXES.iter().any(|prefix| name.starts_with(prefix)), "{name}");
         }

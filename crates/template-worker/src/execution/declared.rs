@@ -8,6 +8,21 @@ use mlua::{IntoLua, Lua, Table};
 
 use crate::host::calls::HostCall;
 
+/// What to use instead of a module that AntiRaid had.
+pub(crate) fn instead_of(module: &str) -> Option<&'static str> {
+    Some(match module {
+        "@antiraid/kv" => "use `ctx.KV`",
+        "@antiraid/discord" => "use `ctx.Discord`",
+        "@antiraid/datastores" => "use `ctx.DataStores`",
+        "@antiraid/objectstorage" => "use `ctx.ObjectStorage`",
+        "@antiraid/img_captcha" => "use `ctx.ImageCaptcha`",
+        "@antiraid/http" | "@antiraid/httpclient" | "@lune/net" => "use `ctx.HTTPClient`",
+        "@antiraid/promise" => "call the function alone: what takes its time waits by itself",
+        "@lune/task" => "use the global `task`",
+        _ => return None,
+    })
+}
+
 /// `ctx`.
 pub const CONTEXT: Type = object(
     "TemplateContext",

@@ -16,6 +16,7 @@ use khronos::Program;
 
 pub use compiler::{CompileFailure, Compiler};
 pub(crate) use context::create_context;
+pub(crate) use declared::instead_of;
 pub use declared::{CONTEXT, EVENT, TABLES};
 pub use loader::Loader;
 pub use log::{LogEntry, TemplateLog};

@@ -176,7 +176,7 @@ fn limit_of_result(error: &str, limits: &Limits) -> Option<Limit> {
         (Limit::ResultNodes, ValueError::TooManyNodes { limit: limits.max_result_nodes }),
         (Limit::ResultBytes, ValueError::TooManyBytes { limit: limits.max_result_bytes }),
     ];
-    words.into_iter().find(|(_, words)| error.ends_with(&words.to_string())).map(|(limit, _)| limit)
+    words.into_iter().find(|(_, words)| error.ends_with(&words.returned())).map(|(limit, _)| limit)
 }
 
 fn micros(duration: Duration) -> u64 {

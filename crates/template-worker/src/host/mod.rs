@@ -100,9 +100,9 @@ impl Host {
             HostCall::Links(call) => Ok(services.stores.links(&call)),
             HostCall::Copy(call) => Ok(Stores::copy(call)),
             HostCall::Discord(call) => {
-                let method = call.method();
+                let (method, bulk) = (call.method(), call.bulk());
                 let arguments = call.arguments.into_iter().map(|argument| argument.0).collect();
-                services.discord.serve(caller.guild, method, arguments).await
+                services.discord.serve(caller.guild, method, arguments, bulk).await
             }
             HostCall::Templates(call) => services.templates.serve(&self.0.gate, caller, call).await,
             HostCall::Http(call) => services.outside.http(&self.0.gate, caller, call).await,

@@ -19,6 +19,7 @@ const UNGATED: &[(&str, &str)] = &[
     ("Discord", "antiraid_check_permissions"),
     ("Discord", "antiraid_check_permissions_and_hierarchy"),
     ("Discord", "antiraid_check_reason"),
+    ("Discord", "antiraid_get_fused_member"),
     // It tells only those that the template may use.
     ("secrets", "list"),
 ];

@@ -3,6 +3,7 @@
 //! Owns how a declared family of calls becomes an object, and which objects there are. What a call does, and whether it may,
 //! is the host's business: nothing here decides it. A family whose face is more than functions has a file of its own.
 
+mod discord;
 mod http;
 
 use std::sync::Arc;
@@ -11,8 +12,7 @@ use khronos::{HostFunctions, KhronosValue, ObjectType, Reply};
 use mlua::{Lua, MultiValue, Value};
 
 use crate::host::calls::{
-    CaptchaCall, CopyCall, DiscordCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall,
-    TemplatesCall,
+    CaptchaCall, CopyCall, Family, KvCall, LinksCall, ObjectCall, SecretCall, StatsCall, TemplatesCall,
 };
 use crate::host::{Answer, Caller, HostCall, HostLine, HostReply};
 
@@ -34,7 +34,6 @@ object_types! {
     StatsStore "StatsStore",
     LinksStore "LinksStore",
     CopyDataStore "CopyDataStore",
-    Discord "Discord",
     TemplateStore "TemplateStore",
     Kv "KV",
     ObjectStorage "ObjectStorage",
@@ -67,7 +66,7 @@ impl Plugins {
             ("ObjectStorage", self.objects(lua)?),
             ("ImageCaptcha", self.object::<ImageCaptcha, CaptchaCall>(lua, Vec::new())?),
             ("secrets", self.object::<Secrets, SecretCall>(lua, Vec::new())?),
-            ("Discord", self.object::<Discord, DiscordCall>(lua, Vec::new())?),
+            ("Discord", self.discord(lua)?),
             ("KV", self.object::<Kv, KvCall>(lua, Vec::new())?),
         ])
     }

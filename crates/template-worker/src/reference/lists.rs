@@ -4,7 +4,7 @@ use super::Written;
 use super::markdown::{Page, cell, code};
 use super::{pages, surface};
 use crate::capabilities::CLOSED_LIST;
-use crate::events::{ALIASES, CUSTOM_PREFIXES, DATA_TYPES, DISCORD, SERVICE, data_of};
+use crate::events::{ALIASES, CUSTOM_PREFIXES, DATA_TYPES, DISCORD, SERVICE, data_of, with_a_cause};
 
 /// Where Discord says what its events hold.
 const GATEWAY: &str = "https://discord.com/developers/docs/events/gateway-events";
@@ -69,9 +69,14 @@ pub(super) fn events() -> Written {
     page.heading(2, "Discord: events of the guild");
     page.paragraph(
         "What Discord's gateway sends, as it sends it. The service has no connection to the gateway yet: a client of the \
-         operator's own [passes these events on](../quick-start-operator.md#connect-your-bot). An event of no guild, and \
-         one that the bot caused itself, is not for templates.",
+         operator's own [passes these events on](../quick-start-operator.md#connect-your-bot). An event of no guild is not \
+         for templates, and neither are `GUILD_CREATE` and `GUILD_DELETE`, which tell the service in which guilds the bot is.",
     );
+    page.paragraph(&format!(
+        "Nor do templates get an event that the bot caused itself, where its data says so: {}. The data of the others does not \
+         say who caused them; of `INTERACTION_CREATE` it never is the bot.",
+        surface::listed(with_a_cause().map(code))
+    ));
     let rows = DISCORD.iter().map(|name| {
         let anchor = name.to_lowercase().replace('_', "-");
         [
@@ -82,7 +87,10 @@ pub(super) fn events() -> Written {
         ]
     });
     page.table(["event", "type", "type of its data", "Discord says"], rows);
-    page.paragraph("Names of earlier years go on working:");
+    page.paragraph(
+        "Names of earlier years, such as the templates of 2025 have, go on working in `events` and as keys of handlers. \
+         `event.name` is that of the event: code that compares it with an old name has to compare it with the new one.",
+    );
     page.table(["old name", "event"], ALIASES.iter().map(|(old, new)| [code(old), code(new)]));
     page.paragraph("The types of what events hold and no call gives; the others are with [`ctx.Discord`](discord.md#types).");
     for ty in DATA_TYPES {

@@ -196,6 +196,11 @@ impl Out {
             self.method(&declared.function, &same);
         }
         self.line("end\n");
+        if let Some(extended) = object.extended() {
+            self.head(extended.doc, &format!("{} extends {}", extended.name, object.ty()));
+            self.members(extended.fields, extended.methods, &same);
+            self.line("end\n");
+        }
     }
 
     fn head(&mut self, doc: &str, name: &str) {

@@ -194,7 +194,8 @@ fn rate(bucket: &Bucket) -> String {
 /// The tables and objects that the calls of an object take and give.
 fn types(page: &mut Page, object: &Object) {
     let families = object.family.into_iter().chain(object.inside.iter().filter_map(|inside| inside.family));
-    let mut types: Vec<_> = families.flat_map(|family: &DeclaredFamily| family.types).collect();
+    let mut types: Vec<_> =
+        families.flat_map(|family: &DeclaredFamily| family.types.iter().chain(family.extended)).collect();
     let mut seen = Vec::new();
     types.retain(|ty| {
         !seen.contains(&ty.name) && {

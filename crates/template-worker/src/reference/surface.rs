@@ -36,6 +36,11 @@ impl Object {
         self.family?.beside
     }
 
+    /// Another object with the same calls, and what it has beside them.
+    pub(super) fn extended(&self) -> Option<&'static Type> {
+        self.family?.extended
+    }
+
     /// The calls that are found on it.
     pub(super) fn calls(&self) -> impl Iterator<Item = &'static Declared> + use<> {
         let family = self.family;

@@ -119,6 +119,7 @@ fn type_names() -> BTreeSet<String> {
     for object in surface::objects() {
         all.insert(object.ty());
         all.extend(object.inside.iter().map(surface::Object::ty));
+        all.extend(object.extended().map(|ty| ty.name.to_owned()));
     }
     for shown in surface::modules() {
         all.extend(shown.module.types.iter().map(|ty| shown.ty(ty.name)));
@@ -164,7 +165,7 @@ fn written_types() -> Vec<(String, String)> {
     for family in HostCall::families() {
         let functions: Vec<Function> = family.calls.iter().map(|declared| declared.function).collect();
         note(family.object, &functions, &[], &same);
-        if let Some(beside) = family.beside {
+        for beside in family.beside.into_iter().chain(family.extended) {
             note(family.object, beside.methods, beside.fields, &same);
         }
     }
@@ -206,7 +207,7 @@ fn everything_has_a_description_that_ends_a_sentence() {
                 check(&format!("{place}: {}", parameter.name), parameter.doc);
             }
         }
-        for ty in family.types {
+        for ty in family.types.iter().chain(family.extended) {
             check(ty.name, ty.doc);
         }
     }

@@ -1,18 +1,19 @@
 //! `KeyResume`: telling templates of the keys that were set with `resume`, after they were loaded.
 //!
-//! Owns when: once after the start of the service, and once after each change of the guild's templates. That templates are
-//! read again because others needed the memory, or that the guild gets a new VM, is not told: the first would tell of keys
-//! again and again, and of the second the templates hear by finding their variables empty.
+//! Owns when: once after the start of the service, and once after each change of the guild's templates, without any event;
+//! changes that come close after each other are told of together. That templates are read again because others needed the
+//! memory, or that the guild gets a new VM, is not told: the first would tell of keys again and again, and of the second the
+//! templates hear by finding their variables empty.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::key_event;
-use crate::dispatch::{DispatchError, Dispatcher, Loaded};
+use crate::dispatch::{DispatchError, Dispatcher};
 use crate::ids::{EventId, GuildId};
 use crate::storage::expiry::ResumeKey;
 use crate::storage::kv::KvError;
@@ -24,6 +25,8 @@ const MOST_KEYS: usize = 1_000;
 const PAGE: u32 = 100;
 /// Guilds that are told at the same time.
 const MOST_GUILDS: usize = 64;
+/// Before a guild is told again: a template may change templates when it is told, and must not be told without end.
+const BETWEEN_CHANGES: Duration = Duration::from_secs(1);
 /// How often a key is tried while its guild has too much to do, and how long between.
 const TRIES: usize = 60;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -38,8 +41,18 @@ pub(super) struct Resume {
     dispatcher: Dispatcher,
     clock: Clock,
     places: Arc<Semaphore>,
-    /// Which templates of a guild were told, or are told now.
-    known: Arc<Mutex<HashMap<GuildId, u64>>>,
+    told: Arc<Mutex<HashMap<GuildId, Told>>>,
+}
+
+/// A guild that was told of its keys, or is told now.
+#[derive(Default)]
+struct Told {
+    /// Which of its templates were told, in which versions.
+    fingerprint: Option<u64>,
+    /// Whether a task looks after it.
+    is_served: bool,
+    /// Whether its templates were loaded or changed since the task last looked.
+    looks_again: bool,
 }
 
 impl Resume {
@@ -49,7 +62,7 @@ impl Resume {
             dispatcher,
             clock,
             places: Arc::new(Semaphore::new(MOST_GUILDS)),
-            known: Arc::default(),
+            told: Arc::default(),
         }
     }
 
@@ -73,24 +86,33 @@ impl Resume {
             let Some(last) = guilds.last().copied() else { return };
             after = Some(last);
             for guild in guilds {
-                let load = || async {
-                    self.dispatcher.load_templates(guild).await.or_else(|error| match error {
-                        DispatchError::Storage(error) => Err(KvError::from(error)),
-                        error => {
-                            tracing::error!(%guild, %error, "failed to load templates that have keys to resume");
-                            Ok(())
-                        }
-                    })
-                };
-                patiently(load).await.unwrap_or_else(|error| complain(&error));
+                self.load(guild).await;
             }
         }
     }
 
+    /// Loads the templates of a guild. Returns what stands for their versions, where that was possible.
+    async fn load(&self, guild: GuildId) -> Option<u64> {
+        let load = || async {
+            match self.dispatcher.load_templates(guild).await {
+                Ok(fingerprint) => Ok(Some(fingerprint)),
+                Err(DispatchError::Storage(error)) => Err(KvError::from(error)),
+                Err(error) => {
+                    tracing::error!(%guild, %error, "failed to load templates that have keys to resume");
+                    Ok(None)
+                }
+            }
+        };
+        patiently(load).await.unwrap_or_else(|error| {
+            complain(&error);
+            None
+        })
+    }
+
     async fn follow_loads(&self) {
         loop {
-            let Loaded { guild, fingerprint } = self.dispatcher.next_load().await;
-            if self.known().get(&guild) == Some(&fingerprint) {
+            let guild = self.dispatcher.next_load().await;
+            if self.is_served(guild) {
                 continue;
             }
             let keys = match self.keys(guild, None, 1).await {
@@ -102,36 +124,63 @@ impl Resume {
             };
             if keys.is_empty() {
                 // Nothing was told, so nothing has to be remembered.
-                self.known().remove(&guild);
+                self.told().remove(&guild);
                 continue;
             }
-            // At once, so that a load meanwhile does not tell the same again.
-            self.known().insert(guild, fingerprint);
+            self.told().entry(guild).or_default().is_served = true;
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let resume = self.clone();
-            tokio::spawn(async move {
-                let all = resume.tell_all(guild).await.unwrap_or_else(|error| {
-                    complain(&error);
-                    false
-                });
-                if !all {
-                    resume.forget(guild, fingerprint);
-                }
-                drop(place);
-            });
+            tokio::spawn(async move { resume.serve(guild, place).await });
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<GuildId, u64>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn told(&self) -> MutexGuard<'_, HashMap<GuildId, Told>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Some have not been told: the next load of the same templates tells them.
-    fn forget(&self, guild: GuildId, fingerprint: u64) {
-        let mut known = self.known();
-        if known.get(&guild) == Some(&fingerprint) {
-            known.remove(&guild);
+    /// Whether a task looks after the guild; it will look again.
+    fn is_served(&self, guild: GuildId) -> bool {
+        let mut told = self.told();
+        let served = told.get_mut(&guild).filter(|told| told.is_served);
+        served.map(|told| told.looks_again = true).is_some()
+    }
+
+    /// Tells the guild of its keys, and again as long as its templates change meanwhile.
+    async fn serve(&self, guild: GuildId, mut place: OwnedSemaphorePermit) {
+        loop {
+            self.tell_once(guild).await;
+            drop(place);
+            tokio::time::sleep(BETWEEN_CHANGES).await;
+            if self.has_ended(guild) {
+                return;
+            }
+            place = match Arc::clone(&self.places).acquire_owned().await {
+                Ok(place) => place,
+                Err(_) => return,
+            };
         }
+    }
+
+    fn has_ended(&self, guild: GuildId) -> bool {
+        let mut told = self.told();
+        let Some(told) = told.get_mut(&guild) else { return true };
+        told.is_served = std::mem::take(&mut told.looks_again);
+        !told.is_served
+    }
+
+    /// Tells the guild of its keys, unless these very templates were told.
+    async fn tell_once(&self, guild: GuildId) {
+        let Some(fingerprint) = self.load(guild).await else { return };
+        let known = self.told().get(&guild).and_then(|told| told.fingerprint);
+        if known == Some(fingerprint) {
+            return;
+        }
+        let all = self.tell_all(guild).await.unwrap_or_else(|error| {
+            complain(&error);
+            false
+        });
+        // Where some have not been told, the next load of the same templates tells them.
+        self.told().entry(guild).or_default().fingerprint = all.then_some(fingerprint);
     }
 
     async fn keys(&self, guild: GuildId, after: Option<i64>, limit: u32) -> Result<Vec<ResumeKey>, KvError> {

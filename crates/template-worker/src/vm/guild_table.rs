@@ -1,11 +1,11 @@
-//! The VMs of one thread, and whose turn it is.
+//! The VMs of one thread, and their rounds.
 //!
-//! Owns the round: each VM that has something to run gets a slice, then the next one; and which VMs are closed because
-//! nobody needs them. What a VM does with its slice is `guild_vm`'s business. A round costs as much as VMs are ready,
-//! however many there are.
+//! Owns the round: VMs that have something to run get a slice, one after the other, in the order of `turns`; and which VMs
+//! are closed because nobody needs them. What a VM does with its slice is `guild_vm`'s business. A round costs as much as VMs
+//! are ready, however many there are.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use super::reply::Reply;
 use super::running::NowRunning;
 use super::strategy::Shared;
 use super::thread_entry::CommandNumber;
+use super::turns::Turns;
 use super::warm_pool::WarmPool;
 use crate::execution::Outcome;
 use crate::ids::{GuildId, ThreadId};
@@ -43,8 +44,8 @@ pub(super) struct GuildTable {
     shared: Arc<Shared>,
     warm: WarmPool,
     slots: HashMap<GuildId, Slot>,
-    /// VMs with something to run, in turn.
-    ready: VecDeque<GuildId>,
+    /// VMs with something to run.
+    turns: Turns,
     /// When VMs want to be looked at again. An entry may be out of date; looking costs little.
     timers: BinaryHeap<Reverse<(Instant, GuildId)>>,
     /// VMs with nothing to do, now or later.
@@ -59,7 +60,7 @@ pub(super) struct GuildTable {
 
 struct Slot {
     vm: GuildVm,
-    /// Whether it is in `ready`.
+    /// Whether it is in `turns`.
     queued: bool,
     /// The earliest entry in `timers`.
     timer: Option<Instant>,
@@ -93,6 +94,7 @@ impl GuildTable {
         vacate: Vacate,
     ) -> Self {
         let woken = Arc::<Woken>::default();
+        let turns = Turns::new(shared.limits.slice());
         Self {
             thread,
             slices: 0,
@@ -101,7 +103,7 @@ impl GuildTable {
             closing: ClosingVms::new(Arc::clone(&shared)),
             shared,
             slots: HashMap::new(),
-            ready: VecDeque::new(),
+            turns,
             timers: BinaryHeap::new(),
             idle: IdleVms::default(),
             woken,
@@ -266,7 +268,7 @@ impl GuildTable {
         self.slots.values().any(|slot| slot.vm.owes())
     }
 
-    /// One slice for each VM that is ready now. Returns whether there was anything to do.
+    /// A round: about one slice for each VM that is ready now. Returns whether there was anything to do.
     pub(super) fn run_round(&mut self) -> bool {
         self.collect_woken();
         self.collect_due();
@@ -275,17 +277,18 @@ impl GuildTable {
             self.running.rests_altogether();
         }
         let closed = self.closing.step();
-        let round = self.ready.len();
-        for _ in 0..round {
-            let Some(guild) = self.ready.pop_front() else { break };
+        let before = self.slices;
+        self.turns.begin_round();
+        while let Some(guild) = self.turns.next() {
             let Some(slot) = self.slots.get_mut(&guild) else { continue };
             slot.queued = false;
-            slot.vm.turn(self.slices);
+            let spent = slot.vm.turn(self.slices);
             if has_panicked() {
                 // Nobody else is to run on this thread, and it is known who did.
                 return true;
             }
             self.slices += 1;
+            self.turns.took(guild, spent, Instant::now());
             self.look_at(guild);
             if self.closing.are_many() {
                 self.running.rests_altogether();
@@ -294,7 +297,7 @@ impl GuildTable {
         }
         // What happens between rounds is nobody's fault.
         self.running.rests();
-        round > 0 || evicted || closed
+        self.slices > before || evicted || closed
     }
 
     /// To be called when the thread is about to wait: it runs nothing that could be to blame for what happens.
@@ -322,7 +325,7 @@ impl GuildTable {
         }
         if slot.vm.wants_turn() {
             if !std::mem::replace(&mut slot.queued, true) {
-                self.ready.push_back(guild);
+                self.turns.push(guild, Instant::now());
             }
         } else if let Some(at) = slot.vm.runtime().next_timer()
             && slot.timer.is_none_or(|known| at < known)

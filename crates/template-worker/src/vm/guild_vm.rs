@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use khronos::{BrokenReason, ExecutionId, IsolateId, KhronosRuntime, LogLevel, RuntimeError};
 use mlua::{Table, Value};
@@ -194,7 +194,8 @@ impl GuildVm {
     }
 
     /// Starts at most one job, runs one slice, and answers what is finished. The thread has run `slices` before this one.
-    pub(super) fn turn(&mut self, slices: u64) {
+    /// Returns the CPU time of the slice.
+    pub(super) fn turn(&mut self, slices: u64) -> Duration {
         if self.has_job_to_start()
             && !self.runtime.is_short_of_memory()
             && let Some(job) = self.waiting.pop_front()
@@ -212,6 +213,7 @@ impl GuildVm {
             self.answer_garbage(&LuaVmResult::Done);
         }
         self.look_at_limits();
+        self.runtime.last_slice()
     }
 
     /// Counts what the runtime does not tell: a slice that was not enough, and as many Luau threads as there may be. The

@@ -25,6 +25,7 @@ mod runtime_limits;
 pub mod strategy;
 mod thread_entry;
 mod thread_loop;
+mod turns;
 mod warm_pool;
 mod warnings;
 

@@ -19,6 +19,8 @@ use super::memory::Charge;
 use super::reply::Present;
 use super::running::NowRunning;
 use super::strategy::Shared;
+use crate::events;
+use crate::execution::instead_of;
 use crate::ids::{EventId, GuildId};
 
 /// Which event each execution is for, for the log.
@@ -101,7 +103,9 @@ impl WarmPool {
         let mut options = RuntimeOptions::new(self.shared.base.clone(), self.ticker.clone());
         options.log = write_to(Rc::clone(&log), Rc::clone(&event_of));
         options.runs = tell_who_runs(self.running.clone(), Arc::clone(&owner));
+        options.instead = instead_of;
         options.wake = wake(Arc::clone(&self.woken), Arc::clone(&owner));
+        options.old_names = events::ALIASES;
         let runtime = KhronosRuntime::new(options)?;
         let store = runtime.with_lua(|lua| lua.create_table())?.map_err(RuntimeError::Create)?;
         // What setting it up left behind is not to be cleaned up in the guild's first events.

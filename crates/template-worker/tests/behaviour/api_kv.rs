@@ -45,6 +45,28 @@ async fn typed_values_go_in_and_out_as_they_are() {
 }
 
 #[tokio::test]
+async fn integers_beyond_doubles_keep_their_digits_from_one_end_to_the_other() {
+    let worker = TestWorker::start().await;
+    let plain: Value = json!([u64::MAX, i64::MIN, 9_007_199_254_740_993_u64, 9_007_199_254_740_992_u64]);
+    worker.put(&at("/k?scope=s"), &json!({"value": plain})).await.expect(201);
+    let source = r#"
+        local event, ctx = ...
+        local stored, sent = ctx.KV:get("k", {"s"}), event.data.n
+        local types = {}
+        for at, n in stored do
+            types[at] = typeof(n)
+            assert(tostring(n) == tostring(sent[at]) and typeof(n) == typeof(sent[at]))
+        end
+        return {types = types, sent = sent, stored = stored}
+    "#;
+    let body = json!({"files": {"init.luau": source}, "events": ["Discord"], "capabilities": ["kv:*"]});
+    worker.put(&format!("/api/v1/guilds/{GUILD}/templates/t"), &body).await.expect(201);
+    let outcome = worker.event(GUILD, &json!({"n": plain})).await["t"].take();
+    let types = json!(["U64", "I64", "I64", "number"]);
+    assert_eq!(outcome["value"], json!({"types": types, "sent": plain, "stored": plain}), "{outcome:#}");
+}
+
+#[tokio::test]
 async fn records_are_listed_page_by_page() {
     let worker = TestWorker::start().await;
     for index in 0..7 {
@@ -80,6 +102,7 @@ async fn bad_requests_say_what_is_wrong_and_change_nothing() {
     let fine = json!({"value": 1});
     let long = at(&format!("/{}?scope=s", "k".repeat(513)));
     let past = json!({"value": 1, "expires_at": "2020-01-01T00:00:00Z"});
+    let tomorrow = json!({"value": 1, "expires_at": "tomorrow"});
     let deep = format!("{{\"value\": {}{}}}", "[".repeat(100), "]".repeat(100));
     let deep: Value = serde_json::from_str(&deep).unwrap();
     let cases = [
@@ -88,7 +111,20 @@ async fn bad_requests_say_what_is_wrong_and_change_nothing() {
         (at("/k?scop=s"), &fine, 400, "invalid_query", "unknown parameter `scop`"),
         (at("/k?scope=s&author=me"), &fine, 400, "invalid_query", "user id"),
         (long, &fine, 422, "invalid_value", "MAX_KV_KEY_BYTES"),
-        (at("/k?scope=s"), &past, 422, "invalid_value", "in the past"),
+        (
+            at("/k?scope=s"),
+            &past,
+            422,
+            "invalid_value",
+            "in the past; `expires_at` must be later than now, or null",
+        ),
+        (
+            at("/k?scope=s"),
+            &tomorrow,
+            400,
+            "invalid_json",
+            "RFC 3339 writes it, such as \"2027-01-01T00:00:00Z\"",
+        ),
         (at("/k?scope=s"), &deep, 422, "invalid_value", "deeper than 64"),
         (at("/k?scope=s"), &json!({"valu": 1}), 400, "unknown_field", "valu"),
         (at("/k?scope=s"), &json!({"value": "x".repeat(300_000)}), 413, "too_large", "MAX_KV_VALUE_BYTES"),

@@ -35,6 +35,39 @@ async fn a_template_can_be_stored_read_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_template_of_earlier_years_is_taken_as_it_is() {
+    let worker = TestWorker::start().await;
+    let files = json!({"/init.luau": "return require('./lib/a')", "/lib/a.luau": "return 'a'"});
+    let template = json!({"files": files, "events": ["MESSAGE"], "capabilities": [], "language": "luau"});
+    worker.put(&path("t"), &template).await.expect(201);
+    let stored = worker.get(&path("t")).await.expect(200);
+    let stored: Vec<&String> = stored["files"].as_object().unwrap().keys().collect();
+    assert_eq!(stored, ["init.luau", "lib/a.luau"]);
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], "a");
+
+    let with = |field: &str, value: Value| {
+        let mut template = template.clone();
+        template[field] = value;
+        template
+    };
+    let twice = with("files", json!({"init.luau": "return 1", "/a.luau": "", "a.luau": ""}));
+    for (wrong, text) in [
+        (twice, "`a.luau` is there twice"),
+        (with("language", json!("lua")), "there is only `luau`"),
+        (with("files", json!({"//init.luau": ""})), "`/init.luau` is not a path"),
+    ] {
+        let problem = worker.put(&path("t"), &wrong).await;
+        assert_eq!(problem.status, 422, "{:#}", problem.body);
+        assert!(
+            problem.body["detail"].as_str().is_some_and(|detail| detail.contains(text)),
+            "{:#}",
+            problem.body
+        );
+    }
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], "a", "what was refused changes nothing");
+}
+
+#[tokio::test]
 async fn a_template_says_who_stored_it_and_who_changed_it_last() {
     let worker = TestWorker::start().await;
     let source = r#"
@@ -104,7 +137,7 @@ async fn what_is_wrong_with_a_template_is_said_and_nothing_is_stored() {
     for (body, status, code, hint) in [
         (with("files", json!({"lib.luau": ""})), 422, "no_entry", "init.luau"),
         (with("files", json!({"init.luau": "", "../x.luau": ""})), 422, "invalid_path", "../x.luau"),
-        (with("files", json!({"init.luau": "", "/etc/passwd": ""})), 422, "invalid_path", "/etc/passwd"),
+        (with("files", json!({"init.luau": "", "//etc/passwd": ""})), 422, "invalid_path", "/etc/passwd"),
         (with("files", json!({"init.luau": "-".repeat((1 << 20) + 1)})), 413, "too_large", "1048576"),
         (with("events", json!(["MESAGE_CREATE"])), 422, "unknown_event", "MESSAGE_CREATE"),
         (with("capabilities", json!(["kv:gte:x"])), 422, "unknown_capability", "kv:get"),

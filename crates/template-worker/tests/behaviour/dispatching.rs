@@ -43,6 +43,89 @@ async fn every_template_that_listens_gets_the_event_and_its_own_outcome() {
 }
 
 #[tokio::test]
+async fn a_handler_may_have_the_old_name_of_a_message() {
+    let worker = TestWorker::start().await;
+    let old = "return {MESSAGE = function(event) return {'old', event.name} end, ['*'] = function() return 'rest' end}";
+    worker.template(GUILD, "old", old).await.expect(201);
+    let both = "return {MESSAGE = function() return 'old' end, MESSAGE_CREATE = function() return 'new' end}";
+    worker.template(GUILD, "both", both).await.expect(201);
+    worker.template(GUILD, "mixed", "return {MESSAGE = print, id = 5}").await.expect(201);
+    for _ in 0..2 {
+        let results = worker.event(GUILD, &json!({})).await;
+        assert_eq!(results["old"]["value"], json!(["old", "MESSAGE_CREATE"]));
+        assert_eq!(results["both"]["value"], "new");
+        let error = results["mixed"]["error"].as_str().unwrap_or_default();
+        assert!(error.starts_with("the entry id of the returned table is a number"), "{results}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_another_guild_is_refused_whoever_sends_it() {
+    let worker = TestWorker::start().await;
+    worker.template(GUILD, "t", "return 1").await.expect(201);
+    let send =
+        async |name: &str, data: Value| worker.dispatch(GUILD, &json!({"name": name, "data": data})).await;
+    for (name, data) in [
+        ("MESSAGE_CREATE", json!({"guild_id": "1", "content": "hi"})),
+        ("MESSAGE", json!({"guild_id": 1})),
+        ("GUILD_UPDATE", json!({"id": "1"})),
+        ("GUILD_DELETE", json!({"id": "1"})),
+    ] {
+        let problem = send(name, data).await.problem(422, "invalid_value");
+        assert!(
+            problem["detail"].as_str().is_some_and(|text| text.contains("is 1, and the guild of the URL")),
+            "{problem}"
+        );
+    }
+    for data in
+        [json!({"guild_id": GUILD}), json!({"guild_id": null}), json!({}), json!([]), json!("guild_id")]
+    {
+        assert_eq!(send("MESSAGE_CREATE", data).await.expect(200)["results"]["t"]["value"], 1);
+    }
+    let token = worker.guild_token(GUILD, &["events:dispatch"]).await;
+    let path = format!("/api/v1/guilds/{GUILD}/events");
+    let request = worker.request_as(&token, reqwest::Method::POST, &path);
+    let event = json!({"name": "MESSAGE_CREATE", "data": {"guild_id": "1"}});
+    testkit::answer(request.json(&event)).await.problem(422, "invalid_value");
+}
+
+#[tokio::test]
+async fn a_guild_that_the_bot_left_loses_its_vm_and_an_outage_changes_nothing() {
+    let worker = TestWorker::start().await;
+    worker.template(GUILD, "t", "n = (n or 0) + 1 return n").await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/events?wait=true");
+    let send = async |name: &str, data: Value| {
+        let answer = worker.post(&path, &json!({"name": name, "data": data, "id": "e-1"})).await.expect(200);
+        assert_eq!(answer, json!({"event_id": "e-1", "results": {}}), "{name}");
+    };
+    let state = async || {
+        worker.get(&format!("/api/v1/guilds/{GUILD}/vm")).await.expect(200)["state"].as_str().unwrap()
+            != "absent"
+    };
+    let _ = worker.event(GUILD, &json!({})).await;
+    send("GUILD_CREATE", json!({"id": GUILD, "name": "g", "large": "x".repeat(1_500_000)})).await;
+    send("GUILD_DELETE", json!({"id": GUILD, "unavailable": true})).await;
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], 2);
+    assert!(state().await);
+    send("GUILD_DELETE", json!({"id": GUILD})).await;
+    assert!(!state().await);
+    send("GUILD_DELETE", json!({"id": GUILD})).await;
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], 1);
+
+    // Neither the word of a guild, nor to be listened to.
+    let token = worker.guild_token(GUILD, &["events:dispatch", "templates:write"]).await;
+    for name in ["GUILD_CREATE", "GUILD_DELETE"] {
+        let request = worker.request_as(&token, reqwest::Method::POST, &path);
+        testkit::answer(request.json(&json!({"name": name, "data": {"id": GUILD}})))
+            .await
+            .problem(422, "unknown_event");
+        let body = json!({"files": {"init.luau": "return 1"}, "events": [name], "capabilities": []});
+        worker.put(&format!("/api/v1/guilds/{GUILD}/templates/u"), &body).await.problem(422, "unknown_event");
+    }
+    assert_eq!(worker.event(GUILD, &json!({})).await["t"]["value"], 2);
+}
+
+#[tokio::test]
 async fn the_context_says_who_and_what_and_cannot_be_changed() {
     let worker = TestWorker::start().await;
     let source = r#"

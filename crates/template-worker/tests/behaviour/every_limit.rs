@@ -159,7 +159,10 @@ async fn hit(case: &Case) -> (String, &'static str) {
         Limit::LuauThreads => {
             case.set(json!({"max_luau_threads": 10})).await;
             let source = "for _ = 1, 100 do task.delay(0.2, function() end) end";
-            (case.failure(source).await, "10 threads of this guild are waiting already; wait for some")
+            (
+                case.failure(source).await,
+                "10 threads of this guild are waiting already, the limit of Luau threads; wait",
+            )
         }
         Limit::LogLines => {
             case.set(json!({"max_log_lines_per_second": 5})).await;
@@ -183,15 +186,24 @@ async fn hit(case: &Case) -> (String, &'static str) {
         }
         Limit::ResultDepth => {
             case.set(json!({"max_result_depth": 3})).await;
-            (case.failure("return {{{{1}}}}").await, "deeper than 3 levels: return flatter tables")
+            (
+                case.failure("return {{{{1}}}}").await,
+                "3 levels, the limit of result depth: return flatter tables",
+            )
         }
         Limit::ResultNodes => {
             case.set(json!({"max_result_nodes": 3})).await;
-            (case.failure("return {1, 2, 3, 4}").await, "more than 3 parts: return less")
+            (
+                case.failure("return {1, 2, 3, 4}").await,
+                "more than 3 parts, the limit of result nodes: return less",
+            )
         }
         Limit::ResultBytes => {
             case.set(json!({"max_result_bytes": 1024})).await;
-            (case.failure("return string.rep('x', 1025)").await, "more than 1024 bytes of text: return less")
+            (
+                case.failure("return string.rep('x', 1025)").await,
+                "more than 1024 bytes of text, the limit of result bytes: return less",
+            )
         }
         Limit::EventBytes => {
             case.set(json!({"max_event_bytes": 1024})).await;
@@ -366,18 +378,21 @@ async fn executions_are_counted_by_how_they_end() {
 
 #[tokio::test]
 async fn an_author_is_warned_once_before_a_limit_ends_the_template() {
-    let worker = TestWorker::start_with(|config| config.limits.max_templates_execution_time_ms = 3_000).await;
+    let worker = TestWorker::start_with(|config| config.limits.max_result_bytes = 1_000).await;
     let mut log = worker.app().log.subscribe();
-    worker.template(testkit::GUILD, "t", "local e = ... task.wait(e.data.s) return 'fine'").await.expect(201);
-    for s in [0.1, 2.45, 2.45] {
-        assert_eq!(worker.event(testkit::GUILD, &json!({"s": s})).await["t"]["value"], "fine", "after {s} s");
+    worker.template(testkit::GUILD, "t", "local e = ... return string.rep('x', e.data.n)").await.expect(201);
+    for n in [100, 850, 900] {
+        let returned = worker.event(testkit::GUILD, &json!({"n": n})).await["t"]["value"].take();
+        assert_eq!(returned.as_str().map(str::len), Some(n));
     }
     let warning = log.try_recv().unwrap();
     assert_eq!(warning.level, khronos::LogLevel::Warn);
-    assert!(warning.text.starts_with("near a limit: 2"), "{}", warning.text);
-    assert!(warning.text.ends_with("3000 are the most (MAX_TEMPLATES_EXECUTION_TIME); return earlier"));
+    assert_eq!(
+        warning.text,
+        "near a limit: 852 bytes in what was returned, and 1000 are the most (MAX_RESULT_BYTES); return less"
+    );
     assert!(log.try_recv().is_err(), "it is said once");
-    assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"wall_clock\"").await, 1);
+    assert_eq!(metric(&worker, "template_worker_limit_warnings_total", "limit=\"result_bytes\"").await, 1);
 }
 
 #[tokio::test]

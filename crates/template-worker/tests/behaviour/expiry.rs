@@ -141,17 +141,51 @@ async fn keys_to_resume_are_told_after_a_start_and_after_a_change_of_templates_a
     let resumed = async |worker: &TestWorker, times: u64| {
         value(worker, "resumed job", "told").await == Some(json!(times))
     };
-    worker.event(GUILD, &json!({})).await;
-    until("it is resumed", async || resumed(&worker, 1).await).await;
+    until("it is resumed without any event", async || resumed(&worker, 1).await).await;
     worker.event(GUILD, &json!({})).await;
     store(&worker, "more", &["Discord"], "").await;
-    worker.event(GUILD, &json!({})).await;
     until("it is resumed after a change", async || resumed(&worker, 2).await).await;
+    let more = format!("/api/v1/guilds/{GUILD}/templates/more");
+    worker.patch(&more, &json!({"paused": true})).await.expect(200);
+    until("it is resumed after a pause", async || resumed(&worker, 3).await).await;
+    worker.delete(&more).await.expect(204);
+    until("it is resumed after a removal", async || resumed(&worker, 4).await).await;
+    worker.event(GUILD, &json!({})).await;
     let folder = worker.folder();
     worker.stop().await;
     let worker = TestWorker::start_on(folder, |_| ()).await;
-    until("it is resumed without any event", async || resumed(&worker, 3).await).await;
+    until("it is resumed after a start", async || resumed(&worker, 5).await).await;
     worker.event(GUILD, &json!({})).await;
     assert_eq!(value(&worker, "resumed other", "told").await, None);
-    assert!(resumed(&worker, 3).await);
+    assert!(resumed(&worker, 5).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_the_last_is_resumed_and_no_change_more_than_once() {
+    const CHANGES: u64 = 12;
+    let worker = TestWorker::start().await;
+    set(&worker, "job", "s", 3_600_000, true).await;
+    for change in 1..=CHANGES {
+        let source = format!("kv:increment('all', {{'told'}}) kv:increment('in {change}', {{'told'}})");
+        store(&worker, "resumes", &["KeyResume"], &source).await;
+    }
+    let last = format!("in {CHANGES}");
+    until("the last one is resumed", async || value(&worker, &last, "told").await.is_some()).await;
+    let all = value(&worker, "all", "told").await.unwrap();
+    assert!(all.as_f64().is_some_and(|all| (1.0..=CHANGES as f64).contains(&all)), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_is_changed_by_another_is_resumed() {
+    let worker = TestWorker::start().await;
+    set(&worker, "job", "s", 3_600_000, true).await;
+    let source = r#"
+        ctx.DataStores.TemplateStore:create({
+            name = "made", events = {"KeyResume"}, allowed_caps = {"*"},
+            content = { ["/init.luau"] = "local _, ctx = ... ctx.KV:set('made', true, {'told'})" },
+        })
+    "#;
+    store(&worker, "makes", &["Discord"], source).await;
+    worker.event(GUILD, &json!({})).await;
+    until("it is resumed", async || value(&worker, "made", "told").await == Some(json!(true))).await;
 }

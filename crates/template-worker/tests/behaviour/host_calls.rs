@@ -170,6 +170,15 @@ async fn wrong_arguments_say_which_and_what_was_expected() {
     let source = "local _, ctx = ... return ctx.DataStores.CopyDataStore.copy(1, 2)";
     let got = run(&worker, &["*"], source).await;
     assert_eq!(got, json!("init.luau:1: too many arguments to 'copy': it takes 1"));
+    for (passed, name) in
+        [("ctx", "a TemplateContext"), ("ctx.ObjectStorage", "an ObjectStorage"), ("print", "a function")]
+    {
+        let source = format!("local _, ctx = ... return ctx.DataStores.CopyDataStore.copy({{x = {passed}}})");
+        let got = run(&worker, &["*"], &source).await;
+        let error = got.as_str().unwrap();
+        assert!(error.starts_with(&format!("init.luau:1: argument 1.x is {name}: only nil, ")), "{error}");
+        assert!(error.ends_with(" can be passed"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,42 @@ async fn a_spinning_guild_delays_its_neighbour_by_slices_only() {
 }
 
 #[tokio::test]
+async fn guilds_that_cannot_be_paused_cost_a_neighbour_one_turn_and_not_one_each() {
+    let worker = one_thread().await;
+    let neighbour = "818880986845679757";
+    worker.template(neighbour, "quick", "return 'here'").await.expect(201);
+    let long = "local t = setmetatable({}, {__index = function() \
+                local a = os.clock() while os.clock() - a < 0.06 do end return 1 end}) \
+                while true do local x = t.x end";
+    let vm = |guild: u64| format!("/api/v1/guilds/{guild}/vm");
+    let attackers = 818_880_986_845_679_758..818_880_986_845_679_764;
+    for guild in attackers.clone() {
+        worker.template(&guild.to_string(), "long", long).await.expect(201);
+        let path = format!("/api/v1/guilds/{guild}/events");
+        worker.post(&path, &json!({"name": "MESSAGE_CREATE", "data": {}})).await.expect(202);
+    }
+    for guild in attackers.clone() {
+        testkit::until("it runs", async || worker.get(&vm(guild)).await.expect(200)["in_flight"] == 1).await;
+    }
+    // Each may overrun once before anybody knows what it does.
+    for _ in 0..3 {
+        assert_eq!(worker.event(neighbour, &json!({})).await["quick"]["value"], "here");
+    }
+    worker.delete(&format!("/api/v1/guilds/{neighbour}/vm")).await.expect(204);
+    for _ in 0..20 {
+        assert_eq!(worker.event(neighbour, &json!({})).await["quick"]["value"], "here");
+    }
+    let waited = worker.app().dispatcher.vm_status(neighbour.parse().unwrap()).await.unwrap().longest_wait;
+    assert!(waited <= 2, "the neighbour waited for {waited} turns of others");
+    let mut at_it = 0;
+    for guild in attackers {
+        at_it += usize::from(worker.get(&vm(guild)).await.expect(200)["in_flight"] == 1);
+        worker.delete(&vm(guild)).await.expect(204);
+    }
+    assert!(at_it > 1, "they were all done");
+}
+
+#[tokio::test]
 async fn guilds_and_templates_do_not_see_each_other() {
     let worker = one_thread().await;
     let (a, b) = ("818880986845679757", "818880986845679758");

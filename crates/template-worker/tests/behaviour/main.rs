@@ -23,6 +23,7 @@ mod internet;
 mod isolation;
 mod kv;
 mod kv_crash;
+mod large_calls;
 mod limits;
 mod limits_page;
 mod locks;

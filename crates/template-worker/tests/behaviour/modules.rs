@@ -26,3 +26,19 @@ async fn modules_need_nothing_that_a_process_does_not_have() {
         worker.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_module_of_2025_that_is_no_more_is_told_with_what_took_its_place() {
+    let worker = TestWorker::start().await;
+    for (module, instead) in [
+        ("@antiraid/kv", "use `ctx.KV`"),
+        ("@antiraid/discord", "use `ctx.Discord`"),
+        ("@antiraid/promise", "call the function alone: what takes its time waits by itself"),
+        ("@antiraid/stings", "there is no such module; there are @antiraid/datamgmt,"),
+    ] {
+        worker.template(GUILD, "t", &format!("require('{module}')")).await;
+        let result = worker.event(GUILD, &json!({})).await;
+        let error = result["t"]["error"].as_str().unwrap();
+        assert!(error.contains(&format!("cannot require \"{module}\": {instead}")), "{error}");
+    }
+}

@@ -73,6 +73,36 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_bot_caused_itself_is_believed_and_delivered_to_nobody() {
+    let world = world().await;
+    // From the first event on, it is known who the bot is.
+    let bot = json!({"id": BOT.to_string()});
+    assert_eq!(world.worker.event(GUILD, &json!({"author": {"id": "3"}})).await["t"]["status"], "ok");
+    let deliveries = async |name: &str, data: Value| {
+        let answer = world.worker.dispatch(GUILD, &json!({"name": name, "data": data})).await.expect(200);
+        assert_eq!(answer["event_id"].as_str().map(str::len), Some(36));
+        answer["results"].as_object().unwrap().len()
+    };
+    let by = |user: &Value| json!({"guild_id": GUILD, "author": user, "user_id": user["id"], "user": user});
+    let other = json!({"id": "3"});
+    for name in
+        ["MESSAGE_CREATE", "MESSAGE_UPDATE", "MESSAGE_REACTION_ADD", "TYPING_START", "VOICE_STATE_UPDATE"]
+    {
+        assert_eq!(deliveries(name, by(&bot)).await, 0, "{name}");
+        assert_eq!(deliveries(name, by(&other)).await, 1, "{name}");
+    }
+    for name in ["GUILD_BAN_ADD", "GUILD_MEMBER_UPDATE", "INTERACTION_CREATE"] {
+        assert_eq!(deliveries(name, by(&bot)).await, 1, "{name}");
+    }
+    let path = format!("/api/v1/guilds/{GUILD}/events");
+    let event = json!({"name": "MESSAGE_DELETE", "data": {}, "author": BOT.to_string()});
+    assert_eq!(world.worker.post(&path, &event).await.expect(202)["templates"], 0);
+    let request = world.worker.request_as(&world.token, reqwest::Method::POST, &path);
+    let event = json!({"name": "MESSAGE_CREATE", "data": by(&bot)});
+    assert_eq!(testkit::answer(request.json(&event)).await.expect(202)["templates"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_interaction_that_a_guild_tells_of_cannot_be_answered_and_one_that_an_admin_tells_of_can() {
     let world = world().await;
     let used = world.discord.command_event(CHANNEL, MEMBER, "any", &json!([]));

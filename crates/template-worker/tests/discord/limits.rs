@@ -33,7 +33,7 @@ async fn a_guild_whose_requests_are_refused_again_and_again_is_stopped_and_no_ot
     assert!(matches!(world.call("get_guild", "[]").await, Err(HostError::Quota(_))));
     assert_eq!(world.discord.request_lines(), Vec::<String>::new());
     let method = template_worker::host::discord::methods::find("get_guild").unwrap();
-    world.host.serve(guild_id(OTHER), method, Vec::new()).await.unwrap();
+    world.host.serve(guild_id(OTHER), method, Vec::new(), None).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,7 @@ async fn an_answer_to_an_interaction_does_not_wait_for_that_of_another_guild() {
     let answer =
         r#"[{"interaction_id": "$interaction", "interaction_token": "$token", "data": {"type": 5}}]"#;
     let method = template_worker::host::discord::methods::find("create_interaction_response").unwrap();
-    let other = world.host.serve(guild_id(OTHER), method, filled(answer, &world.other));
+    let other = world.host.serve(guild_id(OTHER), method, filled(answer, &world.other), None);
     let ours = async {
         // The other guild's is on its way first.
         while world.changes().is_empty() {
@@ -167,7 +167,7 @@ async fn an_answer_to_an_interaction_does_not_wait_for_that_of_another_guild() {
 async fn busy(world: &World, guild: u64) {
     let method = template_worker::host::discord::methods::find("list_guild_members").unwrap();
     world.discord.fail("GET", "/guilds/{guild_id}/members", 5, Fault::Slow(Duration::from_secs(2)));
-    let one = || world.host.serve(guild_id(guild), method, Vec::new());
+    let one = || world.host.serve(guild_id(guild), method, Vec::new(), None);
     let _ = tokio::select! {
         came = one() => came,
         came = one() => came,
@@ -185,7 +185,7 @@ async fn a_lookup_of_a_guilds_channel_does_not_wait_for_that_of_a_busy_guild() {
     tokio::select! {
         biased;
         () = busy(&world, OTHER) => panic!("ours waited for the other's"),
-        _ = world.host.serve(guild_id(OTHER), method, filled(get, &world.ours)) => panic!("the other's came first"),
+        _ = world.host.serve(guild_id(OTHER), method, filled(get, &world.ours), None) => panic!("the other's came first"),
         came = world.call("get_channel", get) => came.map(|_| ()).unwrap(),
     }
 }

@@ -7,6 +7,7 @@ mod believed;
 mod cases;
 mod current_user;
 mod every_method;
+mod forms;
 mod limits;
 mod power;
 mod state;

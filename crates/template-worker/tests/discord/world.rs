@@ -76,7 +76,7 @@ impl World {
         names: &Names,
     ) -> Result<HostReply, HostError> {
         let method = methods::find(method).unwrap();
-        self.host.serve(guild_id(OURS), method, filled(arguments, names)).await
+        self.host.serve(guild_id(OURS), method, filled(arguments, names), None).await
     }
 
     /// Everything of a guild, to see whether it changed.

@@ -3,6 +3,7 @@
 //! Paths are names here: nothing is written anywhere, so that it does not matter where they would lead.
 
 use std::io::Read;
+use std::path::{Component, Path};
 
 use mlua::Value;
 use tar::{Archive, Builder, EntryType, Header};
@@ -15,7 +16,11 @@ use crate::declare::{Parameter, Type};
 use crate::declare::{function, object as declare_object, parameter};
 use crate::scheduler::collector::Charge;
 
-const NAME: Parameter = parameter("name", "string", "Its name: a relative path of at most 1,000 bytes.");
+const NAME: Parameter = parameter(
+    "name",
+    "string",
+    "Its name: a relative path of at most 1,000 bytes, such as `folder/file.txt`, without `..`.",
+);
 
 pub(super) const TYPE: Type = declare_object(
     "TarArchive",
@@ -107,16 +112,38 @@ impl TarArchive {
         Some(self.0.remove(at))
     }
 
-    fn write(&self) -> std::io::Result<Vec<u8>> {
+    fn write(&self) -> Result<Vec<u8>, String> {
         let mut builder = Builder::new(Vec::new());
         for file in &self.0 {
             let mut header = Header::new_gnu();
             header.set_size(file.bytes.len() as u64);
             header.set_mode(0o644);
-            builder.append_data(&mut header, &file.name, file.bytes.as_slice())?;
+            let written = builder.append_data(&mut header, &file.name, file.bytes.as_slice());
+            written.map_err(|error| format!("the file {:?}: {error}", beginning(&file.name)))?;
         }
-        builder.into_inner()
+        builder.into_inner().map_err(|error| error.to_string())
     }
+}
+
+/// Refuses names that tar has no form for, or that lead out of a folder where somebody unpacks them.
+fn check(name: &str) -> Outcome<()> {
+    let is_fine =
+        Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let is_named = Path::new(name).components().any(|part| matches!(part, Component::Normal(_)));
+    if name.is_empty() || (is_fine && is_named && !name.contains('\0') && !name.ends_with('/')) {
+        return Ok(());
+    }
+    Err(format!(
+        "{:?} cannot be the name of a file: use a relative path such as \"folder/file.txt\", without \"..\" and zero bytes, \
+         which does not end with \"/\"",
+        beginning(name)
+    )
+    .into())
+}
+
+/// What messages show of a name.
+fn beginning(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 impl Object for TarArchive {
@@ -128,6 +155,7 @@ impl Object for TarArchive {
             Ok(file.map(|file| Blob { bytes: file.bytes, charge: Some(file.charge) }))
         })?;
         class.method_mut("addfile", |call, archive, (name, data): (Text, Bytes)| {
+            check(&name.0)?;
             let charge = archive.place(call, &name.0, data.len())?;
             archive.take(&name.0);
             archive.0.push(File { name: name.0, bytes: data.to_vec(), charge });

@@ -14,10 +14,10 @@ use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone as _, Utc
 use chrono_tz::{TZ_VARIANTS, Tz};
 use mlua::{IntoLua, Value};
 
-use super::Globals;
 use super::arguments::Text;
 use super::classes::{Class, Object, object};
 use super::members::{Call, Maker, Outcome};
+use super::{Globals, did_you_mean};
 use crate::declare;
 use crate::value::time::{Interval, TimeZone, Timestamp};
 
@@ -77,9 +77,10 @@ fn zone(name: &str) -> Outcome<TimeZone> {
         return Ok(TimeZone(zone));
     }
     let shown: String = name.chars().take(LONGEST_NAME).collect();
-    let names = TZ_VARIANTS.iter().map(|zone| zone.name());
-    let nearest = names.min_by_key(|known| strsim::levenshtein(known, &shown)).unwrap_or_default();
-    Err(format!("there is no time zone \"{shown}\"; did you mean \"{nearest}\"?").into())
+    let hint = did_you_mean(&shown, TZ_VARIANTS.iter().map(|zone| (zone.name(), zone.name())));
+    let hint =
+        if hint.is_empty() { "; use a name such as \"Europe/Berlin\" or \"UTC\"".to_owned() } else { hint };
+    Err(format!("there is no time zone \"{shown}\"{hint}").into())
 }
 
 /// So many of a unit, in nanoseconds. Whole numbers are exact. Nothing for what is no number, or beyond all ranges.

@@ -130,6 +130,7 @@ fn the_ends_of_time_are_errors() {
         ("return datetime.timedelta_days(1) - datetime.UTC:fromTime(0)", "expected"),
         ("datetime.UTC:fromString('yesterday')", "not RFC 3339"),
         ("datetime.new('Europe/Berln')", "did you mean \"Europe/Berlin\"?"),
+        ("datetime.new('Foo')", "there is no time zone \"Foo\"; use a name such as"),
         ("datetime.new(string.rep('x', 100000))", "there is no time zone"),
         ("datetime.UTC:now():format('%!')", "means nothing"),
         ("datetime.UTC:now():format('%')", "means nothing"),

@@ -31,6 +31,14 @@ fn values_come_back_from_every_format() {
         ),
         ("return lune.serde.decode('yaml', 'c: |\\n  text\\n')", r#"{"c":"text\n"}"#),
         ("return lune.serde.decode('yaml', ''), lune.serde.decode('yaml', '5')", "[null,5]"),
+        (
+            "local s, list = lune.serde, {} \
+             for _, text in {'9007199254740993', '-9223372036854775808', '18446744073709551615'} do \
+                 for _, format in {'json', 'yaml'} do table.insert(list, s.encode(format, s.decode(format, text))) end \
+             end \
+             return list, typeof(s.decode('toml', 'a = 9007199254740993').a), type(s.decode('yaml', '1e17'))",
+            r#"[["9007199254740993","9007199254740993\n","-9223372036854775808","-9223372036854775808\n","18446744073709551615","18446744073709551615\n"],"I64","number"]"#,
+        ),
     ]);
 }
 

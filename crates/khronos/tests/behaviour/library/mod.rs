@@ -305,14 +305,19 @@ fn a_module_that_is_not_there_is_told_with_the_nearest_that_is() {
         ("@antiraid/datetim", "@antiraid/datetime"),
         ("@antiraid/date/time", "@antiraid/datetime"),
         ("@lune/serdes", "@lune/serde"),
-        ("@lune/", "@lune/regex"),
+        ("@antiraid/serde", "@lune/serde"),
+        ("@lune/datetim", "@lune/datetime"),
         ("@AntiRaid/Luau", "@antiraid/luau"),
     ] {
         let error = vm.error(&format!("require('{request}')"));
         assert!(error.contains(&format!("did you mean \"{near}\"")), "{request}: {error}");
     }
+    for far in ["@lune/", "@antiraid/kv"] {
+        let error = vm.error(&format!("require('{far}')"));
+        assert!(error.contains("no such module; there are @antiraid/datamgmt, @antiraid/"), "{far}: {error}");
+    }
     let long = vm.error(&format!("require('@lune/{}')", "x".repeat(900)));
-    assert!(long.len() < 300, "{long}");
+    assert!(long.len() < 400, "{long}");
     assert_eq!(vm.value("return require('@LUNE/regex') == require('@lune/regex')"), true.into());
 }
 

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::when;
 use crate::storage::expiry::{ExpiryState, KeyExpiry};
 use crate::storage::kv::{KvId, KvRecord};
 
@@ -19,7 +20,7 @@ pub(in crate::api) struct PutRecordBody {
     #[schema(value_type = serde_json::Value)]
     pub(in crate::api) value: Box<RawValue>,
     /// From when on it is gone, and templates hear of it as `KeyExpiry`; never where this is left out.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "when::maybe")]
     pub(in crate::api) expires_at: Option<OffsetDateTime>,
     /// Whether templates hear of it as `KeyResume` when they were loaded.
     #[serde(default)]

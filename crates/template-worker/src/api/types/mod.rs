@@ -11,6 +11,7 @@ mod secrets;
 mod templates;
 mod tokens;
 mod vm;
+mod when;
 
 use serde::Serialize;
 use utoipa::ToSchema;

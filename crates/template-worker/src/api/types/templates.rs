@@ -20,10 +20,15 @@ use crate::vm::quarantine::Quarantined;
     "description": "answers !ping",
 }))]
 pub(in crate::api) struct PutTemplate {
-    /// The source of each file by its path. `init.luau` is what runs; `require("./lib/words")` finds the others.
+    /// The source of each file by its path. `init.luau` is what runs; `require("./lib/words")` finds the others. A `/` that a
+    /// path begins with is left out.
     pub(in crate::api) files: BTreeMap<String, String>,
     /// What it listens to: names of events, base names, either with a scope in brackets.
     pub(in crate::api) events: Vec<String>,
+    /// What it is written in: `luau`, which is all that there is, and what counts where this is left out.
+    #[serde(default)]
+    #[schema(example = "luau", pattern = "^luau$")]
+    pub(in crate::api) language: Option<String>,
     /// What it may do; nothing where this is left out.
     #[serde(default)]
     pub(in crate::api) capabilities: Vec<String>,

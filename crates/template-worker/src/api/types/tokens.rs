@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::when;
 use crate::ids::{GuildId, TokenId};
 use crate::storage::{Token, TokenOwner};
 
@@ -24,7 +25,7 @@ pub(in crate::api) struct NewToken {
     /// Whose it is, and what it may do.
     pub(in crate::api) owner: OwnerBody,
     /// From when on it is useless; never where this is left out.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "when::maybe")]
     pub(in crate::api) expires_at: Option<OffsetDateTime>,
 }
 

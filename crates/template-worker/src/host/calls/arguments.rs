@@ -1,6 +1,7 @@
 //! What a script gave to a function, taken one by one into what the function is declared to take.
 //!
-//! Owns which Rust type stands for which Luau type, and the texts that say which argument is wrong. How long and how many
+//! Owns which Rust type stands for which Luau type, the texts that say which argument is wrong, and how large the arguments of any
+//! call may be when they leave their VM. How long and how many
 //! things may be is the business of the call: its arguments may also come from a VM process, which checks nothing.
 
 use std::cell::{Cell, RefCell};
@@ -10,6 +11,9 @@ use std::vec::IntoIter;
 use khronos::declare::Function;
 use khronos::{KhronosValue, ValueLimits};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits::Limits;
+use crate::storage::kv::MOST_BATCH_BYTES;
 
 /// A type that a call can take.
 pub trait Argument: Sized {
@@ -122,9 +126,27 @@ impl<T: Argument> Argument for Option<T> {
     }
 }
 
-/// What a value may be that comes from a VM process: as large as one that left a VM by the default limits, and as an answer
-/// of the host.
-const MOST: ValueLimits = ValueLimits { depth: 64, nodes: 1_000_000, bytes: 64 << 20 };
+/// The files of one call of `ctx.Discord` at their most: a picture of 10 MiB, as text.
+const FILES_FOR_DISCORD: usize = 14 << 20;
+/// What goes with the largest argument of a call: keys, scopes, headers. And what is a little too large is refused by the call,
+/// which knows the limit's name.
+const BESIDE: usize = 2 << 20;
+
+/// The bytes that the arguments of one call may have, whichever it is, in a guild with these limits.
+pub(crate) fn largest_call(limits: &Limits) -> usize {
+    let largest = [
+        limits.max_object_bytes,
+        limits.max_kv_value_bytes,
+        limits.max_http_request_bytes,
+        limits.max_template_source,
+        MOST_BATCH_BYTES,
+    ];
+    largest.into_iter().fold(FILES_FOR_DISCORD, usize::max) + BESIDE
+}
+
+/// What a value may be that comes from a VM process: as deep and as many as one that left a VM, and as an answer of the host. The
+/// message that it came in bounds its bytes.
+const MOST: ValueLimits = ValueLimits { depth: 64, nodes: 1_000_000, bytes: usize::MAX };
 
 /// Any value. It travels as JSON with its types kept, which the reader on the other side can bound.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -41,6 +41,8 @@ pub struct DeclaredFamily {
     pub types: &'static [Type],
     /// What the object has beside its calls. A call that is a method of one of `types` is found there, and not on the object.
     pub beside: Option<&'static Type>,
+    /// Another object with the same calls, and what it has beside them.
+    pub extended: Option<&'static Type>,
 }
 
 impl DeclaredFamily {
@@ -62,6 +64,8 @@ pub trait Family: Sized {
     const TYPES: &'static [Type] = &[];
     /// What the object has beside its calls.
     const BESIDE: Option<&'static Type> = None;
+    /// Another object with the same calls, and what it has beside them.
+    const EXTENDED: Option<&'static Type> = None;
     /// Their names, in the same order.
     const NAMES: &'static [&'static str];
 

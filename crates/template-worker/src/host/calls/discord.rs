@@ -5,7 +5,7 @@ use khronos::declare::Type;
 use serde::{Deserialize, Serialize};
 
 use super::super::discord::table::Method;
-use super::super::discord::{methods, shapes};
+use super::super::discord::{ANY_ACTION, methods, shapes};
 use super::{Any, Declared, Family};
 
 /// What a template wants of Discord.
@@ -14,6 +14,17 @@ pub struct DiscordCall {
     method: Name,
     /// What it is called with; checked where it is served.
     pub arguments: Vec<Any>,
+    /// The bulk operation that it is a part of: it waits for a turn of that.
+    bulk: Option<Bulk>,
+}
+
+/// A bulk operation, by what it repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Bulk {
+    /// No method in particular.
+    Any,
+    /// This one.
+    Of(Name),
 }
 
 /// The number of a method in the table. It travels as the name, and one that is not there is no call.
@@ -31,8 +42,13 @@ impl TryFrom<String> for Name {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let at = methods::NAMES.iter().position(|known| *known == name);
-        at.map(Self).ok_or_else(|| "there is no such method of Discord".to_owned())
+        Self::of(&name).ok_or_else(|| "there is no such method of Discord".to_owned())
+    }
+}
+
+impl Name {
+    fn of(name: &str) -> Option<Self> {
+        methods::NAMES.iter().position(|known| *known == name).map(Self)
     }
 }
 
@@ -40,6 +56,19 @@ impl DiscordCall {
     /// The method that is called.
     pub fn method(&self) -> &'static Method {
         &methods::ALL[self.method.0]
+    }
+
+    /// The same call as a part of a bulk operation, which repeats `action`.
+    pub fn of_bulk(self, action: &str) -> Self {
+        Self { bulk: Some(Name::of(action).map_or(Bulk::Any, Bulk::Of)), ..self }
+    }
+
+    /// The action that the bulk operation repeats which it is a part of.
+    pub fn bulk(&self) -> Option<&'static str> {
+        self.bulk.map(|bulk| match bulk {
+            Bulk::Any => ANY_ACTION,
+            Bulk::Of(method) => method.into(),
+        })
     }
 }
 
@@ -59,12 +88,14 @@ impl Family for DiscordCall {
     const CALLS: &'static [Declared] = methods::DECLARED;
     const NAMES: &'static [&'static str] = methods::NAMES;
     const TYPES: &'static [Type] = shapes::TYPES;
+    const EXTENDED: Option<&'static Type> = Some(&shapes::results::BULK_OP);
 
     fn from_arguments(number: usize, arguments: Vec<KhronosValue>) -> Result<Self, String> {
         if number >= Self::NAMES.len() {
             return Err("there is no such function".to_owned());
         }
-        Ok(Self { method: Name(number), arguments: arguments.into_iter().map(Any).collect() })
+        let arguments = arguments.into_iter().map(Any).collect();
+        Ok(Self { method: Name(number), arguments, bulk: None })
     }
 
     fn declared(&self) -> &'static Declared {
@@ -102,6 +133,14 @@ mod tests {
         assert!(text.contains(r#""method":"get_channel""#), "{text}");
         assert_eq!(serde_json::from_str::<DiscordCall>(&text).unwrap(), call);
         assert!(serde_json::from_str::<DiscordCall>(&text.replace("get_channel", "get_chanel")).is_err());
+        for (action, expected) in [("create_message", "create_message"), ("any", "any")] {
+            let bulk = call.clone().of_bulk(action);
+            assert_eq!((call.bulk(), bulk.bulk()), (None, Some(expected)));
+            let text = serde_json::to_string(&bulk).unwrap();
+            assert_eq!(serde_json::from_str::<DiscordCall>(&text).unwrap(), bulk);
+        }
+        let text = serde_json::to_string(&call.clone().of_bulk("create_message")).unwrap();
+        assert!(serde_json::from_str::<DiscordCall>(&text.replace("create_message", "x")).is_err());
         assert_eq!(call.wants(), ["discord:get_channel"]);
         assert_eq!(call.declared().function.name, "get_channel");
         assert!(DiscordCall::from_arguments(DiscordCall::NAMES.len(), vec![]).is_err());

@@ -22,8 +22,8 @@ use std::fmt;
 use khronos::KhronosValue;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use arguments::kind;
 pub use arguments::{Any, Argument, Arguments, Bytes};
+pub(crate) use arguments::{kind, largest_call};
 pub use captcha::{CaptchaCall, CaptchaConfig};
 pub(crate) use declared::host_calls;
 pub use declared::{Bucket, Declared, DeclaredFamily, Family};
@@ -60,6 +60,7 @@ macro_rules! families {
                     calls: $call::CALLS,
                     types: $call::TYPES,
                     beside: $call::BESIDE,
+                    extended: $call::EXTENDED,
                 }, )+ ]
             }
 
@@ -149,7 +150,7 @@ impl fmt::Display for HostCall {
 pub enum HostReply {
     /// What it returns; the script's own, to change as it likes.
     Values(Vec<Any>),
-    /// What it returns, as JSON text: one value, which nobody can change.
+    /// What it returns, as JSON text: one value, the script's own as well.
     Json(String),
     /// What it returns, as bytes of a `Blob`.
     Blob(Vec<u8>),

@@ -135,7 +135,7 @@ pub(crate) const RESPONSE: Type = object(
         Function { name: "text", doc: "The body as a string.", parameters: &[], returns: "string" },
         Function {
             name: "json",
-            doc: "The body as what it is in JSON; its tables cannot be changed. Throws where it is no JSON.",
+            doc: "The body as what it is in JSON, anew each time. Throws where it is no JSON.",
             parameters: &[],
             returns: "any",
         },

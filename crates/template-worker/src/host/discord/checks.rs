@@ -226,6 +226,9 @@ impl<'a> Check<'a> {
     async fn outranks(&self, argument: &str) -> Result<(), HostError> {
         let user = self.decoded.id(argument).unwrap_or_default();
         let (guild, bot) = (self.guild().await?, self.bot().await?);
+        if user == bot.user {
+            return self.of_itself();
+        }
         if user == guild.owner {
             return Err(HostError::Refused(format!("{user} owns this guild, and nobody outranks the owner")));
         }
@@ -235,6 +238,17 @@ impl<'a> Check<'a> {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The bot may change itself, and neither ban or kick itself nor time itself out.
+    fn of_itself(&self) -> Result<(), HostError> {
+        let what = match self.decoded.data() {
+            Some(data) if !data.contains_key("communication_disabled_until") => return Ok(()),
+            Some(_) => "time itself out",
+            None => "do that to itself",
+        };
+        let user = self.decoded.id("user_id").unwrap_or_default();
+        Err(HostError::Refused(format!("{user} is the bot, which cannot {what}")))
     }
 
     /// The webhook with this id, where it is the guild's. Its token is enough to look at it, without a permission.

@@ -73,6 +73,8 @@ pub enum Failure {
     Refused {
         /// The status: 400 and above, below 500.
         status: u16,
+        /// Its number for what is wrong.
+        code: u64,
         /// What it says about it.
         text: String,
     },
@@ -107,6 +109,21 @@ pub enum Failure {
     /// The answer is nothing that a template could get.
     #[error("Discord's answer {0}")]
     BadAnswer(&'static str),
+}
+
+/// Discord's numbers for a member, a user and a ban that are not there.
+const NOBODY: [u64; 3] = [10_007, 10_013, 10_026];
+
+impl Failure {
+    /// Something that has to be there is gone.
+    pub fn gone(text: &str) -> Self {
+        Self::Refused { status: 404, code: 0, text: text.to_owned() }
+    }
+
+    /// Whether what was asked for is somebody who is not there.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, code, .. } if NOBODY.contains(code))
+    }
 }
 
 impl From<Failure> for HostError {

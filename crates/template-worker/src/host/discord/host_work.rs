@@ -1,7 +1,7 @@
 //! The methods that the host serves without making a request of their own: checks that a template wants made of its users,
 //! and the pace of bulk operations.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use khronos::KhronosValue;
@@ -12,7 +12,7 @@ use super::super::{HostError, HostReply};
 use super::Discord;
 use super::checks::now;
 use super::methods;
-use super::permissions::{Member, missing};
+use super::permissions::{Guild, Member, missing};
 use super::table::HostWork;
 use super::validate::{Decoded, permissions_of};
 use crate::ids::GuildId;
@@ -55,26 +55,27 @@ fn gap(action: &str) -> Duration {
 }
 
 impl Discord {
-    /// Serves what needs no request of its own.
+    /// Serves what needs no request of its own, as a part of the bulk operation `bulk` where there is one.
     pub(super) async fn host_work(
         &self,
         guild: GuildId,
         work: HostWork,
         decoded: &Decoded,
+        bulk: Option<&str>,
     ) -> Result<HostReply, HostError> {
         match work {
             // Its check was that of the argument.
             HostWork::CheckReason => Ok(HostReply::nothing()),
             HostWork::CheckPermissions => {
-                let member = self.member(guild, decoded, "user_id").await?;
-                let held = self.state.guild(&self.rest, guild).await?.permissions(&member, now());
-                holds(&member, held, decoded, "in this guild")
+                let asked = self.asked(guild, decoded).await?;
+                asked.holds(asked.permissions(), decoded, "in this guild")?;
+                Ok(asked.shown(asked.permissions(), ""))
             }
             HostWork::CheckHierarchy => self.check_hierarchy(guild, decoded).await,
             HostWork::CheckChannel => self.check_channel(guild, decoded).await,
             HostWork::FusedMember => self.fused_member(guild, decoded).await,
             HostWork::BulkOp => {
-                let action = action(decoded)?;
+                let action = action(decoded.text("action"))?;
                 let gap = i64::try_from(gap(action).as_millis()).unwrap_or(i64::MAX);
                 Ok(HostReply::value([
                     ("action", KhronosValue::from(action)),
@@ -82,32 +83,38 @@ impl Discord {
                 ]))
             }
             HostWork::BulkOpWait => {
-                let action = action(decoded)?;
-                let full = || {
-                    let text =
-                        format!("too many turns of `{action}` are waited for: try again in a few seconds");
-                    HostError::Quota(text)
-                };
-                sleep_until(self.turns.take(guild, action).ok_or_else(full)?).await;
+                self.turn(guild, decoded.text("action").or(bulk)).await?;
                 Ok(HostReply::nothing())
             }
         }
     }
 
+    /// Waits for the next turn of an action.
+    pub(super) async fn turn(&self, guild: GuildId, named: Option<&str>) -> Result<(), HostError> {
+        let action = action(named)?;
+        let full = || {
+            let text = format!("too many turns of `{action}` are waited for: try again in a few seconds");
+            HostError::Quota(text)
+        };
+        sleep_until(self.turns.take(guild, action).ok_or_else(full)?).await;
+        Ok(())
+    }
+
     async fn check_hierarchy(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
-        let member = self.member(guild, decoded, "user_id").await?;
-        let known = self.state.guild(&self.rest, guild).await?;
+        let asked = self.asked(guild, decoded).await?;
         let target = decoded.id("target_id").unwrap_or_default();
         let other = self.state.member(&self.rest, guild, target).await?;
         let outranks = match &other {
-            Some(other) => known.outranks(&member, other),
+            Some(other) => asked.guild.outranks(&asked.member, other),
             // Nobody stands above an owner; who is no member stands above nobody.
-            None => target != known.owner,
+            None => target != asked.guild.owner,
         };
         if !outranks {
-            return Err(HostError::Refused(format!("the user {} does not outrank {target}", member.user)));
+            let user = asked.member.user;
+            return Err(HostError::Refused(format!("the user {user} does not outrank {target}")));
         }
-        holds(&member, known.permissions(&member, now()), decoded, "in this guild")
+        asked.holds(asked.permissions(), decoded, "in this guild")?;
+        Ok(asked.shown(asked.permissions(), ""))
     }
 
     async fn check_channel(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
@@ -118,39 +125,83 @@ impl Discord {
             ))
         };
         let channel = self.state.channel(&self.rest, guild, id).await?.ok_or_else(gone)?;
-        let member = self.member(guild, decoded, "user_id").await?;
+        let asked = self.asked(guild, decoded).await?;
         let (overwrites, kind) = self.state.overwrites(&self.rest, guild, &channel).await?;
-        let known = self.state.guild(&self.rest, guild).await?;
-        let held = known.permissions_in(&overwrites, kind, &member, now());
-        holds(&member, held, decoded, &format!("in the channel {id}"))
+        let held = asked.guild.permissions_in(&overwrites, kind, &asked.member, now());
+        asked.holds(held, decoded, &format!("in the channel {id}"))?;
+        let whole = self.state.whole_channel(&self.rest, guild, &channel).await?;
+        Ok(asked.shown(held, &format!(r#","channel":{whole}"#)))
     }
 
     async fn fused_member(&self, guild: GuildId, decoded: &Decoded) -> Result<HostReply, HostError> {
-        let (whole, known) = self.state.ask_for_guild(&self.rest, guild).await?;
+        let (whole, known) = self.state.whole_guild(&self.rest, guild).await?;
         let mut members = Vec::with_capacity(decoded.references.len());
         for user in &decoded.references {
-            let (data, member) = self.state.ask_for_member(&self.rest, guild, user.id).await?;
+            let found = self.state.whole_member(&self.rest, guild, user.id).await?;
+            let (data, member) = found.ok_or_else(|| no_member(&user.path, user.id))?;
             let held = known.permissions(&member, now()).bits();
             members.push(format!(r#"{{"member":{data},"resolved_perms":"{held}"}}"#));
         }
-        Ok(HostReply::Json(format!(r#"{{"guild":{whole},"members":[{}]}}"#, members.join(","))))
+        let members = members.join(",");
+        Ok(HostReply::Json(format!(r#"{{"data":{{"guild":{whole},"members":[{members}]}}}}"#)))
     }
 
-    async fn member(
-        &self,
-        guild: GuildId,
-        decoded: &Decoded,
-        argument: &str,
-    ) -> Result<std::sync::Arc<Member>, HostError> {
-        let user = decoded.id(argument).unwrap_or_default();
-        let gone = || HostError::NotFound(format!("`{argument}` ({user}) is no member of this guild"));
-        self.state.member(&self.rest, guild, user).await?.ok_or_else(gone)
+    /// The user that a template asks about.
+    async fn asked(&self, guild: GuildId, decoded: &Decoded) -> Result<Asked, HostError> {
+        let user = decoded.id("user_id").unwrap_or_default();
+        let found = self.state.whole_member(&self.rest, guild, user).await?;
+        let (whole_member, member) = found.ok_or_else(|| no_member("user_id", user))?;
+        let (whole_guild, guild) = self.state.whole_guild(&self.rest, guild).await?;
+        Ok(Asked { whole_guild, guild, whole_member, member })
     }
 }
 
+fn no_member(path: &str, user: u64) -> HostError {
+    HostError::NotFound(format!("`{path}` ({user}) is no member of this guild"))
+}
+
+/// A user that a template asks about, and the guild, each with all that Discord says of it.
+struct Asked {
+    whole_guild: Arc<str>,
+    guild: Guild,
+    whole_member: Arc<str>,
+    member: Member,
+}
+
+impl Asked {
+    /// What the user may in the guild.
+    fn permissions(&self) -> Permissions {
+        self.guild.permissions(&self.member, now())
+    }
+
+    /// Whether what the user holds is all that is needed.
+    fn holds(&self, held: Permissions, decoded: &Decoded, place: &str) -> Result<(), HostError> {
+        let needed = permissions_of(decoded.arguments.get("needed_permissions"));
+        match missing(held, needed) {
+            Some(names) => {
+                let user = self.member.user;
+                Err(HostError::Refused(format!("the user {user} lacks {names} {place}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the template gets to see of it; `more` is further fields.
+    fn shown(&self, held: Permissions, more: &str) -> HostReply {
+        let Self { whole_guild, whole_member, member, .. } = self;
+        let (user, held) = (member.user, held.bits());
+        HostReply::Json(format!(
+            r#"{{"data":{{"user_id":"{user}","permissions":"{held}","partial_guild":{whole_guild},"member":{whole_member}{more}}}}}"#
+        ))
+    }
+}
+
+/// What the action of a bulk operation is called that repeats no method in particular.
+pub(in crate::host) const ANY_ACTION: &str = "any";
+
 /// The method that a bulk operation repeats.
-fn action(decoded: &Decoded) -> Result<&'static str, HostError> {
-    let Some(named) = decoded.text("action") else { return Ok("any") };
+fn action(named: Option<&str>) -> Result<&'static str, HostError> {
+    let Some(named) = named.filter(|named| *named != ANY_ACTION) else { return Ok(ANY_ACTION) };
     match methods::find(named) {
         Some(method) => Ok(method.name),
         None => {
@@ -158,18 +209,6 @@ fn action(decoded: &Decoded) -> Result<&'static str, HostError> {
             Err(HostError::Invalid(format!("`action` ({named}) is no method of `ctx.Discord`{meant}")))
         }
     }
-}
-
-/// What `member` holds, where that is all that is needed.
-fn holds(member: &Member, held: Permissions, decoded: &Decoded, place: &str) -> Result<HostReply, HostError> {
-    let needed = permissions_of(decoded.arguments.get("needed_permissions"));
-    if let Some(names) = missing(held, needed) {
-        return Err(HostError::Refused(format!("the user {} lacks {names} {place}", member.user)));
-    }
-    Ok(HostReply::value([
-        ("user_id", KhronosValue::from(member.user.to_string())),
-        ("permissions", held.bits().to_string().into()),
-    ]))
 }
 
 #[cfg(test)]

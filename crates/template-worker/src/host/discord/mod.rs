@@ -29,11 +29,12 @@ mod wire;
 use book::Book;
 use checks::Check;
 pub use current_user::{BotUser, CurrentUser};
+pub(in crate::host) use host_work::ANY_ACTION;
 use host_work::Turns;
 use khronos::KhronosValue;
 use rest::Rest;
 use state::State;
-use table::{Method, Route, Verb, Work};
+use table::{HostWork, Method, Route, Verb, Work};
 use validate::Decoded;
 
 use super::{HostError, HostReply};
@@ -76,7 +77,13 @@ impl Discord {
         }
     }
 
-    /// Serves a call of `method` by a template of `guild`.
+    /// The id of the bot, once Discord has told it.
+    pub fn bot(&self) -> Option<u64> {
+        self.state.known_bot()
+    }
+
+    /// Serves a call of `method` by a template of `guild`. As a part of a bulk operation, which repeats the action `bulk`, it
+    /// waits for the next turn of that first; a call that cannot be right takes none.
     ///
     /// # Errors
     /// Why it was not done, for the template's author.
@@ -85,10 +92,15 @@ impl Discord {
         guild: GuildId,
         method: &'static Method,
         arguments: Vec<KhronosValue>,
+        bulk: Option<&str>,
     ) -> Result<HostReply, HostError> {
         let decoded = method.decode(arguments).map_err(|invalid| HostError::Invalid(invalid.to_string()))?;
+        let is_turn = matches!(method.work, Work::Host(HostWork::BulkOpWait));
+        if bulk.is_some() && !is_turn {
+            self.turn(guild, bulk).await?;
+        }
         match method.work {
-            Work::Host(work) => self.host_work(guild, work, &decoded).await,
+            Work::Host(work) => self.host_work(guild, work, &decoded, bulk).await,
             Work::Request(route) => self.request(guild, method, &route, decoded).await,
         }
     }
@@ -111,7 +123,10 @@ impl Discord {
         let answer = self.rest.send(guild, request::of(route, guild, application, decoded)).await;
         // Also where it is not known whether it was done.
         changed.forget(&self.state, guild).await;
-        let answer = answer?;
+        let answer = match answer {
+            Err(failure) if route.may_be_nobody && failure.is_nobody() => "null".to_owned(),
+            answer => answer?,
+        };
         Ok(match method.gives {
             "()" => HostReply::nothing(),
             _ => HostReply::Json(format!(r#"{{"data":{answer}}}"#)),

@@ -1,12 +1,14 @@
 //! How fast requests go out: Discord lets a bot make 50 a second, all its guilds together.
 //!
-//! Owns that guilds share these fairly: a guild has few requests on their way at a time, and whoever is next in line has
-//! the next place. A guild that asks for much waits behind its own requests, not the others behind it.
+//! Owns that guilds share these fairly: a guild has few requests on their way at a time, and one of them in the line for the
+//! next slot. Its others stand behind that one, so slots go in turns of guilds: a guild that asks for much waits behind its
+//! own requests, and costs each other guild one slot, however many guilds do the same.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
@@ -22,7 +24,7 @@ const ON_THEIR_WAY: usize = 5;
 /// The same for those that Discord does not count to all: answers to interactions have three seconds, and no time to wait
 /// for a guild's other requests.
 const WITH_OWN_TOKEN: usize = 10;
-/// The longest that a request waits for its guild, and again for all.
+/// The longest that a request waits for its guild, and again for a slot.
 const LONGEST: Duration = Duration::from_secs(10);
 /// Discord puts off all requests of the bot, it seems, where it put off those of so many guilds lately and answered none;
 /// fewer may have done that themselves.
@@ -37,6 +39,12 @@ const HOLD: Duration = Duration::from_secs(2);
 pub struct Pace {
     counted: GuildPlaces,
     with_own_token: GuildPlaces,
+    /// Who of each guild stands in line.
+    in_line: GuildPlaces,
+    /// Who of the service's own requests does.
+    service_in_line: Semaphore,
+    /// Who is at the front of the line. Those behind get there in the order in which they came.
+    front: Semaphore,
     /// When the next request would be due if none had been saved up.
     next: Mutex<Instant>,
     /// Whose requests were put off since one was answered, and when.
@@ -54,6 +62,9 @@ impl Pace {
         Self {
             counted: GuildPlaces::new(ON_THEIR_WAY),
             with_own_token: GuildPlaces::new(WITH_OWN_TOKEN),
+            in_line: GuildPlaces::new(1),
+            service_in_line: Semaphore::new(1),
+            front: Semaphore::new(1),
             next: Mutex::new(Instant::now()),
             put_off: Mutex::default(),
         }
@@ -65,29 +76,47 @@ impl Pace {
     /// # Errors
     /// [`Failure::Busy`] where that would take too long.
     pub async fn turn(&self, guild: impl Into<Option<GuildId>>, is_counted: bool) -> Result<Turn, Failure> {
+        let guild = guild.into();
         let places = if is_counted { &self.counted } else { &self.with_own_token };
-        let place = match guild.into() {
+        let place = match guild {
             Some(guild) => Some(timeout(LONGEST, places.take(guild)).await.map_err(|_| Failure::Busy)?),
             None => None,
         };
         if is_counted {
-            let due = self.reserve().ok_or(Failure::Busy)?;
-            sleep_until(due).await;
+            timeout(LONGEST, self.slot(guild)).await.map_err(|_| Failure::Busy)?;
         }
         Ok(Turn { _place: place })
     }
 
-    /// When the next request may go; nothing where that is too far away.
-    fn reserve(&self) -> Option<Instant> {
+    /// Takes a slot when it is the turn of `guild`, or of the service, which has turns like a guild. Dropped before that, it
+    /// takes none, and the next in line moves up.
+    async fn slot(&self, guild: Option<GuildId>) {
+        // Given back from the last to the first, so that a guild's next comes to the end of the line. The semaphores are never
+        // closed.
+        let _of_guild = match guild {
+            Some(guild) => Some(self.in_line.take(guild).await),
+            None => None,
+        };
+        let _of_service = match guild {
+            Some(_) => None,
+            None => self.service_in_line.acquire().await.ok(),
+        };
+        let _front = self.front.acquire().await.ok();
+        // Once more each time, for the slot may be put off meanwhile.
+        while let Err(due) = self.take_due() {
+            sleep_until(due).await;
+        }
+    }
+
+    /// Takes the slot that is due; or says when the next one will be.
+    fn take_due(&self) -> Result<(), Instant> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let due = (*next).max(now);
-        let goes = due.checked_sub(BETWEEN * AT_ONCE).unwrap_or(now).max(now);
-        if goes.duration_since(now) > LONGEST {
-            return None;
+        if let Some(due) = next.checked_sub(BETWEEN * AT_ONCE).filter(|due| *due > now) {
+            return Err(due);
         }
-        *next = due + BETWEEN;
-        Some(goes)
+        *next = (*next).max(now) + BETWEEN;
+        Ok(())
     }
 
     /// Discord has put a request of `guild` off again and again. Where it does so with those of many guilds, nothing more
@@ -118,12 +147,35 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
+
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
 
     use super::*;
 
+    /// Whose requests went, in order.
+    type Went = Arc<Mutex<Vec<Option<GuildId>>>>;
+
     fn guild(id: u64) -> GuildId {
         GuildId::new(id).unwrap()
+    }
+
+    /// So many requests of `guild` at the same time, again and again until this is dropped.
+    fn greedy(pace: &Arc<Pace>, guild: Option<GuildId>, requests: usize, went: &Went) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for _ in 0..requests {
+            let (pace, went) = (Arc::clone(pace), Arc::clone(went));
+            tasks.spawn(async move {
+                loop {
+                    let Ok(_turn) = pace.turn(guild, true).await else { continue };
+                    went.lock().unwrap().push(guild);
+                    sleep(Duration::from_millis(200)).await;
+                }
+            });
+        }
+        tasks
     }
 
     #[tokio::test(start_paused = true)]
@@ -143,21 +195,76 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_guild_that_asks_for_much_does_not_keep_another_waiting() {
-        let pace = Arc::new(Pace::new());
-        let mut greedy = Vec::new();
-        for _ in 0..300 {
-            let pace = Arc::clone(&pace);
-            greedy.push(tokio::spawn(async move {
-                let turn = pace.turn(guild(1), true).await;
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                drop(turn);
-            }));
+        for greedy_one in [Some(guild(1)), None] {
+            let (pace, went) = (Arc::new(Pace::new()), Went::default());
+            let _greedy = greedy(&pace, greedy_one, 300, &went);
+            sleep(Duration::from_secs(1)).await;
+            let start = Instant::now();
+            pace.turn(guild(2), true).await.unwrap();
+            assert!(start.elapsed() <= BETWEEN * 2, "behind {greedy_one:?}: {:?}", start.elapsed());
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let start = Instant::now();
-        pace.turn(guild(2), true).await.unwrap();
-        assert!(start.elapsed() <= BETWEEN * 6, "{:?}", start.elapsed());
-        greedy.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn thirty_greedy_guilds_cost_another_one_turn_each() {
+        let (pace, went) = (Arc::new(Pace::new()), Went::default());
+        let _greedy: Vec<_> = (1..=30).map(|id| greedy(&pace, Some(guild(id)), 6, &went)).collect();
+        for _ in 0..10 {
+            sleep(Duration::from_millis(333)).await;
+            let (start, before) = (Instant::now(), went.lock().unwrap().len());
+            pace.turn(guild(31), true).await.unwrap();
+            let waited = start.elapsed();
+            let ahead = went.lock().unwrap()[before..].to_vec();
+            let guilds: HashSet<_> = ahead.iter().collect();
+            assert_eq!(guilds.len(), ahead.len(), "some went twice before another's first: {ahead:?}");
+            assert!(waited <= BETWEEN * 31, "{waited:?}");
+        }
+        // Those at the start went before the others were there.
+        let went = went.lock().unwrap().split_off(30);
+        let each: Vec<_> =
+            (1..=30).map(|id| went.iter().filter(|one| **one == Some(guild(id))).count()).collect();
+        assert!(each.iter().max().unwrap() - each.iter().min().unwrap() <= 1, "not in turns: {each:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ninety_greedy_guilds_do_not_have_another_refused() {
+        let (pace, went) = (Arc::new(Pace::new()), Went::default());
+        let _greedy: Vec<_> = (1..=90).map(|id| greedy(&pace, Some(guild(id)), 20, &went)).collect();
+        for call in 0..20 {
+            sleep(Duration::from_secs(1)).await;
+            let start = Instant::now();
+            let came = pace.turn(guild(91), true).await;
+            assert!(came.is_ok(), "call {call} was refused after {:?}", start.elapsed());
+            assert!(start.elapsed() <= BETWEEN * 91, "call {call} waited {:?}", start.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_leaves_no_gap() {
+        let (pace, start) = (Arc::new(Pace::new()), Instant::now());
+        pace.hold(HOLD);
+        let went = Arc::new(Mutex::new(Vec::new()));
+        let mut waiting = Vec::new();
+        for id in 1..=10 {
+            let (pace, went) = (Arc::clone(&pace), Arc::clone(&went));
+            waiting.push(tokio::spawn(async move {
+                pace.turn(guild(id), true).await.unwrap();
+                went.lock().unwrap().push((id, start.elapsed()));
+            }));
+            tokio::task::yield_now().await;
+        }
+        // The first in line, the next as soon as it is that, one amid the others, and the last.
+        for id in [1, 2, 5, 10] {
+            waiting[id - 1].abort();
+        }
+        let mut gave_up = 0;
+        for one in waiting {
+            gave_up += usize::from(one.await.is_err());
+        }
+        assert_eq!(gave_up, 4);
+        let expected: Vec<_> =
+            [3, 4, 6, 7, 8, 9].into_iter().zip((0..).map(|slot| HOLD + BETWEEN * slot)).collect();
+        assert_eq!(*went.lock().unwrap(), expected);
     }
 
     #[tokio::test(start_paused = true)]

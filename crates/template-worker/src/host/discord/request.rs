@@ -46,7 +46,7 @@ pub fn of(route: &Route, guild: GuildId, application: Option<u64>, mut decoded: 
         files: decoded.files,
         reason: reason.and_then(|reason| reason.as_str().map(str::to_owned)),
         has_own_token: route.has_own_token,
-        may_be_gone: false,
+        may_be_nobody: route.may_be_nobody,
     }
 }
 

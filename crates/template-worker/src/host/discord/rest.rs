@@ -58,8 +58,8 @@ pub struct Request {
     pub reason: Option<String>,
     /// Whether a token in the path stands for who asks.
     pub has_own_token: bool,
-    /// Whether it is no template's fault where the thing is not there.
-    pub may_be_gone: bool,
+    /// Whether it asks for somebody who need not be there: then it is no template's fault.
+    pub may_be_nobody: bool,
 }
 
 impl Request {
@@ -72,7 +72,7 @@ impl Request {
             files: Vec::new(),
             reason: None,
             has_own_token: false,
-            may_be_gone: false,
+            may_be_nobody: false,
         }
     }
 }
@@ -175,7 +175,7 @@ impl Rest {
         let turn = self.pace.turn(guild, is_counted).await?;
         // Others may have used the budget up meanwhile.
         self.breaker.check(guild)?;
-        let (attempts, may_be_gone) = (Attempts::default(), request.may_be_gone);
+        let (attempts, may_be_nobody) = (Attempts::default(), request.may_be_nobody);
         let doubt = Doubt::of(request.verb);
         let made = async {
             if request.path.starts_with("interactions/") {
@@ -196,7 +196,7 @@ impl Rest {
             self.pace.answered();
         }
         match &came {
-            Err(Failure::Refused { status: 404, .. }) if may_be_gone => {}
+            Err(failure) if may_be_nobody && failure.is_nobody() => {}
             Err(Failure::Refused { status: 401 | 403 | 404, .. } | Failure::BadToken) => {
                 self.breaker.refused(guild);
             }

@@ -30,6 +30,8 @@ const GUILDS: u64 = 10_000;
 const CHANNELS: u64 = 100_000;
 /// Members that are remembered.
 const MEMBERS: u64 = 100_000;
+/// Bytes of what Discord said of things that templates asked about.
+const SAID_BYTES: u64 = 64 << 20;
 /// Bytes of an event that is read; that of a large guild has less.
 const MOST_EVENT_BYTES: usize = 64 << 20;
 
@@ -41,6 +43,8 @@ pub struct State {
     channels: Cache<(GuildId, u64), Arc<Channel>>,
     /// Nothing for a user who is no member.
     members: Cache<(GuildId, u64), Option<Arc<Member>>>,
+    /// What Discord said of things that templates want to see whole, by path.
+    said: Cache<(GuildId, String), Arc<str>>,
     bot: OnceCell<u64>,
     application: OnceCell<u64>,
 }
@@ -53,6 +57,13 @@ impl State {
             guilds: Cache::builder().max_capacity(GUILDS).time_to_live(BELIEVED).build(),
             channels: Cache::builder().max_capacity(CHANNELS).time_to_live(BELIEVED).build(),
             members: Cache::builder().max_capacity(MEMBERS).time_to_live(BELIEVED).build(),
+            said: Cache::builder()
+                .weigher(|(_, path): &(GuildId, String), text: &Arc<str>| {
+                    u32::try_from(path.len() + text.len()).unwrap_or(u32::MAX)
+                })
+                .max_capacity(SAID_BYTES)
+                .time_to_live(BELIEVED)
+                .build(),
             bot: OnceCell::new(),
             application,
         }
@@ -63,18 +74,28 @@ impl State {
     /// # Errors
     /// Where Discord does not say.
     pub async fn guild(&self, rest: &Rest, guild: GuildId) -> Result<Arc<Guild>, Failure> {
-        let asked = async { self.ask_for_guild(rest, guild).await.map(|(_, known)| Arc::new(known)) };
+        let asked = async {
+            let text = rest.send(guild, Request::look(guild_path(guild))).await?;
+            read_guild(guild, &text).map(Arc::new)
+        };
         self.guilds.try_get_with(guild, asked).await.map_err(|failure| (*failure).clone())
     }
 
-    /// Asks for the guild: all that Discord says of it, and what counts of that.
+    /// The guild whole: all that Discord says of it as JSON text, and what counts of that.
     ///
     /// # Errors
     /// Where Discord does not say.
-    pub async fn ask_for_guild(&self, rest: &Rest, guild: GuildId) -> Result<(String, Guild), Failure> {
-        let text = rest.send(guild, Request::look(format!("guilds/{guild}"))).await?;
-        let data: GuildData = read(&text)?;
-        if data.id.get() == guild.get() { Ok((text, data.into())) } else { Err(NOT_ASKED_FOR) }
+    pub async fn whole_guild(&self, rest: &Rest, guild: GuildId) -> Result<(Arc<str>, Guild), Failure> {
+        let text = self.whole(rest, guild, Request::look(guild_path(guild))).await?;
+        let known = read_guild(guild, &text)?;
+        Ok((text, known))
+    }
+
+    /// What Discord says at a path, as JSON text.
+    async fn whole(&self, rest: &Rest, guild: GuildId, request: Request) -> Result<Arc<str>, Failure> {
+        let key = (guild, request.path.clone());
+        let asked = async { rest.send(guild, request).await.map(Arc::from) };
+        self.said.try_get_with(key, asked).await.map_err(|failure| (*failure).clone())
     }
 
     /// A channel or thread of the guild; nothing where it is another guild's, or not there.
@@ -88,7 +109,7 @@ impl State {
         id: u64,
     ) -> Result<Option<Arc<Channel>>, Failure> {
         let asked = async {
-            let data: ChannelData = ask(rest, guild, format!("channels/{id}")).await?;
+            let data: ChannelData = ask(rest, guild, channel_path(id)).await?;
             if data.id.get() == id { Ok(Arc::new(data.into())) } else { Err(NOT_ASKED_FOR) }
         };
         match self.channels.try_get_with((guild, id), asked).await {
@@ -98,6 +119,19 @@ impl State {
                 other => Err(other.clone()),
             },
         }
+    }
+
+    /// A channel or thread of the guild whole, as JSON text; it is known to be the guild's.
+    ///
+    /// # Errors
+    /// Where Discord does not say.
+    pub async fn whole_channel(
+        &self,
+        rest: &Rest,
+        guild: GuildId,
+        channel: &Channel,
+    ) -> Result<Arc<str>, Failure> {
+        self.whole(rest, guild, Request::look(channel_path(channel.id))).await
     }
 
     /// Asks for all channels of the guild at once; threads are not among them.
@@ -124,30 +158,39 @@ impl State {
         user: u64,
     ) -> Result<Option<Arc<Member>>, Failure> {
         let asked = async {
-            match self.ask_for_member(rest, guild, user).await {
-                Ok((_, member)) => Ok(Some(Arc::new(member))),
-                Err(Failure::Refused { status: 404, .. }) => Ok(None),
+            match rest.send(guild, look_at_member(guild, user)).await {
+                Ok(text) => Ok(Some(Arc::new(read_member(user, &text)?))),
+                Err(failure) if failure.is_nobody() => Ok(None),
                 Err(failure) => Err(failure),
             }
         };
         self.members.try_get_with((guild, user), asked).await.map_err(|failure| (*failure).clone())
     }
 
-    /// Asks for a member: all that Discord says of it, and what counts of that.
+    /// A member whole: all that Discord says of it as JSON text, and what counts of that; nothing where the user is none.
     ///
     /// # Errors
-    /// Where Discord does not say, or the user is no member.
-    pub async fn ask_for_member(
+    /// Where Discord does not say.
+    pub async fn whole_member(
         &self,
         rest: &Rest,
         guild: GuildId,
         user: u64,
-    ) -> Result<(String, Member), Failure> {
-        let look = Request::look(format!("guilds/{guild}/members/{user}"));
-        // Anybody may leave at any time, and templates also ban who has left.
-        let text = rest.send(guild, Request { may_be_gone: true, ..look }).await?;
-        let data: MemberData = read(&text)?;
-        Ok((text, data.into_member(user)))
+    ) -> Result<Option<(Arc<str>, Member)>, Failure> {
+        if self.members.get(&(guild, user)).await == Some(None) {
+            return Ok(None);
+        }
+        match self.whole(rest, guild, look_at_member(guild, user)).await {
+            Ok(text) => {
+                let member = read_member(user, &text)?;
+                Ok(Some((text, member)))
+            }
+            Err(failure) if failure.is_nobody() => {
+                self.members.insert((guild, user), None).await;
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The bot as a member of the guild.
@@ -156,7 +199,7 @@ impl State {
     /// Where it is none, or Discord does not say.
     pub async fn bot(&self, rest: &Rest, guild: GuildId) -> Result<Arc<Member>, Failure> {
         let id = self.bot_id(rest, guild).await?;
-        let gone = || Failure::Refused { status: 404, text: "the bot is not in this guild".to_owned() };
+        let gone = || Failure::gone("the bot is not in this guild");
         self.member(rest, guild, id).await?.ok_or_else(gone)
     }
 
@@ -169,6 +212,11 @@ impl State {
             ask::<Identified>(rest, guild, "users/@me".to_owned()).await.map(|user| user.id.get())
         };
         self.bot.get_or_try_init(asked).await.copied()
+    }
+
+    /// The id of the bot, where Discord has told it.
+    pub(super) fn known_bot(&self) -> Option<u64> {
+        self.bot.get().copied()
     }
 
     /// Takes in the id of the bot, as Discord has told it.
@@ -206,7 +254,7 @@ impl State {
             Some(parent) => self.channel(rest, guild, parent).await?,
             None => None,
         };
-        let gone = || Failure::Refused { status: 404, text: "the channel of the thread is gone".to_owned() };
+        let gone = || Failure::gone("the channel of the thread is gone");
         Ok((parent.ok_or_else(gone)?.overwrites.clone(), Kind::Thread))
     }
 
@@ -239,12 +287,14 @@ impl State {
                 if let Some(member) = of_guild::<MemberData>(guild, data)
                     && let Some(user) = member.user_id()
                 {
+                    self.forget_member(guild, user).await;
                     let member = Arc::new(member.into_member(user));
                     self.members.insert((guild, user), Some(member)).await;
                 }
             }
             "GUILD_MEMBER_REMOVE" => {
                 if let Some(user) = of_guild::<MemberData>(guild, data).and_then(|member| member.user_id()) {
+                    self.forget_member(guild, user).await;
                     self.members.insert((guild, user), None).await;
                 }
             }
@@ -257,6 +307,7 @@ impl State {
         if found.id.get() != guild.get() {
             return;
         }
+        self.forget_guild(guild).await;
         self.guilds.insert(guild, Arc::new(found.into())).await;
         let Ok(inside) = serde_json::from_str::<ThreadsAndChannels>(data) else { return };
         for mut channel in inside.channels.into_iter().chain(inside.threads) {
@@ -273,6 +324,7 @@ impl State {
         let known = self.channels.get(&(guild, id)).await;
         let is_others = known.is_some_and(|known| known.guild != Some(guild.get()));
         if channel.guild == Some(guild.get()) && !is_others {
+            self.forget_channel(guild, id).await;
             self.channels.insert((guild, id), channel).await;
         }
     }
@@ -280,20 +332,45 @@ impl State {
     /// Forgets the guild itself, with its roles.
     pub async fn forget_guild(&self, guild: GuildId) {
         self.guilds.invalidate(&guild).await;
+        self.said.invalidate(&(guild, guild_path(guild))).await;
     }
 
     /// Forgets a member.
     pub async fn forget_member(&self, guild: GuildId, user: u64) {
         self.members.invalidate(&(guild, user)).await;
+        self.said.invalidate(&(guild, look_at_member(guild, user).path)).await;
     }
 
     /// Forgets a channel of the guild.
     pub async fn forget_channel(&self, guild: GuildId, id: u64) {
         self.channels.invalidate(&(guild, id)).await;
+        self.said.invalidate(&(guild, channel_path(id))).await;
     }
 }
 
 const NOT_ASKED_FOR: Failure = Failure::BadAnswer("is about something else; try again later");
+
+fn guild_path(guild: GuildId) -> String {
+    format!("guilds/{guild}")
+}
+
+fn channel_path(id: u64) -> String {
+    format!("channels/{id}")
+}
+
+/// Anybody may leave at any time, and templates also ban who has left.
+fn look_at_member(guild: GuildId, user: u64) -> Request {
+    Request { may_be_nobody: true, ..Request::look(format!("guilds/{guild}/members/{user}")) }
+}
+
+fn read_guild(guild: GuildId, text: &str) -> Result<Guild, Failure> {
+    let data: GuildData = read(text)?;
+    if data.id.get() == guild.get() { Ok(data.into()) } else { Err(NOT_ASKED_FOR) }
+}
+
+fn read_member(user: u64, text: &str) -> Result<Member, Failure> {
+    Ok(read::<MemberData>(text)?.into_member(user))
+}
 
 /// Asks Discord for one thing.
 async fn ask<T: DeserializeOwned>(rest: &Rest, guild: GuildId, path: String) -> Result<T, Failure> {

@@ -44,8 +44,18 @@ pub struct Takes {
     pub fields: &'static [Field],
     /// Whether they are given one by one; otherwise as one table.
     pub is_bare: bool,
+    /// Whether in place of that table the list does that is its `data`.
+    pub is_list: bool,
     /// How scripts see them.
     pub declared: &'static [Parameter],
+}
+
+impl Takes {
+    /// In place of the table the list does that is its `data`. Types do not tell of it: Luau's checker gives up on a table
+    /// that may be either.
+    pub const fn or_list(self) -> Self {
+        Self { is_list: true, ..self }
+    }
 }
 
 /// How a method is served.
@@ -88,6 +98,8 @@ pub struct Route {
     pub body: Body,
     /// Whether the token in the path stands for who asks, in place of the bot's.
     pub has_own_token: bool,
+    /// Whether it asks for somebody who need not be there: then the result is nil.
+    pub may_be_nobody: bool,
 }
 
 /// The verb of a request.
@@ -188,7 +200,7 @@ const GUILD_SHARE: Bucket = quota(20, 5).bucket("discord");
 impl Method {
     /// A method that asks Discord.
     pub const fn new(name: &'static str, verb: Verb, path: &'static str, doc: &'static str) -> Self {
-        let route = Route { verb, path, body: Body::None, has_own_token: false };
+        let route = Route { verb, path, body: Body::None, has_own_token: false, may_be_nobody: false };
         Self { work: Work::Request(route), ..Self::host(name, HostWork::CheckReason, doc) }
     }
 
@@ -197,7 +209,7 @@ impl Method {
         Self {
             name,
             doc,
-            takes: Takes { fields: &[], is_bare: true, declared: &[] },
+            takes: Takes { fields: &[], is_bare: true, is_list: false, declared: &[] },
             gives: "()",
             work: Work::Host(work),
             needs: &[],
@@ -261,6 +273,16 @@ impl Method {
         }
     }
 
+    /// It asks for somebody who need not be there.
+    pub const fn or_nobody(self) -> Self {
+        match self.work {
+            Work::Request(route) => {
+                Self { work: Work::Request(Route { may_be_nobody: true, ..route }), ..self }
+            }
+            Work::Host(_) => self,
+        }
+    }
+
     /// It does not count to the guild's share.
     pub const fn uncounted(self) -> Self {
         Self { is_counted: false, ..self }
@@ -307,6 +329,9 @@ impl Method {
         }
         match arguments.into_iter().next() {
             Some(KhronosValue::Map(table)) => Decoded::of(self.takes.fields, &table),
+            Some(list @ KhronosValue::List(_)) if self.takes.is_list => {
+                Decoded::of(self.takes.fields, &BTreeMap::from([("data".to_owned(), list)]))
+            }
             None | Some(KhronosValue::Null) => Decoded::of(self.takes.fields, &BTreeMap::new()),
             Some(_) => {
                 let names: Vec<_> = self.takes.fields.iter().map(|field| field.name).collect();
@@ -323,6 +348,7 @@ macro_rules! takes {
     (bare { $( $name:ident : $ty:literal = $rule:expr, $doc:literal; )* }) => {
         $crate::host::discord::table::Takes {
             is_bare: true,
+            is_list: false,
             declared: &[ $( khronos::declare::Parameter { name: stringify!($name), ty: $ty, doc: $doc }, )* ],
             fields: takes!(@fields $( $name: $ty = $rule, $doc; )*),
         }
@@ -336,6 +362,7 @@ macro_rules! takes {
     (@table $end:literal, $( $name:ident : $ty:literal = $rule:expr, $doc:literal; )*) => {
         $crate::host::discord::table::Takes {
             is_bare: false,
+            is_list: false,
             declared: &[khronos::declare::Parameter {
                 name: "options",
                 ty: concat!("{ ", $( stringify!($name), ": ", $ty, ", ", )* $end),

@@ -94,15 +94,17 @@ pub(super) fn refused(status: u16, body: &[u8], doubt: Doubt, has_own_token: boo
         401 if !has_own_token => Failure::BadToken,
         429 => Failure::RateLimited,
         500.. => Failure::Failed { status, doubt },
-        _ => Failure::Refused { status, text: explained(status, body) },
+        _ => {
+            let said: Value = serde_json::from_slice(body).unwrap_or_default();
+            let code = said.get("code").and_then(Value::as_u64).unwrap_or_default();
+            Failure::Refused { status, code, text: explained(status, code, &said) }
+        }
     }
 }
 
 /// What Discord says about a request that it refuses: the message, and each field that is wrong.
-fn explained(status: u16, body: &[u8]) -> String {
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+fn explained(status: u16, code: u64, said: &Value) -> String {
     let message = said.get("message").and_then(Value::as_str).unwrap_or("no reason given");
-    let code = said.get("code").and_then(Value::as_u64).unwrap_or_default();
     let mut text = format!("{message} (status {status}, code {code})");
     if let Some(errors) = said.get("errors") {
         let mut left = MOST_FIELDS;

@@ -197,7 +197,10 @@ impl HostLine for Line {
             call,
         };
         if let Err(error) = self.try_to_say(&call) {
-            self.replied(number, HostReply::Failed(format!("the call cannot be sent: {error}")));
+            self.replied(
+                number,
+                HostReply::Failed(format!("the call cannot be sent: {error}; pass less at once")),
+            );
         }
     }
 }

@@ -53,7 +53,7 @@ pub(in super::super) const MODULE: Module = Module {
                 ),
             ],
             "any",
-            "The value that a text stands for, of at most 30,000 parts. YAML may have one document, without aliases.",
+            "The value that a text stands for, of at most 30,000 parts; a whole number beyond 2^53 is an `I64` or a `U64`. YAML may have one document, without aliases.",
         ),
         function(
             "compress",

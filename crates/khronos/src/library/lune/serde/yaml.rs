@@ -104,12 +104,16 @@ fn resolve(text: &str) -> Option<KhronosValue> {
     let radix =
         |prefix, radix| text.strip_prefix(prefix).map(|digits| u64::from_str_radix(digits, radix).ok());
     if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
-        #[expect(clippy::cast_precision_loss, reason = "templates have doubles only")]
-        return number.map(|number| (number as f64).into());
+        return number.map(KhronosValue::whole);
     }
     let is_number = digits.starts_with(|sign: char| sign.is_ascii_digit() || sign == '.')
         && digits.contains(|sign: char| sign.is_ascii_digit());
-    if is_number { text.parse::<f64>().ok().map(KhronosValue::from) } else { None }
+    if !is_number {
+        return None;
+    }
+    let signed = text.parse::<i64>().ok().map(KhronosValue::from);
+    let unsigned = || text.parse().ok().map(KhronosValue::whole);
+    signed.or_else(unsigned).or_else(|| text.parse::<f64>().ok().map(KhronosValue::from))
 }
 
 /// `value` in blocks, as people write it.

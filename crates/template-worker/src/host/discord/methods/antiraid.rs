@@ -10,14 +10,20 @@ pub(super) const METHODS: &[Method] = &[
     Method::host(
         "antiraid_bulk_op",
         HostWork::BulkOp,
-        "Says at which pace an action may be repeated; `antiraid_bulk_op_wait` waits for the next turn.",
+        "Gives an executor, for an action that is repeated often: an object with the functions of `ctx.Discord`, each of which \
+         waits for the guild's next turn of the action before it does its work. Capabilities, rates and checks are those of \
+         the function that is called.",
     )
-    .takes(takes!(bare { action: "string?" = ACTION, "The method that is going to be called."; }))
+    .takes(takes!(bare { action: "string?" = ACTION, "The method that is going to be called, which sets the pace; a slow one unless said."; }))
     .at_most(&[quota(3, 1)])
     .uncounted()
-    .gives("DiscordBulkTurn"),
-    Method::host("antiraid_bulk_op_wait", HostWork::BulkOpWait, "Waits until an action may be repeated.")
-        .takes(takes!(bare { action: "string?" = ACTION, "The method that is going to be called."; }))
+    .gives("DiscordBulkOp"),
+    Method::host(
+        "antiraid_bulk_op_wait",
+        HostWork::BulkOpWait,
+        "Waits for the guild's next turn of an action, and does nothing else.",
+    )
+        .takes(takes!(bare { action: "string?" = ACTION, "The method that is going to be called; that of the executor, where it is called on one."; }))
         .at_most(&[quota(10, 2)])
         .uncounted(),
     Method::host(
@@ -37,7 +43,7 @@ pub(super) const METHODS: &[Method] = &[
         needed_permissions: "string | number" = Rule::Permissions, "The bits of the permissions.";
     }))
     .ungated()
-    .gives("DiscordPermissionsOf"),
+    .gives("{ data: DiscordPermissionsOf }"),
     Method::host(
         "antiraid_check_permissions_and_hierarchy",
         HostWork::CheckHierarchy,
@@ -49,7 +55,7 @@ pub(super) const METHODS: &[Method] = &[
         needed_permissions: "string | number" = Rule::Permissions, "The bits of the permissions.";
     }))
     .ungated()
-    .gives("DiscordPermissionsOf"),
+    .gives("{ data: DiscordPermissionsOf }"),
     Method::host(
         "antiraid_check_channel_permissions",
         HostWork::CheckChannel,
@@ -61,7 +67,7 @@ pub(super) const METHODS: &[Method] = &[
         needed_permissions: "string | number" = Rule::Permissions, "The bits of the permissions.";
     }))
     .ungated()
-    .gives("DiscordPermissionsOf"),
+    .gives("{ data: DiscordPermissionsOfChannel }"),
     Method::host(
         "antiraid_get_fused_member",
         HostWork::FusedMember,
@@ -69,5 +75,6 @@ pub(super) const METHODS: &[Method] = &[
     )
     .takes(takes!(bare { user_ids: "{string}" = Rule::List(&USER, 1, 10), "Up to ten users."; }))
     .at_most(&[quota(2, 5)])
-    .gives("DiscordFusedMembers"),
+    .ungated()
+    .gives("{ data: DiscordFusedMembers }"),
 ];

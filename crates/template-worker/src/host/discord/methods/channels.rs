@@ -38,8 +38,8 @@ pub(super) const METHODS: &[Method] = &[
     .takes(takes!({
         channel_id: "string" = CHANNEL, "The channel.";
         target_id: "string" = Rule::Id(Thing::OfGuild), "The role or user.";
-        allow: "(string | number)?" = Rule::Permissions, "The bits of what is allowed.";
-        deny: "(string | number)?" = Rule::Permissions, "The bits of what is denied.";
+        allow: "(string | number | DiscordNull)?" = Rule::OrNull(&Rule::Permissions), "The bits of what is allowed; `{}` for nothing.";
+        deny: "(string | number | DiscordNull)?" = Rule::OrNull(&Rule::Permissions), "The bits of what is denied; `{}` for nothing.";
         type: "number" = Rule::Choice(&[0, 1]), "0 a role, 1 a user.";
         reason: "string" = REASON, "Why, for the audit log.";
     }))

@@ -31,9 +31,9 @@ pub(super) const METHODS: &[Method] = &[
         .gives("{ data: DiscordChannel }"),
     Method::new("modify_guild_channel_positions", Verb::Patch, "guilds/{guild}/channels", "Moves channels.")
         .takes(takes!({
-            data: "{DiscordChannelPosition}" = Rule::List(&Rule::Object(&shapes::channel::POSITION), 1, 500), "Where they go.";
+            data: "{DiscordChannelPosition}" = Rule::List(&Rule::Object(&shapes::channel::POSITION), 1, 500), "Where they go. This list alone, without the table, does as well.";
             reason: "string?" = REASON, "Why, for the audit log.";
-        }))
+        }).or_list())
         .sends_data()
         .needs(&[Need::Guild(P::MANAGE_CHANNELS)]),
     Method::new("list_active_guild_threads", Verb::Get, "guilds/{guild}/threads/active", "Gets the threads of the guild that are open.")

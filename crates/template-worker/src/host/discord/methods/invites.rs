@@ -40,7 +40,7 @@ pub(super) const METHODS: &[Method] = &[
         "Gets an invite to the guild; those of other guilds are refused.",
     )
     .takes(takes!({
-        code: "string" = Rule::Token(64), "Its code: what comes after `discord.gg/`.";
+        code: "string" = Rule::Invite, "Its code, or its address: `discord.gg/..`.";
         with_counts: "boolean?" = Rule::Boolean, "Whether to count members.";
         with_expiration: "boolean?" = Rule::Boolean, "Whether to say until when it is good.";
         guild_scheduled_event_id: "string?" = Rule::Id(Thing::Other), "The event that it is for.";
@@ -49,7 +49,7 @@ pub(super) const METHODS: &[Method] = &[
     .gives("{ data: DiscordInvite }"),
     Method::new("delete_invite", Verb::Delete, "invites/{code}", "Deletes an invite to the guild.")
         .takes(takes!({
-            code: "string" = Rule::Token(64), "Its code: what comes after `discord.gg/`.";
+            code: "string" = Rule::Invite, "Its code, or its address: `discord.gg/..`.";
             reason: "string" = REASON, "Why, for the audit log.";
         }))
         .needs(&[Need::Invite { deletes: true }])

@@ -11,9 +11,15 @@ const USER: Rule = Rule::Id(Thing::User);
 const ROLE: Rule = Rule::Id(Thing::Role);
 
 pub(super) const METHODS: &[Method] = &[
-    Method::new("get_guild_member", Verb::Get, "guilds/{guild}/members/{user_id}", "Gets a member.")
-        .takes(takes!(bare { user_id: "string" = USER, "The user."; }))
-        .gives("{ data: DiscordMember }"),
+    Method::new(
+        "get_guild_member",
+        Verb::Get,
+        "guilds/{guild}/members/{user_id}",
+        "Gets a member; `data` is nil where the user is none.",
+    )
+    .takes(takes!(bare { user_id: "string" = USER, "The user."; }))
+    .or_nobody()
+    .gives("{ data: DiscordMember? }"),
     Method::new(
         "list_guild_members",
         Verb::Get,
@@ -36,15 +42,20 @@ pub(super) const METHODS: &[Method] = &[
         limit: "number?" = Rule::Integer(1, 1000), "The most of them, 1 unless said otherwise.";
     }))
     .gives("{ data: {DiscordMember} }"),
-    Method::new("modify_guild_member", Verb::Patch, "guilds/{guild}/members/{user_id}", "Changes a member.")
-        .takes(takes!({
-            user_id: "string" = USER, "The user.";
-            reason: "string" = REASON, "Why, for the audit log.";
-            data: "DiscordEditMember" = Rule::Object(&shapes::guild::MEMBER), "What changes.";
-        }))
-        .sends_data()
-        .needs(&[Need::EditMember, Need::Outranks("user_id")])
-        .gives("{ data: DiscordMember }"),
+    Method::new(
+        "modify_guild_member",
+        Verb::Patch,
+        "guilds/{guild}/members/{user_id}",
+        "Changes a member: also the bot itself, which only cannot be timed out.",
+    )
+    .takes(takes!({
+        user_id: "string" = USER, "The user.";
+        reason: "string" = REASON, "Why, for the audit log.";
+        data: "DiscordEditMember" = Rule::Object(&shapes::guild::MEMBER), "What changes.";
+    }))
+    .sends_data()
+    .needs(&[Need::EditMember, Need::Outranks("user_id")])
+    .gives("{ data: DiscordMember }"),
     Method::new(
         "add_guild_member_role",
         Verb::Put,

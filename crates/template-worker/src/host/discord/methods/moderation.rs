@@ -26,10 +26,11 @@ pub(super) const METHODS: &[Method] = &[
         }))
         .needs(&[Need::Guild(P::BAN_MEMBERS)])
         .gives("{ data: {DiscordBan} }"),
-    Method::new("get_guild_ban", Verb::Get, "guilds/{guild}/bans/{user_id}", "Gets the ban of a user.")
+    Method::new("get_guild_ban", Verb::Get, "guilds/{guild}/bans/{user_id}", "Gets the ban of a user; `data` is nil where the user is not banned.")
         .takes(takes!(bare { user_id: "string" = USER, "The user."; }))
         .needs(&[Need::Guild(P::BAN_MEMBERS)])
-        .gives("{ data: DiscordBan }"),
+        .or_nobody()
+        .gives("{ data: DiscordBan? }"),
     Method::new("create_guild_ban", Verb::Put, "guilds/{guild}/bans/{user_id}", "Bans a user, who need not be a member.")
         .takes(takes!({
             user_id: "string" = USER, "The user.";

@@ -16,7 +16,7 @@ pub(super) const METHODS: &[Method] = &[
         .takes(takes!({
             channel_id: "string" = CHANNEL, "The channel.";
             message_id: "string" = MESSAGE, "The message.";
-            reaction: "string | DiscordPartialEmoji" = EMOJI, "The emoji: the character itself, `name:id`, or a table with both.";
+            reaction: "string | DiscordPartialEmoji" = EMOJI, "The emoji: the character itself, `name:id`, `<:name:id>`, or a table with the `id`.";
         }))
         .needs(&[Need::Channel("channel_id", REACT)]),
     Method::new("delete_own_reaction", Verb::Delete, "channels/{channel_id}/messages/{message_id}/reactions/{reaction}/@me", "Takes a reaction of the bot back.")
@@ -39,7 +39,7 @@ pub(super) const METHODS: &[Method] = &[
             channel_id: "string" = CHANNEL, "The channel.";
             message_id: "string" = MESSAGE, "The message.";
             reaction: "string | DiscordPartialEmoji" = EMOJI, "The emoji.";
-            type: "number?" = Rule::Choice(&[0, 1]), "0 plain reactions, 1 bursts.";
+            type: "(number | string)?" = Rule::Named(&[("Normal", 0), ("Burst", 1)]), "0 or `Normal`: plain reactions; 1 or `Burst`: bursts.";
             after: "string?" = USER, "Only users with a larger id.";
             limit: "number?" = Rule::Integer(1, 100), "The most of them, 25 unless said otherwise.";
         }))

@@ -84,7 +84,7 @@ fn what_stands_in_a_path_has_an_alphabet_of_its_own() {
         let Work::Request(route) = method.work else { continue };
         for field in method.takes.fields {
             if route.path.contains(&format!("{{{}}}", field.name)) {
-                let fits = matches!(field.rule, Rule::Id(_) | Rule::Token(_) | Rule::Emoji);
+                let fits = matches!(field.rule, Rule::Id(_) | Rule::Token(_) | Rule::Invite | Rule::Emoji);
                 assert!(fits && !field.is_optional(), "{}.{}", method.name, field.name);
             }
         }
@@ -161,18 +161,24 @@ fn the_types_that_scripts_see_fit_what_is_checked_and_are_all_declared() {
     let mut texts: Vec<(String, &str)> =
         ALL.iter().map(|method| (method.name.to_owned(), method.gives)).collect();
     for (at, field) in fields() {
-        let ty = field.ty.trim_end_matches('?');
-        let rule = if let Rule::OrNull(of) = field.rule { *of } else { field.rule };
+        let ty = field.ty.trim_end_matches('?').trim_start_matches('(').trim_end_matches(')');
+        let (ty, rule) = match field.rule {
+            Rule::OrNull(of @ (Rule::List(..) | Rule::Object(_) | Rule::Languages(_))) => (ty, *of),
+            Rule::OrNull(of) => (ty.strip_suffix(" | DiscordNull").unwrap_or("no null"), *of),
+            rule => (ty, rule),
+        };
         let fits = match rule {
             Rule::Boolean => ty == "boolean",
             Rule::Integer(..) | Rule::Choice(_) | Rule::Number(..) => ty == "number",
-            Rule::Text(..) | Rule::Word(_) | Rule::Token(_) | Rule::Link | Rule::Moment | Rule::Image(_) => {
+            Rule::Text(..) | Rule::Word(_) | Rule::Token(_) | Rule::Invite | Rule::Link | Rule::Image(_) => {
                 ty == "string"
             }
+            Rule::Moment => ty == "string | DateTime",
+            Rule::Named(_) => ty == "number | string",
             Rule::Id(_) => ty == "string",
             Rule::Permissions => ty.contains("string | number"),
             Rule::Emoji => ty == "string | DiscordPartialEmoji",
-            Rule::Content => ty == "(buffer | string)",
+            Rule::Content => ty == "buffer | string",
             Rule::List(..) => ty.starts_with('{') && ty.ends_with('}'),
             Rule::Languages(_) => ty == "{ [string]: string }",
             Rule::Object(shape) => ty == shape.name,
@@ -187,7 +193,10 @@ fn the_types_that_scripts_see_fit_what_is_checked_and_are_all_declared() {
         for word in
             text.split(|char: char| !char.is_alphanumeric()).filter(|word| word.starts_with("Discord"))
         {
-            assert!(declared.contains(word), "{at} names {word}, which is no type");
+            assert!(
+                declared.contains(word) || word == results::BULK_OP.name,
+                "{at} names {word}, which is no type"
+            );
         }
     }
 }
@@ -245,6 +254,48 @@ fn arguments_come_one_by_one_or_as_a_table_as_the_method_says() {
     let table = [("user_id", "12".into()), ("raeson", "spam".into())].into();
     assert_eq!(decode(ban, vec![table]), "`raeson` is not a field that there is; did you mean `reason`?");
     assert_eq!(decode(find("list_guild_members").unwrap(), vec![]), "{}");
+    let list = KhronosValue::List(vec![[("id", KhronosValue::from("12"))].into()]);
+    let moves = find("modify_guild_channel_positions").unwrap();
+    assert_eq!(decode(moves, vec![list.clone()]), r#"{"data":[{"id":"12"}]}"#);
+    assert_eq!(decode(moves, vec![[("data", list.clone())].into()]), r#"{"data":[{"id":"12"}]}"#);
+    assert_eq!(
+        decode(find("modify_guild_role_positions").unwrap(), vec![list]),
+        "`modify_guild_role_positions` takes one table with the fields data, reason"
+    );
+}
+
+#[test]
+fn the_limit_of_this_service_is_not_said_to_be_discords() {
+    let fused = find("antiraid_get_fused_member").unwrap();
+    let users = KhronosValue::List((1..=11).map(|id| id.to_string().into()).collect());
+    assert_eq!(decode(fused, vec![users]), "`user_ids` has 11 entries: expected 1 to 10");
+    assert_eq!(fused.capability(), None);
+}
+
+#[test]
+fn what_a_rule_with_null_takes_away_is_taken_away_by_an_empty_table() {
+    let empty = || KhronosValue::Map(BTreeMap::new());
+    let (mut nulls, all) = (0, fields());
+    for (at, field) in &all {
+        if matches!(field.rule, Rule::OrNull(_)) {
+            let taken = super::super::validate::check(field.name, &field.rule, &empty());
+            assert_eq!(taken, Ok(serde_json::Value::Null), "{at}");
+            nulls += 1;
+        }
+    }
+    assert!(nulls > 50, "{nulls}");
+    let edit = [
+        ("channel_id", "12".into()),
+        ("target_id", "13".into()),
+        ("allow", empty()),
+        ("deny", 8.into()),
+        ("type", 0.into()),
+        ("reason", "r".into()),
+    ];
+    assert_eq!(
+        decode(find("edit_channel_permissions").unwrap(), vec![edit.into()]),
+        r#"{"allow":null,"channel_id":"12","deny":8,"reason":"r","target_id":"13","type":0}"#
+    );
 }
 
 #[test]

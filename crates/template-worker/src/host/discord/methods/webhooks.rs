@@ -73,6 +73,7 @@ pub(super) const METHODS: &[Method] = &[
         data: "DiscordWebhookMessage" = Rule::Object(&shapes::message::WEBHOOK_MESSAGE), "The message.";
         thread_id: "string?" = CHANNEL, "The thread that it goes to.";
         wait: "boolean?" = Rule::Boolean, "Whether to wait for the message.";
+        reason: "string?" = REASON, "Taken as by all methods that change something; Discord keeps none of a message.";
     }))
     .sends_data()
     .with_own_token()

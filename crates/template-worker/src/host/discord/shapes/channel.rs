@@ -19,14 +19,14 @@ pub const NEW: Shape = shape!("DiscordCreateChannel", "A channel to make.", {
     rate_limit_per_user: "number?" = SLOW_MODE, "Seconds between two messages of a user.";
     position: "number?" = POSITION_IN_LIST, "Its place among the others.";
     permission_overwrites: "{DiscordOverwrite}?" = OVERWRITES, "What is allowed and denied there; only of what the bot may itself.";
-    parent_id: "string?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it is in.";
+    parent_id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it is in.";
     nsfw: "boolean?" = Rule::Boolean, "Whether it is for adults.";
-    rtc_region: "string?" = Rule::OrNull(&Rule::Token(32)), "The region of its voice server.";
+    rtc_region: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Token(32)), "The region of its voice server.";
     video_quality_mode: "number?" = Rule::Choice(&[1, 2]), "1 automatic, 2 720p.";
     default_auto_archive_duration: "number?" = ARCHIVE_AFTER, "Minutes after which threads are put away.";
     default_reaction_emoji: "DiscordDefaultReaction?" = Rule::OrNull(&Rule::Object(&DEFAULT_REACTION)), "The emoji under posts of a forum.";
     available_tags: "{DiscordForumTag}?" = TAGS, "The tags of a forum.";
-    default_sort_order: "number?" = Rule::OrNull(&Rule::Choice(&[0, 1])), "0 by activity, 1 by age.";
+    default_sort_order: "(number | DiscordNull)?" = Rule::OrNull(&Rule::Choice(&[0, 1])), "0 by activity, 1 by age.";
     default_forum_layout: "number?" = Rule::Choice(&[0, 1, 2]), "1 list, 2 tiles.";
     default_thread_rate_limit_per_user: "number?" = SLOW_MODE, "Seconds between two messages of a user, for new threads.";
 });
@@ -35,22 +35,22 @@ pub const NEW: Shape = shape!("DiscordCreateChannel", "A channel to make.", {
 pub const EDIT: Shape = shape!("DiscordEditChannel", "What changes about a channel or thread. `{}` takes a thing away.", {
     name: "string?" = Rule::Text(1, 100), "Its name.";
     type: "number?" = Rule::Choice(&[0, 5]), "0 text, 5 announcements.";
-    position: "number?" = Rule::OrNull(&POSITION_IN_LIST), "Its place among the others.";
-    topic: "string?" = Rule::OrNull(&Rule::Text(0, 1024)), "What it is about.";
-    nsfw: "boolean?" = Rule::OrNull(&Rule::Boolean), "Whether it is for adults.";
-    rate_limit_per_user: "number?" = Rule::OrNull(&SLOW_MODE), "Seconds between two messages of a user.";
-    bitrate: "number?" = Rule::OrNull(&Rule::Integer(8000, 384_000)), "Bits per second, for voice.";
-    user_limit: "number?" = Rule::OrNull(&Rule::Integer(0, 10_000)), "The most users, for voice; 0 for no limit.";
+    position: "(number | DiscordNull)?" = Rule::OrNull(&POSITION_IN_LIST), "Its place among the others.";
+    topic: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Text(0, 1024)), "What it is about.";
+    nsfw: "(boolean | DiscordNull)?" = Rule::OrNull(&Rule::Boolean), "Whether it is for adults.";
+    rate_limit_per_user: "(number | DiscordNull)?" = Rule::OrNull(&SLOW_MODE), "Seconds between two messages of a user.";
+    bitrate: "(number | DiscordNull)?" = Rule::OrNull(&Rule::Integer(8000, 384_000)), "Bits per second, for voice.";
+    user_limit: "(number | DiscordNull)?" = Rule::OrNull(&Rule::Integer(0, 10_000)), "The most users, for voice; 0 for no limit.";
     permission_overwrites: "{DiscordOverwrite}?" = OVERWRITES, "What is allowed and denied there; only of what the bot may itself.";
-    parent_id: "string?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it is in.";
-    rtc_region: "string?" = Rule::OrNull(&Rule::Token(32)), "The region of its voice server.";
-    video_quality_mode: "number?" = Rule::OrNull(&Rule::Choice(&[1, 2])), "1 automatic, 2 720p.";
-    default_auto_archive_duration: "number?" = Rule::OrNull(&ARCHIVE_AFTER), "Minutes after which threads are put away.";
+    parent_id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it is in.";
+    rtc_region: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Token(32)), "The region of its voice server.";
+    video_quality_mode: "(number | DiscordNull)?" = Rule::OrNull(&Rule::Choice(&[1, 2])), "1 automatic, 2 720p.";
+    default_auto_archive_duration: "(number | DiscordNull)?" = Rule::OrNull(&ARCHIVE_AFTER), "Minutes after which threads are put away.";
     flags: "number?" = Rule::Choice(&[0, 2, 16, 18]), "2 pinned in its forum, 16 a tag is needed.";
     available_tags: "{DiscordForumTag}?" = TAGS, "The tags of a forum.";
     default_reaction_emoji: "DiscordDefaultReaction?" = Rule::OrNull(&Rule::Object(&DEFAULT_REACTION)), "The emoji under posts of a forum.";
     default_thread_rate_limit_per_user: "number?" = SLOW_MODE, "Seconds between two messages of a user, for new threads.";
-    default_sort_order: "number?" = Rule::OrNull(&Rule::Choice(&[0, 1])), "0 by activity, 1 by age.";
+    default_sort_order: "(number | DiscordNull)?" = Rule::OrNull(&Rule::Choice(&[0, 1])), "0 by activity, 1 by age.";
     default_forum_layout: "number?" = Rule::Choice(&[0, 1, 2]), "1 list, 2 tiles.";
     archived: "boolean?" = Rule::Boolean, "Whether a thread is put away.";
     auto_archive_duration: "number?" = ARCHIVE_AFTER, "Minutes after which a thread is put away.";
@@ -63,8 +63,8 @@ pub const EDIT: Shape = shape!("DiscordEditChannel", "What changes about a chann
 pub const OVERWRITE: Shape = shape!("DiscordOverwrite", "What a role or a member may in a channel.", {
     id: "string" = Rule::Id(Thing::OfGuild), "The id of the role or user.";
     type: "number" = Rule::Choice(&[0, 1]), "0 a role, 1 a user.";
-    allow: "(string | number)?" = Rule::Permissions, "The bits of what is allowed.";
-    deny: "(string | number)?" = Rule::Permissions, "The bits of what is denied.";
+    allow: "(string | number | DiscordNull)?" = Rule::OrNull(&Rule::Permissions), "The bits of what is allowed.";
+    deny: "(string | number | DiscordNull)?" = Rule::OrNull(&Rule::Permissions), "The bits of what is denied.";
 });
 
 /// A tag of a forum.
@@ -72,22 +72,22 @@ pub const TAG: Shape = shape!("DiscordForumTag", "A tag of a forum.", {
     id: "string?" = Rule::Id(Thing::Other), "Its id, where it is there already.";
     name: "string" = Rule::Text(1, 20), "Its name.";
     moderated: "boolean?" = Rule::Boolean, "Whether only moderators can put it on posts.";
-    emoji_id: "string?" = Rule::OrNull(&Rule::Id(Thing::Other)), "An emoji of the guild.";
-    emoji_name: "string?" = Rule::OrNull(&Rule::Text(1, 64)), "An emoji as a character.";
+    emoji_id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Other)), "An emoji of the guild.";
+    emoji_name: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Text(1, 64)), "An emoji as a character.";
 });
 
 /// The emoji under posts of a forum.
 pub const DEFAULT_REACTION: Shape = shape!("DiscordDefaultReaction", "The emoji under posts of a forum.", {
-    emoji_id: "string?" = Rule::OrNull(&Rule::Id(Thing::Other)), "An emoji of the guild.";
-    emoji_name: "string?" = Rule::OrNull(&Rule::Text(1, 64)), "An emoji as a character.";
+    emoji_id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Other)), "An emoji of the guild.";
+    emoji_name: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Text(1, 64)), "An emoji as a character.";
 });
 
 /// Where a channel goes.
 pub const POSITION: Shape = shape!("DiscordChannelPosition", "Where a channel goes.", {
     id: "string" = Rule::Id(Thing::Channel), "Its id.";
-    position: "number?" = Rule::OrNull(&POSITION_IN_LIST), "Its place among the others.";
-    lock_permissions: "boolean?" = Rule::OrNull(&Rule::Boolean), "Whether it takes over the overwrites of its category.";
-    parent_id: "string?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it goes into.";
+    position: "(number | DiscordNull)?" = Rule::OrNull(&POSITION_IN_LIST), "Its place among the others.";
+    lock_permissions: "(boolean | DiscordNull)?" = Rule::OrNull(&Rule::Boolean), "Whether it takes over the overwrites of its category.";
+    parent_id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Channel)), "The category that it goes into.";
 });
 
 /// What `create_channel_invite` takes.

@@ -19,9 +19,12 @@ pub const COMMAND: Shape = shape!("DiscordCreateCommand", "A command of the guil
     description: "string?" = Rule::Text(0, 100), "What it does; needed where it is one with a slash.";
     description_localizations: "{ [string]: string }?" = Rule::OrNull(&Rule::Languages(&DESCRIPTION)), "The same in other languages.";
     options: "{DiscordCommandOption}?" = Rule::List(&Rule::Object(&OPTION), 0, 25), "What it takes.";
-    default_member_permissions: "(string | number)?" = Rule::OrNull(&Rule::Permissions), "What a member has to be allowed to use it.";
+    default_member_permissions: "(string | number | DiscordNull)?" = Rule::OrNull(&Rule::Permissions), "What a member has to be allowed to use it.";
     type: "number?" = Rule::Choice(&[1, 2, 3]), "1 with a slash, 2 on a user, 3 on a message.";
     nsfw: "boolean?" = Rule::Boolean, "Whether it is for adults.";
+    contexts: "{number}?" = Rule::OrNull(&Rule::List(&Rule::Choice(&[0, 1, 2]), 1, 3)), "Where it can be used: 0 guilds, 1 messages to the bot, 2 messages among users. One of a guild is used there.";
+    integration_types: "{number}?" = Rule::OrNull(&Rule::List(&Rule::Choice(&[0, 1]), 1, 2)), "For whom the bot was added: 0 guilds, 1 users.";
+    dm_permission: "(boolean | DiscordNull)?" = Rule::OrNull(&Rule::Boolean), "Whether it can be used in messages to the bot; of no meaning to one of a guild.";
 })
 .with(|command| {
     let has_slash = command.get("type").and_then(Value::as_i64).unwrap_or(1) == 1;

@@ -85,7 +85,7 @@ pub const DEFAULT_VALUE: Shape = shape!("DiscordDefaultValue", "What is chosen i
 
 /// An emoji in a component.
 pub const EMOJI: Shape = shape!("DiscordPartialEmoji", "An emoji of a button or a choice.", {
-    id: "string?" = Rule::OrNull(&Rule::Id(Thing::Other)), "The id of an emoji of a guild.";
+    id: "(string | DiscordNull)?" = Rule::OrNull(&Rule::Id(Thing::Other)), "The id of an emoji of a guild.";
     name: "string?" = Rule::Text(0, 64), "Its name, or the character itself.";
     animated: "boolean?" = Rule::Boolean, "Whether it moves.";
 });

@@ -2,8 +2,8 @@
 
 use super::super::validate::{Rule, Shape, shape};
 use super::command;
-use super::component::MODAL_ROWS;
-use super::message::{MESSAGE_EDIT, WEBHOOK_MESSAGE};
+use super::component::{MODAL_ROWS, ROWS};
+use super::message::{CONTENT, EMBEDS, FLAGS, MENTIONS, MESSAGE_EDIT, WEBHOOK_MESSAGE, notify_users_only};
 
 /// What `create_interaction_response` takes: one of these, by its `type`.
 pub const RESPONSE: Rule = Rule::Tagged(
@@ -33,17 +33,27 @@ pub const REPLY: Shape = shape!("DiscordReply", "A message as the answer.", {
 /// A message that comes later.
 pub const DEFER: Shape = shape!("DiscordDefer", "The answer comes later, with `create_followup_message`.", {
     type: "number" = Rule::Choice(&[5]), "`5`.";
-    data: "DiscordDeferData?" = Rule::Object(&DEFER_DATA), "Whether only who asked will see it.";
+    data: "DiscordDeferData?" = Rule::Object(&DEFER_DATA), "How it will be: Discord goes by its flags.";
 });
 
 /// How a message that comes later will be.
 pub const DEFER_DATA: Shape = shape!("DiscordDeferData", "How an answer that comes later will be.", {
-    flags: "number?" = Rule::Choice(&[0, 64]), "64 only for who asked.";
+    flags: "number?" = FLAGS, "64 only for who asked.";
+    content: "string?" = CONTENT, "Taken, and not shown: the text comes with the message.";
+    tts: "boolean?" = Rule::Boolean, "Taken in the same way.";
+    embeds: "{DiscordEmbed}?" = EMBEDS, "Taken in the same way.";
+    allowed_mentions: "DiscordAllowedMentions?" = MENTIONS, "Taken in the same way.";
+    components: "{DiscordActionRow}?" = ROWS, "Taken in the same way.";
+})
+.with(|message| {
+    notify_users_only(message);
+    Ok(())
 });
 
 /// The message that a component stands in is changed later.
 pub const DEFER_UPDATE: Shape = shape!("DiscordDeferUpdate", "The message of the button or menu is changed later, or not at all.", {
     type: "number" = Rule::Choice(&[6]), "`6`.";
+    data: "DiscordEditMessage?" = Rule::Object(&MESSAGE_EDIT), "Taken, and nothing changes by it.";
 });
 
 /// The message that a component stands in is changed.

@@ -6,18 +6,18 @@ use super::super::validate::{Rule, Shape, Thing, Wrong, shape};
 use super::component::ROWS;
 use super::embed::{self, EMBED};
 
-const CONTENT: Rule = Rule::Text(0, 2000);
-const EMBEDS: Rule = Rule::List(&Rule::Object(&EMBED), 0, 10);
+pub(super) const CONTENT: Rule = Rule::Text(0, 2000);
+pub(super) const EMBEDS: Rule = Rule::List(&Rule::Object(&EMBED), 0, 10);
 const ATTACHMENTS: Rule = Rule::List(&Rule::Object(&ATTACHMENT), 0, 10);
-const MENTIONS: Rule = Rule::Object(&ALLOWED_MENTIONS);
+pub(super) const MENTIONS: Rule = Rule::Object(&ALLOWED_MENTIONS);
 /// Which flags a message may have: no previews, only for one user, silent.
-const FLAGS: Rule = Rule::Choice(&[0, 4, 64, 68, 4096, 4100, 4160, 4164]);
+pub(super) const FLAGS: Rule = Rule::Choice(&[0, 4, 64, 68, 4096, 4100, 4160, 4164]);
 
 /// What `create_message` takes.
 pub const MESSAGE: Shape = shape!("DiscordCreateMessage", "A message to send. One of content, embeds, stickers, files, components and poll has to be there.", {
     content: "string?" = CONTENT, "Its text, up to 2,000 characters.";
     tts: "boolean?" = Rule::Boolean, "Whether it is read out.";
-    nonce: "string?" = Rule::Text(1, 25), "A text that comes back with the message.";
+    nonce: "(string | number)?" = Rule::Either(&Rule::Text(1, 25), &Rule::Integer(i64::MIN, i64::MAX)), "What comes back with the message, to tell it by.";
     enforce_nonce: "boolean?" = Rule::Boolean, "Whether a message with the same nonce is not sent again.";
     embeds: "{DiscordEmbed}?" = EMBEDS, "Up to ten embeds.";
     allowed_mentions: "DiscordAllowedMentions?" = MENTIONS, "Who is notified; without it only users are.";
@@ -32,7 +32,7 @@ pub const MESSAGE: Shape = shape!("DiscordCreateMessage", "A message to send. On
 
 /// What `edit_message` and its kin take.
 pub const MESSAGE_EDIT: Shape = shape!("DiscordEditMessage", "What changes about a message. `{}` takes a part away.", {
-    content: "string?" = Rule::OrNull(&CONTENT), "Its text, up to 2,000 characters.";
+    content: "(string | DiscordNull)?" = Rule::OrNull(&CONTENT), "Its text, up to 2,000 characters.";
     embeds: "{DiscordEmbed}?" = Rule::OrNull(&EMBEDS), "Up to ten embeds, in place of those it had.";
     allowed_mentions: "DiscordAllowedMentions?" = MENTIONS, "Who is notified; without it only users are.";
     components: "{DiscordActionRow}?" = Rule::OrNull(&ROWS), "Up to five rows of buttons and menus.";
@@ -165,7 +165,7 @@ fn not_empty(message: &mut Map<String, Value>, parts: &[&str], is_new: bool) -> 
 
 /// Where a message says nothing about whom it notifies, only users are: a template that repeats what somebody wrote must
 /// not call everybody, nor a role.
-fn notify_users_only(message: &mut Map<String, Value>) {
+pub(super) fn notify_users_only(message: &mut Map<String, Value>) {
     let says_something = message.get("content").is_some_and(Value::is_string);
     if says_something && !message.contains_key("allowed_mentions") {
         message.insert("allowed_mentions".to_owned(), serde_json::json!({ "parse": ["users"] }));

@@ -15,10 +15,16 @@ pub mod results;
 
 use khronos::declare::Type;
 
-use super::validate::Shape;
+use super::validate::{Shape, shape};
+
+/// What takes a thing away that is no table: scripts have no null. A list or a table is taken away by an empty one, which
+/// its own type admits.
+pub const NULL: Shape =
+    shape!("DiscordNull", "`{}`, which takes a thing away: it stands for Discord's null.", {});
 
 /// The shapes that scripts see as types.
 pub const ALL: &[&Shape] = &[
+    &NULL,
     &message::MESSAGE,
     &message::MESSAGE_EDIT,
     &message::WEBHOOK_MESSAGE,
@@ -54,6 +60,7 @@ pub const ALL: &[&Shape] = &[
     &guild::EDIT,
     &guild::MEMBER,
     &guild::ROLE,
+    &guild::COLORS,
     &guild::ROLE_POSITION,
     &guild::NEW_WEBHOOK,
     &guild::WEBHOOK,

@@ -2,7 +2,7 @@
 //!
 //! Owns only what scripts see as types; results are handed on as Discord sent them.
 
-use khronos::declare::{Field, Type};
+use khronos::declare::{Field, Type, field, object};
 
 macro_rules! gives {
     ($( $name:literal $about:literal { $( $field:ident : $ty:literal $doc:literal; )* } )*) => {
@@ -68,7 +68,7 @@ gives! {
         content: "string" "The text.";
         timestamp: "string" "When it was written.";
         edited_timestamp: "string?" "When it was changed.";
-        embeds: "{any}" "The embeds.";
+        embeds: "{DiscordEmbed}" "The embeds.";
         attachments: "{any}" "The files.";
         components: "{any}?" "The buttons and menus.";
         pinned: "boolean" "Whether it is pinned.";
@@ -129,9 +129,18 @@ gives! {
         channel_id: "string" "The channel that is followed.";
         webhook_id: "string" "The webhook that was made for it.";
     }
-    "DiscordPermissionsOf" "What a user may." {
+    "DiscordPermissionsOf" "What a user may in the guild." {
         user_id: "string" "The user.";
         permissions: "string" "The bits of the permissions.";
+        partial_guild: "DiscordGuild" "The guild.";
+        member: "DiscordMember" "The user as a member of it.";
+    }
+    "DiscordPermissionsOfChannel" "What a user may in a channel." {
+        user_id: "string" "The user.";
+        permissions: "string" "The bits of the permissions.";
+        partial_guild: "DiscordGuild" "The guild.";
+        member: "DiscordMember" "The user as a member of it.";
+        channel: "DiscordChannel" "The channel.";
     }
     "DiscordFusedMember" "A member, and what the member may." {
         member: "DiscordMember" "The member.";
@@ -141,8 +150,17 @@ gives! {
         guild: "DiscordGuild" "The guild.";
         members: "{DiscordFusedMember}" "The members, in the order asked for.";
     }
-    "DiscordBulkTurn" "A turn of a bulk operation." {
-        action: "string" "The method that it is for.";
-        gap_ms: "number" "The least milliseconds between two turns.";
-    }
 }
+
+/// An executor.
+pub const BULK_OP: Type = object(
+    "DiscordBulkOp",
+    "An executor: it has the functions of `ctx.Discord`, each of which waits for the guild's next turn of its action first. It \
+     is read-only.",
+    &[
+        field("action", "string", "The method that is repeated; `any` where none was named."),
+        field("gap_ms", "number", "The least milliseconds between two turns."),
+    ],
+    &[],
+    &[],
+);

@@ -53,11 +53,15 @@ pub enum Rule {
     Text(usize, usize),
     /// Text that is one of these.
     Word(&'static [&'static str]),
+    /// A number that is one of these, or its name.
+    Named(&'static [(&'static str, i64)]),
     /// Text of letters, digits, `-` and `_` with at most so many bytes: a token, a code.
     Token(usize),
+    /// The code of an invite, or the address that it is a part of.
+    Invite,
     /// A web address, or one of an attachment.
     Link,
-    /// A moment, as ISO 8601 writes it.
+    /// A moment: as ISO 8601 writes it, or a `DateTime`.
     Moment,
     /// An image as a data URI of one of these types.
     Image(&'static [&'static str]),
@@ -118,6 +122,8 @@ pub struct Shape {
     pub fields: &'static [Field],
     /// The same for the declaration.
     pub declared: &'static [khronos::declare::Field],
+    /// What Discord adds to it when it gives it: left out when it is sent again.
+    pub left_out: &'static [&'static str],
     /// What has to hold between them.
     pub together: Option<Together>,
 }
@@ -126,6 +132,11 @@ impl Shape {
     /// The same with a rule about its fields together.
     pub const fn with(self, together: Together) -> Self {
         Self { together: Some(together), ..self }
+    }
+
+    /// The same with fields that are left out.
+    pub const fn leaving_out(self, left_out: &'static [&'static str]) -> Self {
+        Self { left_out, ..self }
     }
 
     /// How scripts see it.
@@ -151,6 +162,7 @@ macro_rules! shape {
                 name: stringify!($field), ty: $ty, rule: $rule, doc: $doc,
             }, )* ],
             declared: &[ $( khronos::declare::Field { name: stringify!($field), ty: $ty, doc: $doc }, )* ],
+            left_out: &[],
             together: None,
         }
     };

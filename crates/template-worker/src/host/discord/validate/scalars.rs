@@ -65,6 +65,47 @@ impl Walk {
         self.wrong(format!("is none of `{}`", words.join("`, `")))
     }
 
+    pub(super) fn named(
+        &self,
+        named: &[(&'static str, i64)],
+        value: &KhronosValue,
+    ) -> Result<Value, Invalid> {
+        let found = named.iter().find(|(name, number)| match value {
+            KhronosValue::Text(text) => text == name,
+            KhronosValue::Integer(given) => given == number,
+            _ => false,
+        });
+        match found {
+            Some((_, number)) => Ok((*number).into()),
+            None => {
+                let all: Vec<_> =
+                    named.iter().map(|(name, number)| format!("{number} or `{name}`")).collect();
+                self.wrong(format!("is none of these: {}", all.join(", ")))
+            }
+        }
+    }
+
+    pub(super) fn moment(&self, value: &KhronosValue) -> Result<Value, Invalid> {
+        if let KhronosValue::Timestamptz(time) = value {
+            return match text::of_moment(*time) {
+                Some(text) => Ok(text.into()),
+                None => self.wrong("is out of the years that can be written"),
+            };
+        }
+        let moment = self.text(10, 40, value)?;
+        if text::is_moment(moment) {
+            return Ok(moment.into());
+        }
+        self.wrong(
+            "is no moment: expected a DateTime, or ISO 8601 with a time zone, such as 2026-01-31T18:00:00Z",
+        )
+    }
+
+    pub(super) fn invite(&self, value: &KhronosValue) -> Result<Value, Invalid> {
+        let KhronosValue::Text(invite) = value else { return self.expected("text", value) };
+        self.token(64, &text::code_of(invite).into())
+    }
+
     pub(super) fn token(&self, most: usize, value: &KhronosValue) -> Result<Value, Invalid> {
         let KhronosValue::Text(token) = value else { return self.expected("text", value) };
         if (1..=most).contains(&token.len()) && text::is_plain(token) {

@@ -94,7 +94,7 @@ fn embeds_keep_their_limits_each_and_together() {
         ),
         (
             table([("embeds", list((0..11).map(|_| table([("title", "x".into())]))))]),
-            "`data.embeds` has 11 entries: Discord takes 0 to 10",
+            "`data.embeds` has 11 entries: expected 0 to 10",
         ),
         (
             embed([("color", number(0x100_0000))]),
@@ -129,7 +129,7 @@ fn a_row_holds_five_buttons_or_one_menu() {
     };
     assert!(send(row((0..5).map(|_| button()).collect())).is_ok());
     assert!(send(row(vec![menu()])).is_ok());
-    assert!(refused(row((0..6).map(|_| button()).collect())).contains("has 6 entries: Discord takes 1 to 5"));
+    assert!(refused(row((0..6).map(|_| button()).collect())).contains("has 6 entries: expected 1 to 5"));
     assert!(refused(row(vec![menu(), button()])).contains("mixes a menu with others"));
     assert!(
         refused(row(vec![table([("type", number(9))])]))
@@ -140,7 +140,7 @@ fn a_row_holds_five_buttons_or_one_menu() {
         refused(row(vec![link])).ends_with("components[1].url` is missing: a button with style 5 is a link")
     );
     let rows = list((0..6).map(|_| table([("type", number(1)), ("components", list([button()]))])));
-    assert!(refused(table([("components", rows)])).contains("has 6 entries: Discord takes 0 to 5"));
+    assert!(refused(table([("components", rows)])).contains("has 6 entries: expected 0 to 5"));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn the_other_limits_of_the_reference_hold() {
         table([("poll", table(poll))])
     };
     assert!(send(poll(10)).is_ok());
-    assert!(send(poll(11)).unwrap_err().to_string().contains("has 11 entries: Discord takes 1 to 10"));
+    assert!(send(poll(11)).unwrap_err().to_string().contains("has 11 entries: expected 1 to 10"));
     let command = table([("data", table([("name", "Ping".into()), ("description", "d".into())]))]);
     assert!(refused("create_guild_command", command).starts_with("`data.name` has to be lower case"));
     let command = table([("data", table([("name", "ping".into())]))]);
@@ -294,4 +294,59 @@ fn permissions_are_numbers_or_their_digits() {
     ] {
         assert!(role(wrong.clone()).is_err(), "{wrong:?} was taken");
     }
+}
+
+#[test]
+fn a_date_time_does_where_discord_wants_a_moment() {
+    let time = khronos::Timestamp::from_nanos(1_769_882_400_000_000_000, khronos::TimeZone::UTC).unwrap();
+    let sent = send(embed([("title", "t".into()), ("timestamp", KhronosValue::Timestamptz(time))])).unwrap();
+    assert_eq!(sent.data().unwrap()["embeds"][0]["timestamp"], "2026-01-31T18:00:00Z");
+    let data = [("communication_disabled_until", KhronosValue::Timestamptz(time))].into();
+    let edit = table([("user_id", "12".into()), ("reason", "r".into()), ("data", data)]);
+    let decoded = find("modify_guild_member").unwrap().decode(vec![edit]).unwrap();
+    assert_eq!(decoded.data().unwrap()["communication_disabled_until"], "2026-01-31T18:00:00Z");
+    let wrong = refused(embed([("timestamp", "2026-01-31".into())]));
+    assert!(wrong.contains("is no moment: expected a DateTime, or ISO 8601"), "{wrong}");
+}
+
+#[test]
+fn what_only_discord_sets_in_an_embed_is_left_out_and_anything_else_is_refused() {
+    let image = || table([("url", "https://x/y.png".into()), ("width", 5.into()), ("proxy_url", "p".into())]);
+    let read = embed([
+        ("type", "rich".into()),
+        ("title", "t".into()),
+        ("image", image()),
+        ("video", image()),
+        ("footer", table([("text", "f".into()), ("proxy_icon_url", "p".into())])),
+    ]);
+    let sent = send(read).unwrap();
+    let expected = serde_json::json!([
+        {"title": "t", "image": {"url": "https://x/y.png"}, "footer": {"text": "f"}},
+    ]);
+    assert_eq!(sent.data().unwrap()["embeds"], expected);
+    assert!(refused(embed([("typ", "rich".into())])).contains("is not a field that there is"));
+    assert!(refused(table([("type", "rich".into())])).contains("`data.type` is not a field"));
+}
+
+#[test]
+fn a_nonce_is_a_text_or_a_number_and_the_type_of_reactions_a_number_or_its_name() {
+    let nonce = |nonce: KhronosValue| send(table([("content", "x".into()), ("nonce", nonce)]));
+    assert_eq!(nonce(7.into()).unwrap().data().unwrap()["nonce"], 7);
+    assert_eq!(nonce("n".into()).unwrap().data().unwrap()["nonce"], "n");
+    let long = nonce("n".repeat(26).into()).unwrap_err().to_string();
+    assert_eq!(long, "`data.nonce` has 26 characters: Discord takes at most 25");
+    let reactions = |kind: KhronosValue| {
+        let arguments = table([
+            ("channel_id", "12".into()),
+            ("message_id", "13".into()),
+            ("reaction", "👍".into()),
+            ("type", kind),
+        ]);
+        find("get_reactions").unwrap().decode(vec![arguments])
+    };
+    for (kind, number) in [("Normal".into(), 0), ("Burst".into(), 1), (1.into(), 1)] {
+        assert_eq!(reactions(kind).unwrap().arguments["type"], number);
+    }
+    let wrong = reactions("burst".into()).unwrap_err().to_string();
+    assert_eq!(wrong, "`type` is none of these: 0 or `Normal`, 1 or `Burst`");
 }

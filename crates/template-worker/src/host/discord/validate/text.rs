@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use khronos::KhronosValue;
+use khronos::{KhronosValue, Timestamp};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -37,6 +37,19 @@ pub(super) fn is_moment(text: &str) -> bool {
     OffsetDateTime::parse(text, &Rfc3339).is_ok()
 }
 
+/// A moment as ISO 8601 writes it, in UTC.
+pub(super) fn of_moment(time: Timestamp) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp_nanos(time.nanos()).ok()?.format(&Rfc3339).ok()
+}
+
+/// The code of an invite, which people know as the end of an address.
+pub(super) fn code_of(invite: &str) -> &str {
+    let place = ["https://", "http://"].iter().find_map(|start| invite.strip_prefix(start)).unwrap_or(invite);
+    let place = place.strip_prefix("www.").unwrap_or(place);
+    let known = ["discord.gg/", "discord.com/invite/", "discordapp.com/invite/"];
+    known.iter().find_map(|start| place.strip_prefix(start)).unwrap_or(invite)
+}
+
 /// Every byte that is not plain as `%XX`, so that a text is one part of a path, or one value of a query.
 pub(crate) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write;
@@ -56,14 +69,16 @@ pub(crate) fn percent_encoded(text: &str) -> String {
 pub(super) fn emoji(value: &KhronosValue) -> Result<String, &'static str> {
     const EXPECTED: &str =
         "is no emoji: expected the character itself, `name:id`, or a table with `name` and `id`";
+    // What Discord goes by is the id.
+    const ANY_NAME: &str = "_";
     let custom = |name: &str, id: &str| {
-        let fine =
-            (2..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let fine = name == ANY_NAME || (2..=32).contains(&name.len()) && is_plain;
         let id: UserId = id.parse().map_err(|_| EXPECTED)?;
         if fine { Ok(format!("{name}%3A{id}")) } else { Err(EXPECTED) }
     };
     match value {
-        KhronosValue::Text(text) => match text.split_once(':') {
+        KhronosValue::Text(text) => match as_in_messages(text).split_once(':') {
             Some((name, id)) => custom(name, id),
             None => unicode(text).ok_or(EXPECTED),
         },
@@ -73,6 +88,7 @@ pub(super) fn emoji(value: &KhronosValue) -> Result<String, &'static str> {
             }
             match (table.get("name"), table.get("id")) {
                 (Some(KhronosValue::Text(name)), Some(KhronosValue::Text(id))) => custom(name, id),
+                (None | Some(KhronosValue::Null), Some(KhronosValue::Text(id))) => custom(ANY_NAME, id),
                 (Some(KhronosValue::Text(name)), None | Some(KhronosValue::Null)) => {
                     unicode(name).ok_or(EXPECTED)
                 }
@@ -81,6 +97,12 @@ pub(super) fn emoji(value: &KhronosValue) -> Result<String, &'static str> {
         }
         _ => Err(EXPECTED),
     }
+}
+
+/// `name:id` of an emoji as messages have it: `<:name:id>`, or `<a:name:id>` where it moves.
+fn as_in_messages(text: &str) -> &str {
+    let inside = text.strip_prefix("<a:").or_else(|| text.strip_prefix("<:"));
+    inside.and_then(|inside| inside.strip_suffix('>')).unwrap_or(text)
 }
 
 /// Digits, `#` and `*` begin the emoji of keys; other ASCII is in none.
@@ -120,6 +142,8 @@ mod tests {
         let emoji = |text: &str| emoji(&text.into());
         assert_eq!(emoji("👍").unwrap(), "%F0%9F%91%8D");
         assert_eq!(emoji("wave:826535422381391913").unwrap(), "wave%3A826535422381391913");
+        assert_eq!(emoji("<:wave:826535422381391913>").unwrap(), "wave%3A826535422381391913");
+        assert_eq!(emoji("<a:wave:826535422381391913>").unwrap(), "wave%3A826535422381391913");
         assert_eq!(emoji("1️⃣").unwrap(), "1%EF%B8%8F%E2%83%A3");
         for wrong in [
             "",
@@ -133,6 +157,11 @@ mod tests {
             "../x:12",
             "wave:",
             ":1",
+            "<:wave:1",
+            "<:wave:1>>",
+            "<b:wave:1>",
+            "<:wa/ve:1>",
+            "<@1>",
             "👍\n",
             "@me",
             "👍👍👍👍👍👍👍👍👍👍👍👍👍👍👍👍👍",
@@ -146,6 +175,9 @@ mod tests {
         let table = |name: &str, id: KhronosValue| emoji(&[("name", name.into()), ("id", id)].into());
         assert_eq!(table("wave", "12".into()).unwrap(), "wave%3A12");
         assert_eq!(table("👍", KhronosValue::Null).unwrap(), "%F0%9F%91%8D");
+        let nameless = |id: &str| emoji(&[("id", id.into()), ("animated", true.into())].into());
+        assert_eq!(nameless("12").unwrap(), "_%3A12");
+        assert!(nameless("1/2").is_err() && nameless("").is_err());
         assert!(table("../../x", "12".into()).is_err());
         assert!(emoji(&[("name", "👍".into()), ("path", "x".into())].into()).is_err());
     }
@@ -171,6 +203,30 @@ mod tests {
                 && !is_moment("yesterday")
                 && !is_moment("2026-13-31T18:00:00Z")
         );
+    }
+
+    #[test]
+    fn a_date_time_is_written_as_utc_whatever_its_zone() {
+        let zone = khronos::TimeZone::from_name("Asia/Kolkata").unwrap();
+        let time = Timestamp::from_nanos(1_769_882_400_250_000_000, zone).unwrap();
+        assert_eq!(of_moment(time).unwrap(), "2026-01-31T18:00:00.25Z");
+    }
+
+    #[test]
+    fn the_code_of_an_invite_is_the_end_of_its_address() {
+        for invite in [
+            "inv",
+            "discord.gg/inv",
+            "https://discord.gg/inv",
+            "https://www.discord.gg/inv",
+            "http://discord.com/invite/inv",
+            "discordapp.com/invite/inv",
+        ] {
+            assert_eq!(code_of(invite), "inv", "{invite}");
+        }
+        for other in ["https://example.com/inv", "discord.com/channels/1", "a/discord.gg/inv"] {
+            assert_eq!(code_of(other), other);
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Decoded {
     /// The first thing that is wrong.
     pub fn of(fields: &'static [Field], arguments: &BTreeMap<String, KhronosValue>) -> Result<Self, Invalid> {
         let mut walk = Walk::new("");
-        let arguments = walk.fields(fields, arguments)?;
+        let arguments = walk.fields(fields, &[], arguments)?;
         Ok(Self { arguments, ..walk.found })
     }
 
@@ -132,15 +132,11 @@ impl Walk {
             Rule::Number(least, most) => self.number(*least, *most, value),
             Rule::Text(least, most) => self.text(*least, *most, value).map(Value::from),
             Rule::Word(words) => self.word(words, value),
+            Rule::Named(named) => self.named(named, value),
             Rule::Token(most) => self.token(*most, value),
+            Rule::Invite => self.invite(value),
             Rule::Link => self.link(value),
-            Rule::Moment => {
-                let moment = self.text(10, 40, value)?;
-                if text::is_moment(moment) {
-                    return Ok(moment.into());
-                }
-                self.wrong("is no moment: expected ISO 8601 with a time zone, such as 2026-01-31T18:00:00Z")
-            }
+            Rule::Moment => self.moment(value),
             Rule::Image(types) => self.image(types, value),
             Rule::Id(thing) => self.id(*thing, value),
             Rule::Permissions => self.permissions(value),
@@ -162,18 +158,22 @@ impl Walk {
             Rule::Tagged(tag, shapes) => self.tagged(tag, shapes, value),
             Rule::Either(one, other) => match self.value(one, value) {
                 Ok(value) => Ok(value),
+                // Of two rules the first is about texts.
+                Err(wrong) if matches!(value, KhronosValue::Text(_)) => Err(wrong),
                 Err(_) => self.value(other, value),
             },
         }
     }
 
-    /// The fields of a table.
+    /// The fields of a table, without those that are left out.
     fn fields(
         &mut self,
         fields: &'static [Field],
+        left_out: &[&str],
         table: &BTreeMap<String, KhronosValue>,
     ) -> Result<Map<String, Value>, Invalid> {
-        if let Some(unknown) = table.keys().find(|key| fields.iter().all(|field| field.name != **key)) {
+        let is_known = |key: &str| left_out.contains(&key) || fields.iter().any(|field| field.name == key);
+        if let Some(unknown) = table.keys().find(|key| !is_known(key)) {
             let meant = nearest(unknown, fields.iter().map(|field| field.name));
             let shown: String = unknown.chars().filter(|char| !char.is_control()).take(60).collect();
             let known: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
@@ -209,9 +209,11 @@ impl Walk {
     fn object(&mut self, shape: &'static Shape, value: &KhronosValue) -> Result<Value, Invalid> {
         let files = self.found.files.len();
         let mut fields = match value {
-            KhronosValue::Map(table) => self.fields(shape.fields, table)?,
+            KhronosValue::Map(table) => self.fields(shape.fields, shape.left_out, table)?,
             // An empty table with the array metatable.
-            KhronosValue::List(items) if items.is_empty() => self.fields(shape.fields, &BTreeMap::new())?,
+            KhronosValue::List(items) if items.is_empty() => {
+                self.fields(shape.fields, &[], &BTreeMap::new())?
+            }
             other => return self.expected("a table with named fields", other),
         };
         if let Some(together) = shape.together
@@ -270,7 +272,7 @@ impl Walk {
             other => return self.expected("a list", other),
         };
         if !(least..=most).contains(&items.len()) {
-            return self.wrong(format!("has {} entries: Discord takes {least} to {most}", items.len()));
+            return self.wrong(format!("has {} entries: expected {least} to {most}", items.len()));
         }
         let mut found = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {

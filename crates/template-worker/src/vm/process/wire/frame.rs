@@ -12,7 +12,7 @@ use super::{ToProcess, ToService};
 
 /// Bytes of a length.
 const HEAD: usize = size_of::<u32>();
-/// An event's data or a result, at their largest bound.
+/// An event's data, a result or the body of a request, at their largest bound.
 const LARGEST_PAYLOAD: usize = 64 << 20;
 /// Bytes that a reader keeps for what comes next.
 const KEPT: usize = 64 << 10;
@@ -29,8 +29,8 @@ impl Message for ToProcess {
 }
 
 impl Message for ToService {
-    /// A result, and what goes with it. A list of VMs is less.
-    const MOST: usize = LARGEST_PAYLOAD + (64 << 10);
+    /// A result, or the arguments of a call, and what goes with them. A list of VMs is less.
+    const MOST: usize = LARGEST_PAYLOAD + (4 << 20);
 }
 
 /// Why a message cannot be sent. Nothing was written.
