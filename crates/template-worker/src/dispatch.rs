@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::Admissions;
+use admission::{Admissions, Ticket};
 pub use guild_limits::{GuildLimits, LimitsError};
 use observer::Observer;
 pub use operations::{Drained, Gathered, TIME_TO_ANSWER};
@@ -59,6 +59,17 @@ pub enum DispatchError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The guild's events that are not answered have as much data as they may.
+    #[error(
+        "this guild's events that are not answered yet have as many bytes of data as they may ({most} bytes: \
+         MAX_PENDING_EVENT_BYTES); send this event again a little later"
+    )]
+    TooManyBytes {
+        /// How many they may have.
+        most: usize,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// As many actions on the guild's VM wait for their answer as may.
     #[error(
         "{most} actions on this guild's VM wait for their answers already; send this one again when some are there"
@@ -93,7 +104,7 @@ impl DispatchError {
     /// What it is counted as.
     fn outcome(&self) -> Dispatch {
         match self {
-            Self::Busy { .. } | Self::TooManyActions { .. } => Dispatch::Busy,
+            Self::Busy { .. } | Self::TooManyBytes { .. } | Self::TooManyActions { .. } => Dispatch::Busy,
             Self::Overloaded { .. } => Dispatch::Overloaded,
             Self::ShuttingDown => Dispatch::ShuttingDown,
             Self::Event(_) => Dispatch::Invalid,
@@ -114,7 +125,8 @@ struct Inner {
     strategy: Arc<dyn VmDistributionStrategy>,
     shared: Arc<Shared>,
     stopping: Stopping,
-    admissions: Admissions,
+    executions: Admissions,
+    bytes: Admissions,
     actions: Admissions,
 }
 
@@ -128,9 +140,17 @@ impl Dispatcher {
         shared: Arc<Shared>,
         stopping: Stopping,
     ) -> Self {
-        let (admissions, actions) = (Admissions::default(), Admissions::default());
-        let inner = Inner { templates, limits, quarantine, strategy, shared, stopping, admissions, actions };
-        Self(Arc::new(inner))
+        Self(Arc::new(Inner {
+            templates,
+            limits,
+            quarantine,
+            strategy,
+            shared,
+            stopping,
+            executions: Admissions::default(),
+            bytes: Admissions::default(),
+            actions: Admissions::default(),
+        }))
     }
 
     /// Finds the templates that listen to `event` and puts it on the queue of the guild's VM: from then on it runs,
@@ -142,6 +162,19 @@ impl Dispatcher {
         self.dispatch_to(event, &[]).await
     }
 
+    /// The same for somebody who has to know when it takes long: `waits` is called before it waits for the guild's templates
+    /// to be loaded. It has one of the guild's places by then, so that no more wait than may.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn dispatch_with(
+        &self,
+        event: Event,
+        waits: impl FnOnce() + Send,
+    ) -> Result<Dispatched, DispatchError> {
+        self.counted(self.accept(event, &[], waits).await)
+    }
+
     /// The same for those of `only` that listen; none stands for all.
     ///
     /// # Errors
@@ -151,9 +184,7 @@ impl Dispatcher {
         event: Event,
         only: &[TemplateName],
     ) -> Result<Dispatched, DispatchError> {
-        let dispatched = self.accept(event, only).await;
-        self.count(&dispatched);
-        dispatched
+        self.counted(self.accept(event, only, || ()).await)
     }
 
     /// Takes in an event that is for none of the guild's templates, as one that nobody listens to.
@@ -161,20 +192,19 @@ impl Dispatcher {
     /// # Errors
     /// [`DispatchError::ShuttingDown`].
     pub fn dispatch_to_nobody(&self) -> Result<Dispatched, DispatchError> {
-        let dispatched = match self.0.stopping.is_stopping() {
+        self.counted(match self.0.stopping.is_stopping() {
             true => Err(DispatchError::ShuttingDown),
             false => Ok(self.nobody(Vec::new())),
-        };
-        self.count(&dispatched);
-        dispatched
+        })
     }
 
-    fn count(&self, dispatched: &Result<Dispatched, DispatchError>) {
-        self.0.shared.metrics.count(Count::Dispatched(match dispatched {
+    fn counted(&self, dispatched: Result<Dispatched, DispatchError>) -> Result<Dispatched, DispatchError> {
+        self.0.shared.metrics.count(Count::Dispatched(match &dispatched {
             Ok(dispatched) if dispatched.templates.is_empty() => Dispatch::NobodyListens,
             Ok(_) => Dispatch::Accepted,
             Err(error) => error.outcome(),
         }));
+        dispatched
     }
 
     /// What is accepted, and runs no template.
@@ -182,7 +212,12 @@ impl Dispatcher {
         Dispatched { templates: Vec::new(), quarantined, answers: replies(0, &self.0.shared.owed, None).1 }
     }
 
-    async fn accept(&self, event: Event, only: &[TemplateName]) -> Result<Dispatched, DispatchError> {
+    async fn accept(
+        &self,
+        event: Event,
+        only: &[TemplateName],
+        waits: impl FnOnce() + Send,
+    ) -> Result<Dispatched, DispatchError> {
         if self.0.stopping.is_stopping() {
             return Err(DispatchError::ShuttingDown);
         }
@@ -193,7 +228,14 @@ impl Dispatcher {
             refused.limit.inspect(|limit| shared.metrics.exceeded(*limit));
             DispatchError::Event(refused.text)
         })?;
-        let mut listening = self.0.templates.listening(&event).await?;
+        let mut ticket = None;
+        let before_waiting = || {
+            // For how many templates it is, is not known yet, and it may be none.
+            ticket = Some(self.admit(&event, 1, None, &limits)?);
+            waits();
+            Ok(())
+        };
+        let mut listening = self.0.templates.listening(&event, before_waiting).await?;
         listening.retain(|loaded| only.is_empty() || only.contains(&loaded.info.name));
         let (templates, quarantined) = self.allowed(guild, listening);
         if templates.is_empty() {
@@ -201,19 +243,8 @@ impl Dispatcher {
         }
         // They may have changed while the templates were looked up.
         let limits = self.limits(guild);
-        let busy = || {
-            shared.metrics.exceeded(Limit::ExecutionsWaiting);
-            DispatchError::Busy {
-                running: limits.max_executions_in_flight,
-                waiting: limits.max_executions_waiting,
-                retry_after: RETRY_AFTER,
-            }
-        };
-        let places = u32::try_from(templates.len()).map_err(|_| busy())?;
-        let admission =
-            self.0.admissions.of(guild, limits.max_executions_in_flight + limits.max_executions_waiting);
-        let permits = admission.try_acquire_many_owned(places).map_err(|_| busy())?;
-        let (replies, answers) = replies(templates.len(), &shared.owed, Some(permits));
+        let Ticket { executions, bytes } = self.admit(&event, templates.len(), ticket, &limits)?;
+        let (replies, answers) = replies(templates.len(), &shared.owed, Some(executions));
         let span = tracing::debug_span!(
             target: telemetry::SPANS, "dispatch",
             %guild, event_id = %event.id(), event = event.name().as_str(), templates = templates.len(),
@@ -222,10 +253,39 @@ impl Dispatcher {
         let action = LuaVmAction::DispatchEvent { event, templates: templates_to_run, limits };
         let mut command = Command::new(guild, action, replies);
         let observer = Observer::new(guild, command.since, Arc::clone(shared), span);
-        command.replies.iter_mut().for_each(|reply| reply.observed_by(observer.clone()));
+        let bytes = Arc::new(bytes);
+        for reply in &mut command.replies {
+            reply.observed_by(observer.clone());
+            reply.keeps(Arc::clone(&bytes));
+        }
+        drop(bytes);
         strategy.send(command).map_err(refusal)?;
         observer.sent();
         Ok(Dispatched { templates, quarantined, answers })
+    }
+
+    /// Takes places for `executions` of `event` and for its data, or for what its `ticket` is not for already.
+    fn admit(
+        &self,
+        event: &Event,
+        executions: usize,
+        ticket: Option<Ticket>,
+        limits: &Limits,
+    ) -> Result<Ticket, DispatchError> {
+        let Inner { shared, executions: places, bytes, .. } = &*self.0;
+        let (has, has_bytes) = ticket.map(|ticket| (ticket.executions, ticket.bytes)).unzip();
+        let (guild, retry_after) = (event.guild(), RETRY_AFTER);
+        let (running, waiting) = (limits.max_executions_in_flight, limits.max_executions_waiting);
+        let executions = places.take(guild, running + waiting, executions, has).ok_or_else(|| {
+            shared.metrics.exceeded(Limit::ExecutionsWaiting);
+            DispatchError::Busy { running, waiting, retry_after }
+        })?;
+        let most = limits.max_pending_event_bytes;
+        let bytes = bytes.take(guild, most, event.data().len(), has_bytes).ok_or_else(|| {
+            shared.metrics.exceeded(Limit::PendingEventBytes);
+            DispatchError::TooManyBytes { most, retry_after }
+        })?;
+        Ok(Ticket { executions, bytes })
     }
 
     /// Which of `templates` may run; and those that may not, with what becomes of them.
@@ -323,8 +383,14 @@ impl Dispatcher {
     /// # Errors
     /// See [`DispatchError`].
     pub async fn load_templates(&self, guild: GuildId) -> Result<u64, DispatchError> {
-        let slot = self.0.templates.templates(guild).await?;
+        let slot = self.0.templates.templates(guild, || Ok(())).await?;
         Ok(loads::fingerprint(slot.get().map_or(&[], Vec::as_slice)))
+    }
+
+    /// Lets no load of the guild's templates go on while what is returned is there.
+    #[cfg(test)]
+    pub(crate) async fn hold_loads(&self, guild: GuildId) -> crate::places::Place {
+        self.0.templates.hold_loads(guild).await
     }
 
     /// Waits for the next guild whose templates were loaded or have changed. For one that waits only.

@@ -73,6 +73,9 @@ settings! {
         /// MAX_EVENT_BYTES: bytes of JSON in the data of an event.
         /// 1 MiB: half of what the body of a request may be.
         pub max_event_bytes: usize = 1 << 20, within KIB..=64 * MIB;
+        /// MAX_PENDING_EVENT_BYTES: bytes of data of all events of a guild that are accepted and not answered by every
+        /// template. 8 MiB: eight of the largest, some thousands of what Discord sends. At least MAX_EVENT_BYTES.
+        pub max_pending_event_bytes: usize = 8 << 20, within KIB..=1024 * MIB;
         /// MAX_EVENT_DEPTH: how deep arrays and objects may nest in the data of an event.
         /// 64, as for every value that enters or leaves a VM.
         pub max_event_depth: usize = 64, within 1..=MOST_EVENT_DEPTH as u64;
@@ -165,7 +168,8 @@ impl Limits {
                 return Err(BadSetting { key, value: value.to_string(), expected });
             }
         }
-        self.check_room_for_all_templates()
+        self.check_room_for_all_templates()?;
+        self.check_room_for_largest_event()
     }
 
     /// An event is accepted for all templates that listen to it, or for none.
@@ -181,6 +185,18 @@ impl Limits {
         );
         let value = self.max_executions_waiting.to_string();
         Err(BadSetting { key: "max_executions_waiting", value, expected })
+    }
+
+    /// Where no event waits, any that is allowed is accepted.
+    fn check_room_for_largest_event(&self) -> Result<(), BadSetting> {
+        let (largest, pending) = (self.max_event_bytes, self.max_pending_event_bytes);
+        if largest <= pending {
+            return Ok(());
+        }
+        let expected = format!(
+            "use at least the value of `max_event_bytes`, which is {largest}, or the largest event is never accepted"
+        );
+        Err(BadSetting { key: "max_pending_event_bytes", value: pending.to_string(), expected })
     }
 }
 
@@ -242,6 +258,21 @@ mod tests {
             text,
             "`max_executions_waiting` is 35: use at least 36: with `max_executions_in_flight` (64) it must cover \
              `max_templates_per_guild` (100), or a guild whose templates all listen to an event never gets one"
+        );
+    }
+
+    #[test]
+    fn the_largest_event_must_fit_among_those_that_are_pending() {
+        let limits = |event, pending| Limits {
+            max_event_bytes: event,
+            max_pending_event_bytes: pending,
+            ..Limits::default()
+        };
+        assert_eq!(limits(4096, 4096).validate(), Ok(()));
+        assert_eq!(
+            limits(4096, 4095).validate().unwrap_err().to_string(),
+            "`max_pending_event_bytes` is 4095: use at least the value of `max_event_bytes`, which is 4096, or the \
+             largest event is never accepted"
         );
     }
 

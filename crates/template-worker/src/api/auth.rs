@@ -1,7 +1,8 @@
 //! Who sends a request, and whether they may: bearer tokens, admins, guilds and rights.
 //!
 //! Owns the only doors to a handler: [`Admin`], [`Guild`], and [`GuildForAdmin`]. A handler gets the id of a guild from the
-//! latter two alone, so that none can forget to ask. Tokens, their hashes and their rights are `storage`'s business.
+//! latter two alone, so that none can forget to ask. What is for a guild counts among its requests from then on, whoever sent
+//! it; but for what only admins may do, which has to be possible while the guild has too many. Tokens, their hashes and their rights are `storage`'s business.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
+use super::admission::Place;
 use super::error::ApiError;
 use super::extract::path_part;
 use super::problem::Problem;
@@ -37,6 +39,8 @@ pub(super) struct Guild<R> {
     pub(super) by_admin: bool,
     /// What the token is called that they used.
     pub(super) token: String,
+    /// The request's place, which is one of the guild's.
+    pub(super) place: Place,
     right: PhantomData<R>,
 }
 
@@ -79,7 +83,10 @@ impl<R: Needs> FromRequestParts<Arc<App>> for Guild<R> {
         let token = authenticate(&parts.headers, &*app.storage).await?;
         let id = path_part(parts, "guild_id", Problem::InvalidGuildId).await?;
         demand(&token.owner, id, R::RIGHT)?;
-        Ok(Self { id, by_admin: token.owner == TokenOwner::Admin, token: token.name, right: PhantomData })
+        let place = Place::of(parts)?;
+        place.is_for(id)?;
+        let by_admin = token.owner == TokenOwner::Admin;
+        Ok(Self { id, by_admin, token: token.name, place, right: PhantomData })
     }
 }
 

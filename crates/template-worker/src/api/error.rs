@@ -137,7 +137,9 @@ impl From<StorageError> for ApiError {
 impl From<DispatchError> for ApiError {
     fn from(error: DispatchError) -> Self {
         match error {
-            DispatchError::Busy { retry_after, .. } | DispatchError::TooManyActions { retry_after, .. } => {
+            DispatchError::Busy { retry_after, .. }
+            | DispatchError::TooManyBytes { retry_after, .. }
+            | DispatchError::TooManyActions { retry_after, .. } => {
                 Self::new(Problem::GuildBusy, error.to_string()).retry_after(retry_after)
             }
             DispatchError::Overloaded { retry_after } => {

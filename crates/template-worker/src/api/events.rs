@@ -5,14 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::admission::Place;
 use super::auth::{EventsDispatch, Guild};
 use super::error::ApiError;
 use super::extract::{JsonBody, QueryOf};
@@ -57,7 +56,6 @@ pub(super) struct Wait {
         EventProblems))]
 pub(super) async fn send_event(
     State(app): State<Arc<App>>,
-    Extension(place): Extension<Place>,
     guild: Guild<EventsDispatch>,
     QueryOf(query): QueryOf<Wait>,
     JsonBody(body): JsonBody<EventBody>,
@@ -81,7 +79,8 @@ pub(super) async fn send_event(
         }
         let dispatched = match is_the_bots {
             true => app.dispatcher.dispatch_to_nobody(),
-            false => app.dispatcher.dispatch(event).await,
+            // It may wait for the guild's templates to be compiled, which is nothing to keep others out for either.
+            false => app.dispatcher.dispatch_with(event, || guild.place.give_back()).await,
         };
         (event_id, dispatched?)
     };
@@ -92,7 +91,7 @@ pub(super) async fn send_event(
         }
         Some(wait) => {
             // A minute's wait costs next to nothing: it must not keep others from being served.
-            place.give_back();
+            guild.place.give_back();
             let outcomes = dispatched.outcomes(wait).await;
             if wait >= limits.max_templates_return_wait_time() {
                 let is_late = |outcome: &&Outcome| outcome.result == OutcomeResult::TimedOut;

@@ -16,7 +16,7 @@ use super::types::ExpiryPage;
 use crate::app::App;
 
 problems!(ListExpiriesProblems: ANY | IN_GUILD);
-problems!(RetryProblems: ANY | IN_GUILD, GuildBusy);
+problems!(RetryProblems: ANY | IN_GUILD);
 
 /// List keys that expire
 ///

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use utoipa::IntoParams;
 
+use super::admission::Place;
 use super::auth::{Guild, KvRead, KvWrite};
 use super::error::ApiError;
 use super::extract::{JsonBody, NoIfMatch, path_part};
@@ -34,8 +35,8 @@ const LARGEST_PAGE: usize = 1_000;
 
 problems!(ListRecordsProblems: ANY | IN_GUILD, InvalidValue);
 problems!(GetRecordProblems: ANY | IN_GUILD, InvalidValue);
-problems!(PutRecordProblems: ANY | IN_GUILD | WITH_BODY, InvalidValue, InvalidIfMatch, KvFull, GuildBusy);
-problems!(DeleteRecordProblems: ANY | IN_GUILD, InvalidValue, InvalidIfMatch, GuildBusy);
+problems!(PutRecordProblems: ANY | IN_GUILD | WITH_BODY, InvalidValue, InvalidIfMatch, KvFull);
+problems!(DeleteRecordProblems: ANY | IN_GUILD, InvalidValue, InvalidIfMatch);
 
 /// The parameters of a query string, where one may be there several times.
 struct Pairs(BTreeMap<String, Vec<String>>);
@@ -235,8 +236,7 @@ pub(super) async fn put_record(
     _: NoIfMatch,
     JsonBody(body): JsonBody<PutRecordBody>,
 ) -> Result<Response, ApiError> {
-    let guild = guild.id;
-    let most_bytes = app.dispatcher.limits(guild).max_kv_value_bytes;
+    let most_bytes = app.dispatcher.limits(guild.id).max_kv_value_bytes;
     let value = stored_value(body.value.get(), most_bytes.max(body.value.get().len()))
         .map_err(|error| ApiError::new(Problem::InvalidValue, format!("`value`: {error}")))?;
     let op =
@@ -262,7 +262,7 @@ pub(super) async fn delete_record(
     _: NoIfMatch,
 ) -> Result<StatusCode, ApiError> {
     let op = KvOp::Delete { at: KvAt::Key(key.clone()) };
-    match change(app, guild.id, op, key, author).await? {
+    match change(app, guild, op, key, author).await? {
         KvDone::Deleted { existed: true } => Ok(StatusCode::NO_CONTENT),
         _ => Err(unknown()),
     }
@@ -271,7 +271,7 @@ pub(super) async fn delete_record(
 /// Changes a record and lets the guild's templates know.
 async fn change(
     app: Arc<App>,
-    guild: GuildId,
+    Guild { id: guild, place, .. }: Guild<KvWrite>,
     op: KvOp,
     key: KvKey,
     author: Option<UserId>,
@@ -290,20 +290,27 @@ async fn change(
             KvDone::Deleted { existed: false } => return Ok(done),
             _ => "Update",
         };
-        tell(&app, guild, &key, author, action).await;
+        tell(&app, guild, &place, &key, author, action).await;
         Ok(done)
     })
     .await
 }
 
 /// The change is made: where templates cannot hear of it, that is no reason to take it back.
-async fn tell(app: &App, guild: GuildId, key: &KvKey, author: Option<UserId>, action: &'static str) {
+async fn tell(
+    app: &App,
+    guild: GuildId,
+    place: &Place,
+    key: &KvKey,
+    author: Option<UserId>,
+    action: &'static str,
+) {
     let told = async {
         let update = KeyUpdate { key_modified: &key.key, scopes: key.scopes.to_vec(), author, action };
         let data = serde_json::to_string(&update).map_err(ApiError::internal)?;
         let name = "ExternalKeyUpdate".parse()?;
         let event = Event::new(EventId::fresh(), guild, name, author, Vec::new(), data.into())?;
-        app.dispatcher.dispatch(event).await?;
+        app.dispatcher.dispatch_with(event, || place.give_back()).await?;
         Ok::<_, ApiError>(())
     };
     if let Err(error) = told.await {

@@ -44,6 +44,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use admission::MOST_PUTS;
 pub use endpoints::{Access, ENDPOINTS, Endpoint};
 
 use crate::app::{App, Stopped};

@@ -138,7 +138,7 @@ impl Problem {
 
     /// What a request to something of a guild may meet.
     pub(super) const IN_GUILD: &[Self] =
-        &[Self::Unauthorized, Self::InvalidGuildId, Self::MissingRight, Self::NotFound];
+        &[Self::Unauthorized, Self::InvalidGuildId, Self::MissingRight, Self::NotFound, Self::GuildBusy];
 
     /// What a request that is for admins may meet.
     pub(super) const FOR_ADMINS: &[Self] = &[Self::Unauthorized, Self::AdminOnly];

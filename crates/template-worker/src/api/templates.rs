@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::header::{ETAG, LOCATION};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use khronos::Bundle;
 
@@ -27,6 +28,7 @@ use crate::capabilities::Capabilities;
 use crate::events::EventFilter;
 use crate::ids::GuildId;
 use crate::limits::Limit;
+use crate::places;
 use crate::storage::{StorageError, Written};
 use crate::template::{Author, TemplateDraft, TemplateInfo, TemplateName, TemplatePatch};
 
@@ -61,6 +63,22 @@ pub(super) async fn list_templates(
     Ok(Json(TemplatePage { templates: templates.iter().map(TemplateSummary::from).collect(), next_cursor }))
 }
 
+/// The guild in the path, of which a template is put: one of few at the same time, from before its files are read.
+pub(super) struct Putting {
+    guild: Guild<TemplatesWrite>,
+    place: places::Place,
+}
+
+impl FromRequestParts<Arc<App>> for Putting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let guild = Guild::from_request_parts(parts, app).await?;
+        let place = guild.place.to_put(guild.id)?;
+        Ok(Self { guild, place })
+    }
+}
+
 /// Create or replace a template
 ///
 /// Every file is compiled first; nothing is stored if one doesn't compile. With `If-Match`, it is replaced only in the
@@ -74,7 +92,7 @@ pub(super) async fn list_templates(
         PutProblems))]
 pub(super) async fn put_template(
     State(app): State<Arc<App>>,
-    guild: Guild<TemplatesWrite>,
+    Putting { guild, place: _place }: Putting,
     TemplatePath(name): TemplatePath,
     _: NoQuery,
     IfMatch(if_match): IfMatch,

@@ -12,7 +12,9 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::config::Config;
+use crate::ids::TokenId;
 use crate::shutdown::Stopping;
+use crate::storage::{Token, TokenOwner, TokenSecret};
 
 /// Serves `routes` on a free port, and gives back its URL.
 async fn serving(routes: Router) -> String {
@@ -136,6 +138,73 @@ async fn a_request_that_only_waits_takes_no_place_and_is_still_waited_for() {
     leave.notify_one();
     assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
     admission.everyone_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_wait_for_a_load_count_against_their_guild_and_keep_nobody_out() {
+    const WAITING: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::for_testing();
+    config.storage.data = folder.path().to_owned();
+    // Fewer than wait.
+    config.server.max_requests_in_flight = 4;
+    config.limits.max_executions_in_flight = WAITING;
+    config.limits.max_executions_waiting = 0;
+    let app = App::start(config).await.unwrap();
+    let token = admin_of(&app).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v1/guilds", listener.local_addr().unwrap());
+    let server = tokio::spawn(serve(Arc::clone(&app), listener));
+    let client = client();
+    let send = |guild: u64| {
+        let request = client.post(format!("{url}/{guild}/events")).bearer_auth(&token);
+        let request = request.json(&serde_json::json!({"name": "MESSAGE_CREATE", "data": {}}));
+        async move {
+            loop {
+                let answer = request.try_clone().unwrap().send().await.unwrap();
+                // While the first ones arrive, all of them at once.
+                if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+
+    let held = app.dispatcher.hold_loads(crate::ids::GuildId::new(1).unwrap()).await;
+    let mut sent = tokio::task::JoinSet::new();
+    for _ in 0..=WAITING {
+        sent.spawn(send(1));
+    }
+    let refused = sent.join_next().await.unwrap().unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("MAX_EXECUTIONS_WAITING"), "{refused}");
+    let neighbour = send(2).await;
+    assert_eq!(neighbour.status(), StatusCode::ACCEPTED, "it waits for nobody's load but its own");
+    let early = tokio::time::timeout(Duration::from_millis(50), sent.join_next()).await;
+    assert!(early.is_err(), "the others wait");
+    drop(held);
+    while let Some(answer) = sent.join_next().await {
+        assert_eq!(answer.unwrap().status(), StatusCode::ACCEPTED);
+    }
+    assert_eq!(stop(&app, server).await, Stopped::Clean);
+}
+
+/// The secret of a new token of an admin.
+async fn admin_of(app: &App) -> String {
+    let secret = TokenSecret::generate().unwrap();
+    let token = Token {
+        id: TokenId::fresh(),
+        name: "test".to_owned(),
+        owner: TokenOwner::Admin,
+        created_at: time::OffsetDateTime::now_utc(),
+        expires_at: None,
+        revoked_at: None,
+    };
+    app.storage.insert_token(&token, &secret.hash()).await.unwrap();
+    secret.reveal().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

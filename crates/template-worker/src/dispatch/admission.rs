@@ -1,14 +1,23 @@
-//! How many executions of each guild may run and wait.
+//! How many executions of each guild may run and wait, and how many bytes their events may have.
 //!
-//! Owns the places, taken before a dispatch and given back with each answer, whatever strategy runs it. How many there
-//! are is in the guild's limits.
+//! Owns the places, taken before a dispatch waits for anything and given back with each answer, whatever strategy runs it.
+//! How many there are is in the guild's limits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ids::GuildId;
+
+/// What an event has of its guild's places.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    /// One for each execution.
+    pub(super) executions: OwnedSemaphorePermit,
+    /// One for each byte of its data.
+    pub(super) bytes: OwnedSemaphorePermit,
+}
 
 /// The places of all guilds that have something running or waiting.
 #[derive(Debug, Default)]
@@ -21,6 +30,25 @@ struct Places {
 }
 
 impl Admissions {
+    /// So `many` of the guild's `places`, those that it `has` already among them; `None` where fewer are free.
+    pub(super) fn take(
+        &self,
+        guild: GuildId,
+        places: usize,
+        many: usize,
+        has: Option<OwnedSemaphorePermit>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let free = self.of(guild, places);
+        // Those of another number are not counted any more.
+        let has = has.filter(|has| Arc::ptr_eq(has.semaphore(), &free));
+        let more = many.saturating_sub(has.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let mut taken = free.try_acquire_many_owned(u32::try_from(more).ok()?).ok()?;
+        if let Some(has) = has {
+            taken.merge(has);
+        }
+        Some(taken)
+    }
+
     /// The guild's `places`. Where the number changes, all of them are free again, and what was accepted before is not
     /// counted any more.
     pub(super) fn of(&self, guild: GuildId, places: usize) -> Arc<Semaphore> {
@@ -42,6 +70,18 @@ impl Admissions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_some_takes_the_rest_and_loses_them_where_there_are_too_few() {
+        let (admissions, guild) = (Admissions::default(), GuildId::new(1).unwrap());
+        let one = admissions.take(guild, 3, 1, None).unwrap();
+        let three = admissions.take(guild, 3, 3, Some(one)).unwrap();
+        assert_eq!(three.num_permits(), 3, "the one is among them");
+        let of_another_number = admissions.take(guild, 4, 4, Some(three)).unwrap();
+        assert!(admissions.take(guild, 4, 1, None).is_none());
+        assert!(admissions.take(guild, 4, 5, Some(of_another_number)).is_none());
+        assert_eq!(admissions.of(guild, 4).available_permits(), 4);
+    }
 
     #[test]
     fn places_are_kept_while_one_is_taken_and_forgotten_after() {

@@ -15,6 +15,7 @@ use super::loads::Loads;
 use crate::events::Event;
 use crate::execution::{CompileFailure, LoadedTemplate, Loader, LogEntry, TemplateLog};
 use crate::ids::GuildId;
+use crate::places::GuildPlaces;
 use crate::storage::Storage;
 use crate::template::TemplateInfo;
 
@@ -35,6 +36,8 @@ pub struct TemplateCache {
     loader: Loader,
     log: TemplateLog,
     loads: Arc<Loads>,
+    /// One load of a guild at a time, however often its templates change meanwhile: each has the files of all of them.
+    loading: Arc<GuildPlaces>,
     guilds: Cache<GuildId, Slot>,
 }
 
@@ -42,25 +45,41 @@ impl TemplateCache {
     /// Nothing is kept yet.
     pub fn new(storage: Arc<dyn Storage>, loader: Loader, log: TemplateLog) -> Self {
         let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot| weight(slot)).build();
-        Self { storage, loader, log, loads: Arc::default(), guilds }
+        let loading = Arc::new(GuildPlaces::new(1));
+        Self { storage, loader, log, loads: Arc::default(), loading, guilds }
     }
 
     /// The templates that listen to `event`, ordered by name. A guild's templates are loaded once, however many events
-    /// wait for them.
-    pub(super) async fn listening(&self, event: &Event) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
-        let all = self.templates(event.guild()).await?;
+    /// wait for them; each asks `before_waiting` whether it may.
+    pub(super) async fn listening(
+        &self,
+        event: &Event,
+        before_waiting: impl FnOnce() -> Result<(), DispatchError> + Send,
+    ) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
+        let all = self.templates(event.guild(), before_waiting).await?;
         let all = all.get().into_iter().flatten();
         Ok(all.filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
     }
 
-    /// The guild's templates, loaded.
-    pub(super) async fn templates(&self, guild: GuildId) -> Result<Slot, DispatchError> {
+    /// The guild's templates, loaded; where they are not yet, `before_waiting` is asked first.
+    pub(super) async fn templates(
+        &self,
+        guild: GuildId,
+        before_waiting: impl FnOnce() -> Result<(), DispatchError> + Send,
+    ) -> Result<Slot, DispatchError> {
         let slot = self.guilds.get_with(guild, async { Slot::default() }).await;
         if slot.get().is_none() {
+            before_waiting()?;
             slot.get_or_try_init(|| self.load(guild)).await?;
             self.weigh_again(guild, &slot).await;
         }
         Ok(slot)
+    }
+
+    /// The place of whoever loads the guild's templates.
+    #[cfg(test)]
+    pub(super) async fn hold_loads(&self, guild: GuildId) -> crate::places::Place {
+        self.loading.take(guild).await
     }
 
     /// Waits for the next guild whose templates were loaded or have changed.
@@ -85,6 +104,7 @@ impl TemplateCache {
     }
 
     async fn load(&self, guild: GuildId) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
+        let _place = self.loading.take(guild).await;
         let stored = self.storage.templates_of(guild).await.map_err(DispatchError::Storage)?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {

@@ -55,6 +55,7 @@ limits! {
     ResultNodes "result_nodes" max_result_nodes,
     ResultBytes "result_bytes" max_result_bytes,
     EventBytes "event_bytes" max_event_bytes,
+    PendingEventBytes "pending_event_bytes" max_pending_event_bytes,
     EventDepth "event_depth" max_event_depth,
     TemplatesPerGuild "templates_per_guild" max_templates_per_guild,
     KvKeyBytes "kv_key_bytes" max_kv_key_bytes,

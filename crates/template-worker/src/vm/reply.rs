@@ -41,7 +41,9 @@ pub struct Reply {
     /// Hears of the answer as well.
     observer: Option<Arc<dyn Observe>>,
     /// The place among the guild's executions that it takes until it is answered.
-    _admission: Option<OwnedSemaphorePermit>,
+    admission: Option<OwnedSemaphorePermit>,
+    /// What all answers of a request keep together, until the last of them.
+    kept: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// Where an answer goes.
@@ -84,7 +86,8 @@ pub(crate) fn replies(
         to: Some(To::Caller(to.clone())),
         _owed: owed.enter(),
         observer: None,
-        _admission: admission.as_mut().and_then(|all| all.split(1)),
+        admission: admission.as_mut().and_then(|all| all.split(1)),
+        kept: None,
     };
     ((0..count).map(reply).collect(), answers)
 }
@@ -101,7 +104,8 @@ pub(super) fn replies_to(
         to: Some(To::Away(Arc::clone(link), number)),
         _owed: owed.enter(),
         observer: None,
-        _admission: None,
+        admission: None,
+        kept: None,
     };
     (0..count).map(reply).collect()
 }
@@ -110,6 +114,11 @@ impl Reply {
     /// Lets `observer` hear of the answer.
     pub(crate) fn observed_by(&mut self, observer: Arc<dyn Observe>) {
         self.observer = Some(observer);
+    }
+
+    /// Keeps `permits` until it is answered.
+    pub(crate) fn keeps(&mut self, permits: Arc<OwnedSemaphorePermit>) {
+        self.kept = Some(permits);
     }
 
     /// What the request is in traces, where that is known here.
@@ -126,6 +135,8 @@ impl Reply {
         if let Some(observer) = self.observer.take() {
             observer.answered(&result);
         }
+        // Before the caller knows: what it sends next finds room.
+        drop((self.admission.take(), self.kept.take()));
         match self.to.take() {
             // An error means that nobody waits any more.
             Some(To::Caller(to)) => drop(to.try_send((self.index, result))),

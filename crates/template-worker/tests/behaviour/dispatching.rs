@@ -258,6 +258,33 @@ async fn a_full_guild_is_told_to_come_back_and_nothing_accepted_is_lost() {
 }
 
 #[tokio::test]
+async fn the_data_of_events_is_counted_once_an_event_until_its_last_template_answers() {
+    let worker = TestWorker::start_with(|config| {
+        config.limits.max_event_bytes = 2_048;
+        config.limits.max_pending_event_bytes = 2_048;
+    })
+    .await;
+    worker.template(GUILD, "quick", "return 1").await.expect(201);
+    worker.template(GUILD, "slow", "local e = ... task.wait(if e.data.wait then 2 else 0)").await.expect(201);
+    let path = format!("/api/v1/guilds/{GUILD}/events");
+    // Some 1,500 bytes, for two templates.
+    let event = |wait| json!({"name": "MESSAGE_CREATE", "data": {"wait": wait, "x": "x".repeat(1_470)}});
+    worker.post(&path, &event(true)).await.expect(202);
+    let refused = worker.post(&path, &event(false)).await;
+    assert!(refused.headers.contains_key("retry-after"));
+    refused.problem(429, "guild_busy");
+    worker.event(GUILD, &json!({})).await;
+    testkit::until("the slow one has answered", async || {
+        worker.dispatch(GUILD, &event(false)).await.status == 200
+    })
+    .await;
+    for _ in 0..3 {
+        // Each finds room as soon as the one before is answered.
+        worker.dispatch(GUILD, &event(false)).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn bad_events_get_an_error_that_helps() {
     let worker = TestWorker::start_with(|config| config.limits.max_event_bytes = 4_096).await;
     worker.template(GUILD, "t", "return 1").await.expect(201);

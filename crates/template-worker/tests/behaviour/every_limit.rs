@@ -210,6 +210,16 @@ async fn hit(case: &Case) -> (String, &'static str) {
             let refused = case.send(json!("x".repeat(1024))).await;
             (detail(&refused.problem(413, "too_large")), "1024 bytes: MAX_EVENT_BYTES")
         }
+        Limit::PendingEventBytes => {
+            case.set(json!({"max_event_bytes": 1024, "max_pending_event_bytes": 1024})).await;
+            case.store("t", "task.wait(1)").await.expect(201);
+            let large = json!({"name": "MESSAGE_CREATE", "data": "x".repeat(1000)});
+            let path = format!("/api/v1/guilds/{}/events", case.guild);
+            case.worker.post(&path, &large).await.expect(202);
+            let refused = case.worker.post(&path, &large).await;
+            assert!(refused.headers.contains_key("retry-after"));
+            (detail(&refused.problem(429, "guild_busy")), "1024 bytes: MAX_PENDING_EVENT_BYTES)")
+        }
         Limit::EventDepth => {
             case.set(json!({"max_event_depth": 3})).await;
             let refused = case.send(json!([[[[1]]]])).await;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use template_worker::host::calls::HostCall;
 use template_worker::limits::{Limit, Limits};
 use template_worker::storage::kv;
-use template_worker::{capabilities, dispatch, events, host, storage, template};
+use template_worker::{api, capabilities, dispatch, events, host, storage, template};
 
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 const AUTHORS: &str = include_str!("../../../../docs/quick-start-author.md");
@@ -140,6 +140,7 @@ fn every_fixed_limit_is_what_the_page_says() {
         ("values in the data of an event", dispatch::MOST_VALUES),
         ("bytes of a log line; the rest is cut", khronos::MAX_LOG_LINE),
         ("actions on a guild's VM that wait for their answers", dispatch::MOST_ACTIONS),
+        ("templates of a guild that are put at the same time", api::MOST_PUTS),
         ("scopes of a key", events::MAX_SCOPES),
         ("operations of a `KV.batch`", kv::MOST_BATCH_OPS),
         ("bytes of keys and values in a `KV.batch`", kv::MOST_BATCH_BYTES),

@@ -153,6 +153,7 @@ impl Tell for Dispatcher {
             Err(DispatchError::Event(why)) => failed(why),
             Err(
                 error @ (DispatchError::Busy { .. }
+                | DispatchError::TooManyBytes { .. }
                 | DispatchError::TooManyActions { .. }
                 | DispatchError::Overloaded { .. }
                 | DispatchError::Storage(_)
