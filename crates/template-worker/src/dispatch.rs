@@ -384,7 +384,7 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn load_templates(&self, guild: GuildId) -> Result<u64, DispatchError> {
         let slot = self.0.templates.templates(guild, || Ok(())).await?;
-        Ok(loads::fingerprint(slot.get().map_or(&[], Vec::as_slice)))
+        Ok(loads::fingerprint(slot.all()))
     }
 
     /// Lets no load of the guild's templates go on while what is returned is there.

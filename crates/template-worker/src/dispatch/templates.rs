@@ -2,7 +2,7 @@
 //!
 //! Owns what is kept in memory between events. The truth is in `storage`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use khronos::LogLevel;
 use moka::future::Cache;
@@ -25,9 +25,43 @@ const CAPACITY: u64 = 256 << 20;
 /// What a template weighs beside its code.
 const OVERHEAD: usize = 2_048;
 
-/// The templates of one guild: being loaded, or there. A change of them takes the whole slot out of the cache, so that
-/// what was read before it can be finished, and used by those who came before it, and by nobody else.
-type Slot = Arc<OnceCell<Vec<Arc<LoadedTemplate>>>>;
+/// The templates of one guild. A change of them puts another slot in the place of this one, so that what was read before it
+/// can be finished, and used by those who came before it, and by nobody else.
+type Slot = Arc<Templates>;
+
+/// Templates: being loaded, or there.
+#[derive(Default)]
+pub(super) struct Templates {
+    loaded: OnceCell<Vec<Arc<LoadedTemplate>>>,
+    /// Those before the last change, until they are loaded anew: most have not changed, and are not compiled again.
+    before: Mutex<Vec<Arc<LoadedTemplate>>>,
+}
+
+impl Templates {
+    /// All of them, once they are there.
+    pub(super) fn all(&self) -> &[Arc<LoadedTemplate>] {
+        self.loaded.get().map_or(&[], Vec::as_slice)
+    }
+
+    fn before(&self) -> MutexGuard<'_, Vec<Arc<LoadedTemplate>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The slot that takes the place of this one after a change.
+    fn changed(&self) -> Self {
+        let before = match self.loaded.get() {
+            Some(loaded) => loaded.clone(),
+            None => self.before().clone(),
+        };
+        Self { loaded: OnceCell::new(), before: Mutex::new(before) }
+    }
+
+    fn weight(&self) -> u32 {
+        let bytes = |loaded: &Arc<LoadedTemplate>| loaded.program.code_bytes() + OVERHEAD;
+        let bytes: usize = self.all().iter().map(bytes).chain(self.before().iter().map(bytes)).sum();
+        u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
+    }
+}
 
 /// All templates of the guilds that had events lately. Cheap to clone.
 #[derive(Clone)]
@@ -44,7 +78,7 @@ pub struct TemplateCache {
 impl TemplateCache {
     /// Nothing is kept yet.
     pub fn new(storage: Arc<dyn Storage>, loader: Loader, log: TemplateLog) -> Self {
-        let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot| weight(slot)).build();
+        let guilds = Cache::builder().max_capacity(CAPACITY).weigher(|_, slot: &Slot| slot.weight()).build();
         let loading = Arc::new(GuildPlaces::new(1));
         Self { storage, loader, log, loads: Arc::default(), loading, guilds }
     }
@@ -57,8 +91,7 @@ impl TemplateCache {
         before_waiting: impl FnOnce() -> Result<(), DispatchError> + Send,
     ) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
         let all = self.templates(event.guild(), before_waiting).await?;
-        let all = all.get().into_iter().flatten();
-        Ok(all.filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
+        Ok(all.all().iter().filter(|loaded| loaded.info.listens_to(event)).cloned().collect())
     }
 
     /// The guild's templates, loaded; where they are not yet, `before_waiting` is asked first.
@@ -68,9 +101,10 @@ impl TemplateCache {
         before_waiting: impl FnOnce() -> Result<(), DispatchError> + Send,
     ) -> Result<Slot, DispatchError> {
         let slot = self.guilds.get_with(guild, async { Slot::default() }).await;
-        if slot.get().is_none() {
+        if slot.loaded.get().is_none() {
             before_waiting()?;
-            slot.get_or_try_init(|| self.load(guild)).await?;
+            slot.loaded.get_or_try_init(|| self.load(guild, &slot)).await?;
+            slot.before().clear();
             self.weigh_again(guild, &slot).await;
         }
         Ok(slot)
@@ -89,7 +123,11 @@ impl TemplateCache {
 
     /// The guild's templates have changed.
     pub(super) async fn forget(&self, guild: GuildId) {
-        self.guilds.invalidate(&guild).await;
+        let change = async |entry: Option<moka::Entry<GuildId, Slot>>| match entry {
+            Some(entry) => Op::Put(Arc::new(entry.value().changed())),
+            None => Op::Nop,
+        };
+        self.guilds.entry(guild).and_compute_with(change).await;
         self.loads.note(guild);
     }
 
@@ -103,13 +141,22 @@ impl TemplateCache {
         self.guilds.entry(guild).and_compute_with(weigh).await;
     }
 
-    async fn load(&self, guild: GuildId) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
+    async fn load(
+        &self,
+        guild: GuildId,
+        slot: &Templates,
+    ) -> Result<Vec<Arc<LoadedTemplate>>, DispatchError> {
         let _place = self.loading.take(guild).await;
         let stored = self.storage.templates_of(guild).await.map_err(DispatchError::Storage)?;
         let mut loaded = Vec::with_capacity(stored.len());
         for template in stored {
             let info = Arc::new(template.info);
-            match self.loader.load(Arc::clone(&info), template.bundle).await {
+            // A version is never another's.
+            let same = |known: &&Arc<LoadedTemplate>| {
+                (&known.info.name, known.info.version) == (&info.name, info.version)
+            };
+            let known = slot.before().iter().find(same).map(|known| known.program.clone());
+            match self.loader.load(Arc::clone(&info), template.bundle, known).await {
                 Ok(template) => loaded.push(Arc::new(template)),
                 Err(CompileFailure::Errors(errors)) => {
                     self.complain(&info, errors.iter().map(|error| format!("{error}\n")).collect());
@@ -133,12 +180,6 @@ impl TemplateCache {
             text,
         });
     }
-}
-
-fn weight(slot: &Slot) -> u32 {
-    let bytes: usize =
-        slot.get().into_iter().flatten().map(|loaded| loaded.program.code_bytes() + OVERHEAD).sum();
-    u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
 }
 
 impl std::fmt::Debug for TemplateCache {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use khronos::Bundle;
+use khronos::{Bundle, Program};
 
 use super::{CompileFailure, Compiler, LoadedTemplate};
 use crate::host::discord::BotUser;
@@ -21,7 +21,8 @@ impl Loader {
         Self { compiler, bot }
     }
 
-    /// Makes a template ready to run. In the first seconds of the service it waits for what Discord says of the bot.
+    /// Makes a template ready to run, with the program of its files where that is `known`. In the first seconds of the service it
+    /// waits for what Discord says of the bot.
     ///
     /// # Errors
     /// See [`CompileFailure`].
@@ -29,8 +30,12 @@ impl Loader {
         &self,
         info: Arc<TemplateInfo>,
         bundle: Arc<Bundle>,
+        known: Option<Program>,
     ) -> Result<LoadedTemplate, CompileFailure> {
-        let program = self.compiler.compile(Some(info.guild), bundle).await?;
+        let program = match known {
+            Some(program) => program,
+            None => self.compiler.compile(Some(info.guild), bundle).await?,
+        };
         Ok(LoadedTemplate { info, program, current_user: self.bot.known().await })
     }
 }
