@@ -171,7 +171,8 @@ impl KvStorage for SqliteStorage {
         after: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<KvKeys, KvError> {
-        read::keys(&mut *self.read_of(guild).await?.connection, guild, scopes, after, to_micros(now)).await
+        let mut read = self.read_of(guild).await?;
+        read::keys(&mut *read.begin().await?, guild, scopes, after, to_micros(now)).await
     }
 
     async fn kv_scopes(

@@ -142,28 +142,27 @@ async fn records(db: &mut SqliteConnection, guild: GuildId, rows: &[i64]) -> Res
     rows.into_iter().map(|row| understand(guild, row)).collect()
 }
 
-pub(super) async fn keys<'a>(
-    db: impl sqlx::SqliteExecutor<'a>,
+pub(super) async fn keys(
+    db: &mut SqliteConnection,
     guild: GuildId,
     scopes: &Scopes,
     after: Option<&str>,
     now: i64,
 ) -> Result<KvKeys, KvError> {
+    let (guild, scopes, after) = (guild_column(guild), scopes.to_column(), after.unwrap_or_default());
+    let most = i64::try_from(MOST_EXAMINED).unwrap_or(i64::MAX);
+    // The last one that is looked at, where there are so many: a walk along the index alone.
+    let next = sqlx::query_scalar(
+        "SELECT key FROM kv_records WHERE guild = ? AND scopes = ? AND key > ? ORDER BY key LIMIT 1 OFFSET ?",
+    );
+    let next = next.bind(guild).bind(&scopes).bind(after).bind(most - 1).fetch_optional(&mut *db).await?;
     // Those that have expired are looked at as well, so that a call costs as much however many there are.
-    let rows: Vec<(String, bool)> = sqlx::query_as(
-        "SELECT key, expires_at IS NULL OR expires_at > ?4 FROM kv_records \
-         WHERE guild = ?1 AND scopes = ?2 AND key > ?3 ORDER BY key LIMIT ?5",
-    )
-    .bind(guild_column(guild))
-    .bind(scopes.to_column())
-    .bind(after.unwrap_or_default())
-    .bind(now)
-    .bind(i64::try_from(MOST_EXAMINED).unwrap_or(i64::MAX))
-    .fetch_all(db)
-    .await?;
-    let next = rows.last().filter(|_| rows.len() >= MOST_EXAMINED).map(|(key, _)| key.clone());
-    let live = rows.into_iter().filter_map(|(key, live)| live.then_some(key));
-    Ok(KvKeys { keys: live.collect(), next })
+    let keys = sqlx::query_scalar(
+        "SELECT key FROM (SELECT key, expires_at FROM kv_records WHERE guild = ? AND scopes = ? AND key > ? \
+         ORDER BY key LIMIT ?) WHERE expires_at IS NULL OR expires_at > ? ORDER BY key",
+    );
+    let keys = keys.bind(guild).bind(&scopes).bind(after).bind(most).bind(now).fetch_all(db).await?;
+    Ok(KvKeys { keys, next })
 }
 
 pub(super) async fn scopes<'a>(
